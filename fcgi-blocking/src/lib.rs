@@ -1,0 +1,1 @@
+//! FastCGI on blocking sockets.
