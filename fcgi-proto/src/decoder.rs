@@ -1,0 +1,168 @@
+//! Bytes in any chunks to record parts; shared by both sides of a connection.
+//!
+//! Nothing is stored but one partial header, or one partial 8-byte body: content passes through as it comes,
+//! padding is skipped whatever its bytes (section 3.3). Content and padding are counted apart, so that
+//! 65535 + 255 is nothing special.
+
+use crate::error::ConnectionError;
+use crate::record::{HEADER_LEN, Header, RecordType, WrongVersion};
+
+/// A piece of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'i> {
+    /// A record begins.
+    Header(Header),
+    /// The whole content of a record with a fixed body: BEGIN_REQUEST, END_REQUEST, UNKNOWN_TYPE.
+    Body {
+        /// The record's type.
+        record_type: u8,
+        /// The record's request id.
+        request_id: u16,
+        /// The content.
+        body: [u8; 8],
+    },
+    /// Some content, never empty, of any other record.
+    Content {
+        /// The record's type.
+        record_type: u8,
+        /// The record's request id.
+        request_id: u16,
+        /// The next bytes of its content.
+        data: &'i [u8],
+        /// Whether they are its last.
+        last: bool,
+    },
+}
+
+/// Cuts a byte stream into record parts.
+///
+/// ```
+/// use fcgi_proto::decoder::{Decoder, Part};
+///
+/// let mut input: &[u8] = b"\x01\x05\0\x01\0\x03\x05\0abc\0\0\0\0\0";
+/// let mut decoder = Decoder::default();
+/// assert!(matches!(decoder.next(&mut input)?, Some(Part::Header(header)) if header.content_length == 3));
+/// assert!(matches!(decoder.next(&mut input)?, Some(Part::Content { data: b"abc", last: true, .. })));
+/// assert_eq!(decoder.next(&mut input)?, None);
+/// assert!(decoder.at_boundary());
+/// # Ok::<(), fcgi_proto::ConnectionError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    /// Of a header, or of a fixed body.
+    partial: [u8; HEADER_LEN],
+    partial_len: u8,
+    /// The record that is being read, `content_length` and `padding_length` counting down.
+    left: Header,
+    /// Whether the content is a fixed body, to be gathered in `partial`.
+    fixed: bool,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Decoder {
+    /// At the start of a connection.
+    #[must_use]
+    pub const fn new() -> Self {
+        let left = Header { record_type: 0, padding_length: 0, request_id: 0, content_length: 0 };
+        Self { partial: [0; HEADER_LEN], partial_len: 0, left, fixed: false }
+    }
+
+    /// Eats from the front of `input` and returns the next part; `None` when all input is used up.
+    ///
+    /// Every part takes at least one byte of this call's input.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Version`] for a header that is not of version 1.
+    #[inline]
+    pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Part<'i>>, ConnectionError> {
+        if self.left.content_length > 0 {
+            return Ok(self.content(input));
+        }
+        if self.left.padding_length > 0 {
+            let skipped = take(input, usize::from(self.left.padding_length));
+            // At most padding_length.
+            self.left.padding_length -= skipped.len() as u8;
+        }
+        let Some(bytes) = self.gather(input) else { return Ok(None) };
+        let header =
+            Header::parse(&bytes).map_err(|WrongVersion(found)| ConnectionError::Version { found })?;
+        self.left = header;
+        self.fixed = usize::from(header.content_length) == self.partial.len()
+            && matches!(
+                RecordType::from_wire(header.record_type),
+                Some(RecordType::BeginRequest | RecordType::EndRequest | RecordType::UnknownType)
+            );
+        Ok(Some(Part::Header(header)))
+    }
+
+    /// Whether the bytes so far end where a record ends.
+    #[must_use]
+    pub fn at_boundary(&self) -> bool {
+        self.missing() == 0
+    }
+
+    /// Bytes that the record being read still lacks, as far as it is known: 0 at a boundary.
+    #[must_use]
+    pub fn missing(&self) -> u32 {
+        let body = u32::from(self.left.content_length) + u32::from(self.left.padding_length);
+        let in_header = self.partial_len > 0 && !self.fixed;
+        body + if in_header { HEADER_LEN as u32 - u32::from(self.partial_len) } else { 0 }
+    }
+
+    #[inline]
+    fn content<'i>(&mut self, input: &mut &'i [u8]) -> Option<Part<'i>> {
+        let Header { record_type, request_id, content_length, .. } = self.left;
+        if self.fixed {
+            let before = self.partial_len;
+            let body = self.gather(input);
+            let now = if body.is_some() { HEADER_LEN as u8 } else { self.partial_len };
+            self.left.content_length -= u16::from(now - before);
+            let body = body?;
+            self.fixed = false;
+            return Some(Part::Body { record_type, request_id, body });
+        }
+        let data = take(input, usize::from(content_length));
+        if data.is_empty() {
+            return None;
+        }
+        // At most content_length.
+        self.left.content_length -= data.len() as u16;
+        Some(Part::Content { record_type, request_id, data, last: self.left.content_length == 0 })
+    }
+
+    /// Gathers the next 8 bytes; `None` until they are all there.
+    #[inline]
+    fn gather(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_LEN]> {
+        if self.partial_len == 0 {
+            if let Some((whole, rest)) = input.split_first_chunk() {
+                *input = rest;
+                return Some(*whole);
+            }
+        }
+        let free = self.partial.get_mut(usize::from(self.partial_len)..)?;
+        let bytes = take(input, free.len());
+        for (to, from) in free.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        // At most 8.
+        self.partial_len += bytes.len() as u8;
+        if usize::from(self.partial_len) < HEADER_LEN {
+            return None;
+        }
+        self.partial_len = 0;
+        Some(self.partial)
+    }
+}
+
+/// Takes at most `count` bytes off the front of `input`.
+#[inline]
+pub(crate) fn take<'i>(input: &mut &'i [u8], count: usize) -> &'i [u8] {
+    let (taken, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
+    *input = rest;
+    taken
+}

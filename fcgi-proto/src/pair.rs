@@ -1,0 +1,470 @@
+//! Name-value pairs: what the streams of PARAMS and the management records GET_VALUES and GET_VALUES_RESULT
+//! are made of (FastCGI 1.0, section 3.4).
+//!
+//! A pair is two lengths, then the name, then the value, all binary. A length up to 127 takes one byte, or
+//! four with the top bit set; a longer one always four.
+//!
+//! There are two ways to turn a request's PARAMS into parameters. [`Params`] (fixed capacity) or
+//! [`ParamsBuf`] (feature `alloc`, growing up to a limit) keep the raw bytes and look names up by a scan: one
+//! copy, no hashing. [`Decoder`] keeps nothing and hands out whole pairs, or fragments of those that are cut.
+
+use core::fmt;
+
+use nom::bytes::complete::take;
+use nom::number::complete::{be_u8, be_u24};
+use nom::{IResult, Parser};
+
+use crate::decoder::take as take_front;
+
+/// The longest name or value, in bytes: lengths have 31 bits.
+pub const MAX_LEN: usize = 0x7fff_ffff;
+
+/// A stream of pairs that ends inside one, or lies about a length.
+///
+/// What to do with such PARAMS is open point Z7. Here a request whose parameters are not whole is never run:
+/// answer it with [`Refusal::Malformed`](crate::server::Refusal::Malformed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TruncatedPair {
+    /// Bytes of whole pairs before the one that is not.
+    pub whole: usize,
+    /// Bytes that came after them.
+    pub left: usize,
+}
+
+impl fmt::Display for TruncatedPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pairs end inside one: {} bytes after {} bytes of whole pairs", self.left, self.whole)
+    }
+}
+
+impl core::error::Error for TruncatedPair {}
+
+/// More bytes than there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapacityError {
+    /// The capacity or limit, in bytes.
+    pub capacity: usize,
+    /// Bytes that were to be kept in all.
+    pub needed: usize,
+}
+
+impl fmt::Display for CapacityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes do not fit {}", self.needed, self.capacity)
+    }
+}
+
+impl core::error::Error for CapacityError {}
+
+/// A length, and the bytes after it.
+#[inline]
+fn length(input: &[u8]) -> IResult<&[u8], usize> {
+    let (rest, first) = be_u8(input)?;
+    if first < 0x80 {
+        return Ok((rest, usize::from(first)));
+    }
+    let (rest, low) = be_u24(rest)?;
+    // 31 bits: where usize is narrower no slice is that long, and any length above it says so.
+    let length = (u32::from(first & 0x7f) << 24) | low;
+    Ok((rest, usize::try_from(length).unwrap_or(usize::MAX)))
+}
+
+#[inline]
+fn pair(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
+    let (rest, (name_len, value_len)) = (length, length).parse(input)?;
+    (take(name_len), take(value_len)).parse(rest)
+}
+
+/// Iterates over the pairs `(name, value)` in a slice, in their order, without copying.
+///
+/// It ends at the end or before a pair that is not whole; [`rest`](Self::rest) tells which.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    /// Of the pairs in `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// The bytes not yet iterated over: none when the slice ended with a whole pair.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The value of the first of the remaining pairs that has this name.
+    #[must_use]
+    pub fn get(mut self, name: &[u8]) -> Option<&'a [u8]> {
+        self.find(|&(found, _)| found == name).map(|(_, value)| value)
+    }
+
+    /// Whether all pairs are whole.
+    ///
+    /// # Errors
+    /// [`TruncatedPair`] with the place of the first that is not.
+    pub fn check(mut self) -> Result<(), TruncatedPair> {
+        let all = self.rest.len();
+        self.by_ref().for_each(drop);
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(TruncatedPair { whole: all - left, left }),
+        }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (rest, pair) = pair(self.rest).ok()?;
+        self.rest = rest;
+        Some(pair)
+    }
+}
+
+/// Bytes that the pair takes when encoded; `None` if the name or the value is longer than [`MAX_LEN`].
+#[must_use]
+pub fn encoded_len(name: &[u8], value: &[u8]) -> Option<usize> {
+    let lengths = encode_length(name.len())?.len() + encode_length(value.len())?.len();
+    lengths.checked_add(name.len())?.checked_add(value.len())
+}
+
+/// Appends the pair's encoding to what `buffer` holds up to `*len`, and moves `len` behind it.
+///
+/// # Errors
+/// [`CapacityError`] if it does not fit; `buffer` and `len` are then as they were.
+pub fn encode(name: &[u8], value: &[u8], buffer: &mut [u8], len: &mut usize) -> Result<(), CapacityError> {
+    let capacity = buffer.len();
+    let too_long = |needed| CapacityError { capacity, needed };
+    let size = encoded_len(name, value).ok_or(too_long(usize::MAX))?;
+    let needed = len.saturating_add(size);
+    let mut free = buffer.get_mut(*len..needed).ok_or(too_long(needed))?;
+    let (Some(name_len), Some(value_len)) = (encode_length(name.len()), encode_length(value.len())) else {
+        return Err(too_long(needed));
+    };
+    for part in [&*name_len, &*value_len, name, value] {
+        let (to, rest) = free.split_at_mut_checked(part.len()).ok_or(too_long(needed))?;
+        to.copy_from_slice(part);
+        free = rest;
+    }
+    *len = needed;
+    Ok(())
+}
+
+/// A length's one or four bytes; `None` above 31 bits.
+#[inline]
+fn encode_length(length: usize) -> Option<heapless::Vec<u8, 4>> {
+    let wide = u32::try_from(length).ok().filter(|length| length >> 31 == 0)?;
+    let bytes = (wide | 0x8000_0000).to_be_bytes();
+    let short = [wide as u8];
+    heapless::Vec::from_slice(if wide < 0x80 { &short } else { &bytes }).ok()
+}
+
+/// One request's parameters in `N` bytes: append the raw content of PARAMS records, then look names up.
+///
+/// ```
+/// let mut params = fcgi_proto::pair::Params::<1024>::new();
+/// params.push(b"\x0b\x01REQUEST_URI/\x0c")?;          // cut anywhere
+/// params.push(b"\x00QUERY_STRING")?;
+/// params.finish()?;                                   // at Event::ParamsEnd: all pairs are whole
+/// assert_eq!(params.get(b"REQUEST_URI"), Some(&b"/"[..]));
+/// assert_eq!(params.get(b"QUERY_STRING"), Some(&b""[..]));
+/// assert_eq!(params.get(b"CONTENT_LENGTH"), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Params<const N: usize> {
+    bytes: heapless::Vec<u8, N>,
+}
+
+impl<const N: usize> Params<N> {
+    /// No parameters yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: heapless::Vec::new() }
+    }
+
+    /// Appends the next bytes of the stream, cut anywhere.
+    ///
+    /// # Errors
+    /// [`CapacityError`] if they do not fit; nothing is appended then.
+    pub fn push(&mut self, data: &[u8]) -> Result<(), CapacityError> {
+        let needed = self.bytes.len().saturating_add(data.len());
+        self.bytes.extend_from_slice(data).map_err(|()| CapacityError { capacity: N, needed })
+    }
+
+    /// Forgets everything, for the next request.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Checks, at the end of the stream, that all pairs are whole.
+    ///
+    /// # Errors
+    /// [`TruncatedPair`]: the request must not be run (open point Z7).
+    pub fn finish(&self) -> Result<(), TruncatedPair> {
+        self.iter().check()
+    }
+
+    /// The value of the first parameter with this name.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter().get(name)
+    }
+
+    /// The parameters `(name, value)` in the order received.
+    #[must_use]
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs::new(&self.bytes)
+    }
+}
+
+impl<'a, const N: usize> IntoIterator for &'a Params<N> {
+    type Item = (&'a [u8], &'a [u8]);
+    type IntoIter = Pairs<'a>;
+
+    fn into_iter(self) -> Pairs<'a> {
+        self.iter()
+    }
+}
+
+/// One request's parameters in a buffer that grows with what came, up to a limit (feature `alloc`).
+///
+/// What a length claims reserves nothing. [`clear`](Self::clear) keeps the buffer for the next request.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug)]
+pub struct ParamsBuf {
+    bytes: alloc::vec::Vec<u8>,
+    limit: usize,
+}
+
+#[cfg(feature = "alloc")]
+impl ParamsBuf {
+    /// No parameters yet, and at most `limit` bytes of them.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { bytes: alloc::vec::Vec::new(), limit }
+    }
+
+    /// Appends the next bytes of the stream, cut anywhere.
+    ///
+    /// # Errors
+    /// [`CapacityError`] if they pass the limit; nothing is appended then.
+    pub fn push(&mut self, data: &[u8]) -> Result<(), CapacityError> {
+        let needed = self.bytes.len().saturating_add(data.len());
+        if needed > self.limit {
+            return Err(CapacityError { capacity: self.limit, needed });
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Forgets everything, for the next request, and gives back what is more than `keep` bytes of memory.
+    pub fn clear(&mut self, keep: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(keep);
+    }
+
+    /// Checks, at the end of the stream, that all pairs are whole.
+    ///
+    /// # Errors
+    /// [`TruncatedPair`]: the request must not be run (open point Z7).
+    pub fn finish(&self) -> Result<(), TruncatedPair> {
+        self.iter().check()
+    }
+
+    /// The value of the first parameter with this name.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter().get(name)
+    }
+
+    /// The parameters `(name, value)` in the order received.
+    #[must_use]
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs::new(&self.bytes)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'a> IntoIterator for &'a ParamsBuf {
+    type Item = (&'a [u8], &'a [u8]);
+    type IntoIter = Pairs<'a>;
+
+    fn into_iter(self) -> Pairs<'a> {
+        self.iter()
+    }
+}
+
+/// A piece of a stream of pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'i> {
+    /// A pair whose name and value lie whole in the chunk.
+    Pair {
+        /// The name.
+        name: &'i [u8],
+        /// The value.
+        value: &'i [u8],
+    },
+    /// A pair that is cut begins. That many bytes of name and value follow in fragments; of an empty name or
+    /// an empty value there is none.
+    Sizes {
+        /// Bytes of the name, as claimed.
+        name_len: u32,
+        /// Bytes of the value, as claimed.
+        value_len: u32,
+    },
+    /// The next bytes, at least one, of the name.
+    Name {
+        /// The bytes.
+        data: &'i [u8],
+        /// Whether they are the name's last.
+        last: bool,
+    },
+    /// The next bytes, at least one, of the value.
+    Value {
+        /// The bytes.
+        data: &'i [u8],
+        /// Whether they are the value's, and so the pair's, last.
+        last: bool,
+    },
+}
+
+/// Decodes a stream of pairs in any chunks without storing names or values.
+///
+/// ```
+/// use fcgi_proto::pair::{Decoder, Part};
+///
+/// let mut decoder = Decoder::new();
+/// let mut chunk: &[u8] = b"\x01\x01ab\x01\x03xy";
+/// assert_eq!(decoder.next(&mut chunk), Some(Part::Pair { name: b"a", value: b"b" }));
+/// assert_eq!(decoder.next(&mut chunk), Some(Part::Sizes { name_len: 1, value_len: 3 }));
+/// assert_eq!(decoder.next(&mut chunk), Some(Part::Name { data: b"x", last: true }));
+/// assert_eq!(decoder.next(&mut chunk), Some(Part::Value { data: b"y", last: false }));
+/// assert_eq!(decoder.next(&mut chunk), None);
+/// assert!(!decoder.at_boundary());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    name: u32,
+    value: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Before a pair.
+    #[default]
+    Start,
+    /// In a length of the name, that many of its bytes missing.
+    NameLength(u8),
+    /// In a length of the value, that many of its bytes missing; 0 before its first.
+    ValueLength(u8),
+    /// In the name or the value.
+    Content,
+}
+
+impl Decoder {
+    /// At the start of a stream.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { name: 0, value: 0, state: State::Start }
+    }
+
+    /// Eats from the front of `chunk` and returns the next part; `None` when the chunk is used up.
+    ///
+    /// Every part takes at least one byte of this call's chunk.
+    pub fn next<'i>(&mut self, chunk: &mut &'i [u8]) -> Option<Part<'i>> {
+        loop {
+            let (length, missing) = match self.state {
+                State::Content if self.name > 0 => {
+                    let (data, last) = fragment(chunk, &mut self.name)?;
+                    self.end_of_pair();
+                    return Some(Part::Name { data, last });
+                }
+                State::Content => {
+                    let (data, last) = fragment(chunk, &mut self.value)?;
+                    self.end_of_pair();
+                    return Some(Part::Value { data, last });
+                }
+                State::Start => {
+                    self.name = 0;
+                    (&mut self.name, 0)
+                }
+                State::NameLength(missing) => (&mut self.name, missing),
+                State::ValueLength(0) => {
+                    self.value = 0;
+                    (&mut self.value, 0)
+                }
+                State::ValueLength(missing) => (&mut self.value, missing),
+            };
+            let (byte, rest) = chunk.split_first()?;
+            *chunk = rest;
+            let missing = match missing {
+                0 if *byte < 0x80 => {
+                    *length = u32::from(*byte);
+                    0
+                }
+                0 => {
+                    *length = u32::from(*byte & 0x7f);
+                    3
+                }
+                _ => {
+                    *length = (*length << 8) | u32::from(*byte);
+                    missing - 1
+                }
+            };
+            self.state = match self.state {
+                State::Start | State::NameLength(_) if missing > 0 => State::NameLength(missing),
+                State::Start | State::NameLength(_) => State::ValueLength(0),
+                _ if missing > 0 => State::ValueLength(missing),
+                _ => {
+                    self.state = State::Content;
+                    return Some(self.content(chunk));
+                }
+            };
+        }
+    }
+
+    /// Whether the bytes so far end with a whole pair, as a stream must (open point Z7).
+    #[must_use]
+    pub fn at_boundary(&self) -> bool {
+        self.state == State::Start
+    }
+
+    /// Both lengths are known: the whole pair, if it lies in the chunk, or its sizes.
+    fn content<'i>(&mut self, chunk: &mut &'i [u8]) -> Part<'i> {
+        let (name_len, value_len) = (self.name, self.value);
+        let whole = u64::from(name_len) + u64::from(value_len);
+        if whole > chunk.len() as u64 {
+            return Part::Sizes { name_len, value_len };
+        }
+        // Both are within the chunk, so they fit its usize.
+        let name = take_front(chunk, name_len as usize);
+        let value = take_front(chunk, value_len as usize);
+        self.state = State::Start;
+        Part::Pair { name, value }
+    }
+
+    fn end_of_pair(&mut self) {
+        if self.name == 0 && self.value == 0 {
+            self.state = State::Start;
+        }
+    }
+}
+
+/// The next bytes of a name or value that lacks `left` of them, and whether they are its last.
+fn fragment<'i>(chunk: &mut &'i [u8], left: &mut u32) -> Option<(&'i [u8], bool)> {
+    let data = take_front(chunk, usize::try_from(*left).unwrap_or(usize::MAX));
+    if data.is_empty() {
+        return None;
+    }
+    // At most left.
+    *left -= data.len() as u32;
+    Some((data, *left == 0))
+}

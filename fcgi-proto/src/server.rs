@@ -1,0 +1,769 @@
+//! The server's (application's) side of one connection: which records are events, which are answered here,
+//! which are ignored, and what may be sent when.
+//!
+//! [`Connection::next_event`] eats what the client sent. [`Connection::poll_reply`] hands out what this side
+//! owes by protocol alone. [`Connection::stdout`], [`stderr`](Connection::stderr) and
+//! [`finish`](Connection::finish) make the records of an answer.
+//!
+//! # What the specification leaves open, decided
+//!
+//! | | open point | here |
+//! |---|---|---|
+//! | Z1 | another version | fatal, [`ConnectionError::Version`] |
+//! | Z2 | BEGIN_REQUEST for an active id | fatal, [`ConnectionError::RequestActive`]: an END_REQUEST would name the running request |
+//! | Z3 | an application record with id 0 | fatal, [`ConnectionError::NullRequestId`]; a known management type with another id is ignored |
+//! | Z4 | an unknown type with a request's id | ignored |
+//! | Z5 | a type of the wrong direction | ignored |
+//! | Z6 | content after a stream's end, a second end | ignored |
+//! | Z7 | PARAMS that end inside a pair | never run: the caller answers [`Refusal::Malformed`] |
+//! | Z8 | STDIN beyond CONTENT_LENGTH | handed over as it comes; [`Limits::stdin`] bounds it |
+//! | Z9 | STDIN for an Authorizer | not waited for, ignored if it comes |
+//! | Z10 | when UNKNOWN_ROLE is sent | at once, at BEGIN_REQUEST |
+//! | Z11 | KEEP_CONN of a refused request | counts like any other's: if clear, the connection closes once nothing is active |
+//! | Z12 | reserved bytes, unknown flags | ignored, and zero when sent |
+//! | Z13 | mixed KEEP_CONN on one connection | one that is clear closes the connection, but only when no request is active any more |
+//! | Z14 | END_REQUEST without STDOUT's end | [`finish`](Connection::finish) always sends both |
+//!
+//! "Ignored" is within a budget, [`Limits::ignored`]. Input streams out of their role's order (STDIN before
+//! the end of PARAMS, section 6.1) cost that one request: it is refused as malformed.
+
+use core::fmt;
+
+use crate::decoder::{Decoder, Part};
+use crate::error::ConnectionError;
+use crate::limits::Limits;
+use crate::record::{
+    self, BeginRequest, Control, EndRequest, Header, ProtocolStatus, Record, RecordType, RequestId, Role,
+    UnknownType,
+};
+use crate::values::{Asked, Values};
+
+/// Something the client did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// A request begins; its parameters follow.
+    Begin {
+        /// Its id, active until it is ended, rejected or refused.
+        id: RequestId,
+        /// What this side is asked to be.
+        role: Role,
+        /// Whether the client keeps the connection after it.
+        keep_conn: bool,
+    },
+    /// The next bytes of the request's PARAMS stream, cut anywhere; see [`crate::pair`].
+    Params {
+        /// The request.
+        id: RequestId,
+        /// The bytes.
+        data: &'i [u8],
+    },
+    /// The PARAMS stream ended. An Authorizer has all its input now (section 6.3).
+    ParamsEnd {
+        /// The request.
+        id: RequestId,
+    },
+    /// The next bytes of the request's body.
+    Stdin {
+        /// The request.
+        id: RequestId,
+        /// The bytes.
+        data: &'i [u8],
+    },
+    /// The body ended. Compare its length with CONTENT_LENGTH before an update (section 6.2). A Responder
+    /// has all its input now; a Filter may write from now on.
+    StdinEnd {
+        /// The request.
+        id: RequestId,
+    },
+    /// The next bytes of a Filter's file.
+    Data {
+        /// The request.
+        id: RequestId,
+        /// The bytes.
+        data: &'i [u8],
+    },
+    /// The file ended: a Filter has all its input now (section 6.4).
+    DataEnd {
+        /// The request.
+        id: RequestId,
+    },
+    /// The client wants no answer any more. The request is active until [`Connection::finish`], which is to
+    /// be called as soon as possible, with a status of the application's choice (section 5.4).
+    Abort {
+        /// The request.
+        id: RequestId,
+    },
+    /// The request was refused after it began: a limit passed, or input out of order. It is over, its answer
+    /// waits in [`Connection::poll_reply`].
+    Rejected {
+        /// The request.
+        id: RequestId,
+        /// Why.
+        why: Refusal,
+    },
+    /// Replies wait that must be taken with [`Connection::poll_reply`] before more input is. This event alone
+    /// uses up no input.
+    Paused,
+}
+
+/// Why a request is refused.
+///
+/// A refusal is a small whole answer on STDOUT and then END_REQUEST with the true protocol status: web
+/// servers turn a bare END_REQUEST into an empty 200 or a long wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// 503 and `FCGI_CANT_MPX_CONN`: the connection carries one request at a time.
+    CantMpxConn,
+    /// 503 and `FCGI_OVERLOADED`: no slot, no storage, or a limit passed.
+    Overloaded,
+    /// 503 and `FCGI_UNKNOWN_ROLE`: not a role of this application.
+    UnknownRole,
+    /// 400 and `FCGI_REQUEST_COMPLETE`: parameters that are not whole pairs, input streams out of order. To
+    /// send it to another application would not help, so the status does not ask for that.
+    Malformed,
+}
+
+impl Refusal {
+    /// The protocol status that END_REQUEST carries.
+    #[must_use]
+    pub const fn protocol_status(self) -> ProtocolStatus {
+        match self {
+            Self::CantMpxConn => ProtocolStatus::CantMpxConn,
+            Self::Overloaded => ProtocolStatus::Overloaded,
+            Self::UnknownRole => ProtocolStatus::UnknownRole,
+            Self::Malformed => ProtocolStatus::RequestComplete,
+        }
+    }
+
+    const fn answer(self) -> &'static [u8] {
+        match self {
+            Self::CantMpxConn | Self::Overloaded | Self::UnknownRole => {
+                b"Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\nService Unavailable\n"
+            }
+            Self::Malformed => b"Status: 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nBad Request\n",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::CantMpxConn => "one request at a time on this connection",
+            Self::Overloaded => "overloaded",
+            Self::UnknownRole => "unknown role",
+            Self::Malformed => "malformed request",
+        })
+    }
+}
+
+/// A call that does not fit the request's state. Nothing is sent and the connection is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No request with this id is active: it never began, has ended, or was rejected.
+    Inactive {
+        /// The id.
+        id: RequestId,
+    },
+    /// An answer before all input streams but the last have ended (section 6.1): PARAMS, and for a Filter
+    /// STDIN too.
+    TooEarly {
+        /// The request.
+        id: RequestId,
+    },
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inactive { id } => write!(f, "request {id} is not active"),
+            Self::TooEarly { id } => write!(f, "request {id} is answered before its input allows it"),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// How far a request's input is: each role's legal order of streams (sections 6.2 to 6.4), one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    ResponderParams,
+    ResponderStdin,
+    AuthorizerParams,
+    FilterParams,
+    FilterStdin,
+    FilterData,
+    Complete,
+}
+
+/// Where a record's stream stands in its request's order.
+enum Turn {
+    Now,
+    Later,
+    /// It has ended, or the role has no such stream.
+    Never,
+}
+
+impl Stage {
+    const fn first(role: Role) -> Self {
+        match role {
+            Role::Responder => Self::ResponderParams,
+            Role::Authorizer => Self::AuthorizerParams,
+            Role::Filter => Self::FilterParams,
+        }
+    }
+
+    const fn next(self) -> Self {
+        match self {
+            Self::ResponderParams => Self::ResponderStdin,
+            Self::FilterParams => Self::FilterStdin,
+            Self::FilterStdin => Self::FilterData,
+            Self::ResponderStdin | Self::AuthorizerParams | Self::FilterData | Self::Complete => {
+                Self::Complete
+            }
+        }
+    }
+
+    const fn turn(self, stream: InputStream) -> Turn {
+        use InputStream::{Data, Params, Stdin};
+        match (self, stream) {
+            (Self::ResponderParams | Self::AuthorizerParams | Self::FilterParams, Params)
+            | (Self::ResponderStdin | Self::FilterStdin, Stdin)
+            | (Self::FilterData, Data) => Turn::Now,
+            (Self::ResponderParams, Stdin)
+            | (Self::FilterParams, Stdin | Data)
+            | (Self::FilterStdin, Data) => Turn::Later,
+            _ => Turn::Never,
+        }
+    }
+
+    /// Whether the answer may begin: all inputs but the last have ended (section 6.1).
+    const fn may_write(self) -> bool {
+        matches!(self, Self::ResponderStdin | Self::FilterData | Self::Complete)
+    }
+}
+
+/// The streams that a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InputStream {
+    Params,
+    Stdin,
+    Data,
+}
+
+impl InputStream {
+    const fn event(self, id: RequestId, data: &[u8]) -> Event<'_> {
+        match self {
+            Self::Params => Event::Params { id, data },
+            Self::Stdin => Event::Stdin { id, data },
+            Self::Data => Event::Data { id, data },
+        }
+    }
+
+    const fn end_event<'i>(self, id: RequestId) -> Event<'i> {
+        match self {
+            Self::Params => Event::ParamsEnd { id },
+            Self::Stdin => Event::StdinEnd { id },
+            Self::Data => Event::DataEnd { id },
+        }
+    }
+
+    const fn limit(self, limits: &Limits) -> u32 {
+        match self {
+            Self::Params => limits.params,
+            Self::Stdin => limits.stdin,
+            Self::Data => limits.data,
+        }
+    }
+}
+
+/// One request's state.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// 0 in a free slot.
+    id: u16,
+    stage: Stage,
+    /// Of the bits below.
+    flags: u8,
+    /// Content bytes of the current input stream.
+    received: u32,
+}
+
+impl Slot {
+    const FREE: Self = Self { id: 0, stage: Stage::Complete, flags: 0, received: 0 };
+    /// ABORT_REQUEST came.
+    const ABORTED: u8 = 1;
+    /// Something was written to STDOUT.
+    const STDOUT: u8 = 2;
+    /// Something was written to STDERR.
+    const STDERR: u8 = 4;
+
+    const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// A reply that waits in the queue, as small as it can be kept.
+#[derive(Clone, Copy, Debug)]
+enum Reply {
+    Values(Asked),
+    UnknownType(u8),
+    /// Nothing was written for the request yet.
+    Refusal(RequestId, Refusal),
+    /// The answer had begun.
+    CutOff(RequestId, Refusal),
+}
+
+/// Replies that can wait before [`Event::Paused`].
+const QUEUE: usize = 4;
+
+/// The server's side of one connection, with up to `N` requests at a time.
+///
+/// With `N` = 1 a further request is refused with `FCGI_CANT_MPX_CONN` and GET_VALUES says that the
+/// connection is not multiplexed; otherwise `FCGI_OVERLOADED` and that it is.
+///
+/// Request ids are this connection's own: the same id on another is another request (section 3.3).
+///
+/// ```
+/// use fcgi_proto::server::{Connection, Event};
+/// # let chunk = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\x01\x04\0\x01\0\0\0\0\x01\x05\0\x01\0\0\0\0";
+/// let mut connection = Connection::<1>::new(fcgi_proto::Limits::default());
+/// let mut sent = Vec::new();
+/// let mut input = &chunk[..];
+/// loop {
+///     let event = connection.next_event(&mut input)?;
+///     while let Some(reply) = connection.poll_reply() {
+///         sent.extend_from_slice(&reply);
+///     }
+///     match event {
+///         Some(Event::StdinEnd { id }) => {
+///             let (page, _rest) = connection.stdout(id, b"Status: 200 OK\r\n\r\n")?;
+///             sent.extend(page.slices().concat());
+///             sent.extend_from_slice(&connection.finish(id, 0)?);
+///         }
+///         Some(_) => {}
+///         None => break, // read more
+///     }
+/// }
+/// assert!(connection.is_finished()); // KEEP_CONN was clear: close
+/// # assert_eq!(sent.len(), 8 + 18 + 6 + 8 + 16);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection<const N: usize> {
+    decoder: Decoder,
+    slots: [Slot; N],
+    limits: Limits,
+    /// Bytes ignored since the last request began.
+    ignored: u32,
+    values: Values,
+    replies: [Option<Reply>; QUEUE],
+    failed: Option<ConnectionError>,
+    /// A request came with KEEP_CONN clear.
+    closing: bool,
+    /// What still comes on a closing connection is not FastCGI.
+    garbled: bool,
+}
+
+impl<const N: usize> Connection<N> {
+    /// A new connection.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            slots: [Slot::FREE; N],
+            limits,
+            ignored: 0,
+            values: Values::new(),
+            replies: [None; QUEUE],
+            failed: None,
+            closing: false,
+            garbled: false,
+        }
+    }
+
+    /// Eats from the front of `input` and returns the next event, which borrows from `input` only; `None`
+    /// when all of it is used up.
+    ///
+    /// Input may be cut anywhere. Drain [`poll_reply`](Self::poll_reply) after every call.
+    ///
+    /// # Errors
+    /// [`ConnectionError`], at this and every later call: answer what still can be, and close.
+    pub fn next_event<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        while !input.is_empty() {
+            if self.discards() {
+                *input = &[];
+                break;
+            }
+            if matches!(self.replies, [.., Some(_)]) {
+                return Ok(Some(Event::Paused));
+            }
+            match self.advance(input) {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(_) if self.nothing_can_begin() => self.garbled = true,
+                Err(error) => return Err(*self.failed.insert(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The client will send nothing more. Requests whose input is complete are still to be answered.
+    ///
+    /// # Errors
+    /// [`ConnectionError::UnexpectedEof`] inside a record, or the error that the connection already had.
+    pub fn eof(&mut self) -> Result<(), ConnectionError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if self.nothing_can_begin() || self.decoder.at_boundary() {
+            return Ok(());
+        }
+        Err(*self.failed.insert(ConnectionError::UnexpectedEof { missing: self.decoder.missing() }))
+    }
+
+    /// The next reply that this side owes by protocol: answers to management records, refusals.
+    ///
+    /// Send replies between records, never inside one.
+    pub fn poll_reply(&mut self) -> Option<Control> {
+        let reply = self.replies.first_mut()?.take()?;
+        self.replies.rotate_left(1);
+        let mut control = Control::new();
+        match reply {
+            Reply::Values(asked) => asked.answer(&mut control, &self.limits, N),
+            Reply::UnknownType(record_type) => control.push(
+                RecordType::UnknownType,
+                record::NULL_REQUEST_ID,
+                &UnknownType { record_type }.encode(),
+            ),
+            Reply::Refusal(id, why) => refuse(&mut control, id, why, why.answer()),
+            Reply::CutOff(id, why) => refuse(&mut control, id, why, &[]),
+        }
+        Some(control)
+    }
+
+    /// Makes a STDOUT record of the front of `data`, and returns it with the rest of `data`.
+    ///
+    /// Empty `data` makes a record of no bytes: the stream ends with [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// [`SendError::TooEarly`] before the role's inputs allow it, [`SendError::Inactive`].
+    pub fn stdout<'a>(&mut self, id: RequestId, data: &'a [u8]) -> Result<(Record<'a>, &'a [u8]), SendError> {
+        self.output(id, RecordType::Stdout, Slot::STDOUT, data)
+    }
+
+    /// Makes a STDERR record of the front of `data`, and returns it with the rest of `data`.
+    ///
+    /// Send none before the response head is out whole: HAProxy 2.6 crashes on that.
+    ///
+    /// # Errors
+    /// As [`stdout`](Self::stdout).
+    pub fn stderr<'a>(&mut self, id: RequestId, data: &'a [u8]) -> Result<(Record<'a>, &'a [u8]), SendError> {
+        self.output(id, RecordType::Stderr, Slot::STDERR, data)
+    }
+
+    /// Ends the request as executed: the ends of its output streams, then END_REQUEST with
+    /// `FCGI_REQUEST_COMPLETE` and this application status (sections 5.5 and 6.2).
+    ///
+    /// A status other than 0 costs the whole response behind Jetty. An aborted request can be ended at any
+    /// time.
+    ///
+    /// # Errors
+    /// As [`stdout`](Self::stdout); [`reject`](Self::reject) has no need to wait.
+    pub fn finish(&mut self, id: RequestId, app_status: u32) -> Result<Control, SendError> {
+        let slot = self.active(id)?;
+        if !slot.stage.may_write() && !slot.has(Slot::ABORTED) {
+            return Err(SendError::TooEarly { id });
+        }
+        let mut control = Control::new();
+        if slot.has(Slot::STDERR) {
+            control.push(RecordType::Stderr, id.get(), &[]);
+        }
+        end(&mut control, id, app_status, ProtocolStatus::RequestComplete);
+        *slot = Slot::FREE;
+        Ok(control)
+    }
+
+    /// Refuses a request that has begun, for what only the caller can see: its storage is full, or its
+    /// PARAMS end inside a pair. If the answer had begun, it is only ended.
+    ///
+    /// # Errors
+    /// [`SendError::Inactive`].
+    pub fn reject(&mut self, id: RequestId, why: Refusal) -> Result<Control, SendError> {
+        let slot = self.active(id)?;
+        let answer = if slot.has(Slot::STDOUT) { &[] } else { why.answer() };
+        *slot = Slot::FREE;
+        let mut control = Control::new();
+        refuse(&mut control, id, why, answer);
+        Ok(control)
+    }
+
+    /// Whether the request is active: it began and has not ended.
+    #[must_use]
+    pub fn is_active(&self, id: RequestId) -> bool {
+        self.slots.iter().any(|slot| slot.id == id.get())
+    }
+
+    /// Whether the request's remaining input is to be read, within a bound, before it is
+    /// [finished](Self::finish): the client keeps the connection and is still sending. h2o closes otherwise.
+    ///
+    /// Where the connection is closed after the request, input is drained after END_REQUEST instead.
+    #[must_use]
+    pub fn drains_before_end(&self, id: RequestId) -> bool {
+        !self.closing
+            && self
+                .slots
+                .iter()
+                .any(|slot| slot.id == id.get() && slot.stage != Stage::Complete && !slot.has(Slot::ABORTED))
+    }
+
+    /// Whether the client owes nothing and is owed nothing: no request is active, no reply waits, no record
+    /// is cut. Such a connection may be closed at little cost (section 3.5).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.any_active() && matches!(self.replies, [None, ..]) && self.decoder.at_boundary()
+    }
+
+    /// Whether this side is to close now: KEEP_CONN was clear, and everything is answered (section 3.5).
+    ///
+    /// Close in this order, or the answer may be lost: shut down writing, drain input within a bound, close.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.closing && !self.any_active() && matches!(self.replies, [None, ..])
+    }
+
+    fn any_active(&self) -> bool {
+        self.slots.iter().any(|slot| slot.id != 0)
+    }
+
+    /// Whether no request can begin any more: one with KEEP_CONN clear came, and no active request waits for
+    /// input. What comes then is not needed, so that nothing in it can cost an answer.
+    fn nothing_can_begin(&self) -> bool {
+        self.closing && self.slots.iter().all(|slot| slot.stage == Stage::Complete)
+    }
+
+    /// Whether input is thrown away unread: not even an abort means anything now.
+    fn discards(&self) -> bool {
+        self.garbled || (self.closing && !self.any_active())
+    }
+
+    fn active(&mut self, id: RequestId) -> Result<&mut Slot, SendError> {
+        self.slot(id).ok_or(SendError::Inactive { id })
+    }
+
+    fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.id == id.get())
+    }
+
+    fn output<'a>(
+        &mut self,
+        id: RequestId,
+        stream: RecordType,
+        flag: u8,
+        data: &'a [u8],
+    ) -> Result<(Record<'a>, &'a [u8]), SendError> {
+        let slot = self.active(id)?;
+        if !slot.stage.may_write() {
+            return Err(SendError::TooEarly { id });
+        }
+        if !data.is_empty() {
+            slot.flags |= flag;
+        }
+        Ok(Record::stream(stream, id, data))
+    }
+
+    /// Takes in one part of a record. At most one reply is queued.
+    fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
+        match self.decoder.next(input)? {
+            None => Ok(None),
+            Some(Part::Header(header)) => self.header(header),
+            Some(Part::Body { record_type, request_id, body }) => {
+                match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
+                    (Some(RecordType::BeginRequest), Some(id)) => self.begin(id, BeginRequest::parse(&body)),
+                    _ => Ok(None),
+                }
+            }
+            Some(Part::Content { record_type, request_id, data, last }) => {
+                Ok(self.content(record_type, request_id, data, last))
+            }
+        }
+    }
+
+    fn header<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
+        use RecordType::{
+            AbortRequest, BeginRequest, Data, EndRequest, GetValues, GetValuesResult, Params, Stderr, Stdin,
+            Stdout, UnknownType,
+        };
+        let Header { record_type, request_id, content_length, .. } = header;
+        let Some(id) = RequestId::new(request_id) else {
+            match RecordType::from_wire(record_type) {
+                Some(GetValues) => {
+                    self.values = Values::new();
+                    if content_length == 0 {
+                        self.queue(Reply::Values(self.values.asked()));
+                    }
+                }
+                Some(GetValuesResult | UnknownType) => self.ignore(header)?,
+                Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data) => {
+                    return Err(ConnectionError::NullRequestId { record_type });
+                }
+                None => self.queue(Reply::UnknownType(record_type)),
+            }
+            return Ok(None);
+        };
+        match RecordType::from_wire(record_type) {
+            Some(Params) => self.stream(InputStream::Params, id, header),
+            Some(Stdin) => self.stream(InputStream::Stdin, id, header),
+            Some(Data) => self.stream(InputStream::Data, id, header),
+            Some(AbortRequest) => match self.slot(id) {
+                Some(slot) if !slot.has(Slot::ABORTED) => {
+                    slot.flags |= Slot::ABORTED;
+                    Ok(Some(Event::Abort { id }))
+                }
+                _ => self.ignore(header).map(|()| None),
+            },
+            Some(BeginRequest) if self.nothing_can_begin() => self.ignore(header).map(|()| None),
+            Some(BeginRequest) if usize::from(content_length) != record::BeginRequest::LEN => {
+                Err(ConnectionError::BodyLength { record_type, found: content_length })
+            }
+            Some(BeginRequest) => Ok(None),
+            Some(EndRequest | Stdout | Stderr | GetValues | GetValuesResult | UnknownType) | None => {
+                self.ignore(header).map(|()| None)
+            }
+        }
+    }
+
+    /// The header of a record of one of a request's input streams.
+    fn stream<'i>(
+        &mut self,
+        stream: InputStream,
+        id: RequestId,
+        header: Header,
+    ) -> Result<Option<Event<'i>>, ConnectionError> {
+        let limit = stream.limit(&self.limits);
+        let Some(slot) = self.slot(id) else {
+            return self.ignore(header).map(|()| None);
+        };
+        match slot.stage.turn(stream) {
+            Turn::Never => self.ignore(header).map(|()| None),
+            Turn::Later => Ok(Some(self.reject_queued(id, Refusal::Malformed))),
+            Turn::Now if header.content_length == 0 => {
+                slot.stage = slot.stage.next();
+                slot.received = 0;
+                Ok(Some(stream.end_event(id)))
+            }
+            Turn::Now => {
+                slot.received = slot.received.saturating_add(u32::from(header.content_length));
+                if slot.received > limit && limit != u32::MAX {
+                    return Ok(Some(self.reject_queued(id, Refusal::Overloaded)));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn content<'i>(
+        &mut self,
+        record_type: u8,
+        request_id: u16,
+        data: &'i [u8],
+        last: bool,
+    ) -> Option<Event<'i>> {
+        let stream = match RecordType::from_wire(record_type)? {
+            RecordType::Params => InputStream::Params,
+            RecordType::Stdin => InputStream::Stdin,
+            RecordType::Data => InputStream::Data,
+            RecordType::GetValues if request_id == record::NULL_REQUEST_ID => {
+                self.values.push(data);
+                if last {
+                    self.queue(Reply::Values(self.values.asked()));
+                }
+                return None;
+            }
+            _ => return None,
+        };
+        let id = RequestId::new(request_id)?;
+        // A record that is to be ignored, or whose request ended meanwhile, finds no slot in its turn.
+        match self.slot(id)?.stage.turn(stream) {
+            Turn::Now => Some(stream.event(id, data)),
+            Turn::Later | Turn::Never => None,
+        }
+    }
+
+    fn begin<'i>(
+        &mut self,
+        id: RequestId,
+        begin: BeginRequest,
+    ) -> Result<Option<Event<'i>>, ConnectionError> {
+        if self.is_active(id) {
+            return Err(ConnectionError::RequestActive { id });
+        }
+        let keep_conn = begin.flags.keep_conn();
+        self.closing |= !keep_conn;
+        let Some(role) = Role::from_wire(begin.role) else {
+            self.queue(Reply::Refusal(id, Refusal::UnknownRole));
+            return Ok(None);
+        };
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == 0) else {
+            let why = if N == 1 { Refusal::CantMpxConn } else { Refusal::Overloaded };
+            self.queue(Reply::Refusal(id, why));
+            return Ok(None);
+        };
+        *slot = Slot { id: id.get(), stage: Stage::first(role), flags: 0, received: 0 };
+        self.ignored = 0;
+        Ok(Some(Event::Begin { id, role, keep_conn }))
+    }
+
+    fn reject_queued<'i>(&mut self, id: RequestId, why: Refusal) -> Event<'i> {
+        let mut reply = Reply::Refusal(id, why);
+        if let Some(slot) = self.slot(id) {
+            if slot.has(Slot::STDOUT) {
+                reply = Reply::CutOff(id, why);
+            }
+            *slot = Slot::FREE;
+        }
+        self.queue(reply);
+        Event::Rejected { id, why }
+    }
+
+    /// Queues a reply; [`next_event`](Self::next_event) sees to it that there is room.
+    fn queue(&mut self, reply: Reply) {
+        let free = self.replies.iter_mut().find(|place| place.is_none());
+        debug_assert!(free.is_some(), "input was taken with a full queue");
+        if let Some(place) = free {
+            *place = Some(reply);
+        }
+    }
+
+    /// Counts a record that is ignored against the budget.
+    fn ignore(&mut self, header: Header) -> Result<(), ConnectionError> {
+        let size =
+            record::HEADER_LEN as u32 + u32::from(header.content_length) + u32::from(header.padding_length);
+        self.ignored = self.ignored.saturating_add(size);
+        let limit = self.limits.ignored;
+        if self.ignored > limit && limit != u32::MAX {
+            return Err(ConnectionError::IgnoredTooMuch { limit });
+        }
+        Ok(())
+    }
+}
+
+/// Appends a refused request's whole answer.
+fn refuse(control: &mut Control, id: RequestId, why: Refusal, answer: &[u8]) {
+    if !answer.is_empty() {
+        control.push(RecordType::Stdout, id.get(), answer);
+    }
+    end(control, id, 0, why.protocol_status());
+}
+
+/// Appends the end of STDOUT, which every role's answer has (section 6.1), and END_REQUEST.
+fn end(control: &mut Control, id: RequestId, app_status: u32, status: ProtocolStatus) {
+    control.push(RecordType::Stdout, id.get(), &[]);
+    let body = EndRequest { app_status, protocol_status: status as u8 };
+    control.push(RecordType::EndRequest, id.get(), &body.encode());
+}

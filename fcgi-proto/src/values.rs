@@ -1,0 +1,110 @@
+//! GET_VALUES: which of the three defined names were asked for, and the answer (section 4.1).
+//!
+//! Names are matched as they come, so that nothing is stored of them. Pairs that are not whole, unknown
+//! names and the values that came are left out of the answer.
+
+use crate::limits::Limits;
+use crate::pair::{self, Decoder, Part};
+use crate::record::{Control, MAX_CONNS, MAX_REQS, MPXS_CONNS, NULL_REQUEST_ID, RecordType};
+
+/// The defined names; bit `i` of a set stands for the `i`th.
+const NAMES: [&[u8]; 3] = [MAX_CONNS, MAX_REQS, MPXS_CONNS];
+
+/// A set of the defined names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked(u8);
+
+impl Asked {
+    /// Appends GET_VALUES_RESULT with the values asked for, on connections of `slots` requests.
+    pub(crate) fn answer(self, control: &mut Control, limits: &Limits, slots: usize) {
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        let requests = limits.max_reqs.min(limits.max_conns.saturating_mul(slots));
+        let values = [limits.max_conns, requests, u32::from(slots > 1)];
+        let mut content = [0; 80];
+        let mut len = 0;
+        for (i, (name, value)) in NAMES.iter().zip(values).enumerate() {
+            if self.0 & (1 << i) != 0 {
+                let encoded = pair::encode(name, Decimal::new(value).digits(), &mut content, &mut len);
+                debug_assert!(encoded.is_ok(), "80 bytes hold three names, their lengths and digits");
+            }
+        }
+        let content = content.get(..len).unwrap_or(&[]);
+        control.push(RecordType::GetValuesResult, NULL_REQUEST_ID, content);
+    }
+}
+
+/// Reads the content of one GET_VALUES record.
+#[derive(Debug)]
+pub(crate) struct Values {
+    pairs: Decoder,
+    asked: u8,
+    /// Names that begin with what came of the current one, as a set.
+    candidates: u8,
+    /// Bytes of the current name that came.
+    matched: u8,
+}
+
+impl Values {
+    pub(crate) const fn new() -> Self {
+        Self { pairs: Decoder::new(), asked: 0, candidates: u8::MAX, matched: 0 }
+    }
+
+    /// Takes the next bytes of the content, cut anywhere.
+    pub(crate) fn push(&mut self, mut data: &[u8]) {
+        while let Some(part) = self.pairs.next(&mut data) {
+            match part {
+                Part::Pair { name, .. } => self.name(name, true),
+                Part::Name { data, last } => self.name(data, last),
+                Part::Sizes { .. } | Part::Value { .. } => {}
+            }
+        }
+    }
+
+    /// The names that came so far.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked(self.asked)
+    }
+
+    fn name(&mut self, data: &[u8], last: bool) {
+        let from = usize::from(self.matched);
+        let to = from.saturating_add(data.len());
+        for (i, name) in NAMES.iter().enumerate() {
+            let bit = 1 << i;
+            if name.get(from..to) != Some(data) {
+                self.candidates &= !bit;
+            } else if last && to == name.len() {
+                self.asked |= self.candidates & bit;
+            }
+        }
+        self.matched = u8::try_from(to).unwrap_or(u8::MAX);
+        if last {
+            (self.candidates, self.matched) = (u8::MAX, 0);
+        }
+    }
+}
+
+/// A number in decimal.
+struct Decimal {
+    bytes: [u8; 10],
+    start: usize,
+}
+
+impl Decimal {
+    fn new(mut number: u32) -> Self {
+        let mut bytes = [b'0'; 10];
+        let mut start = bytes.len() - 1;
+        for (i, digit) in bytes.iter_mut().enumerate().rev() {
+            // A digit is below 10.
+            *digit += (number % 10) as u8;
+            number /= 10;
+            if *digit != b'0' {
+                start = i;
+            }
+        }
+        Self { bytes, start }
+    }
+
+    fn digits(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or(&[])
+    }
+}
