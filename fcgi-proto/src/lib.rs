@@ -27,10 +27,12 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod cgi;
 pub mod decoder;
 mod error;
 mod limits;
 pub mod pair;
+pub mod process;
 pub mod record;
 pub mod server;
 mod values;

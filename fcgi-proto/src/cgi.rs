@@ -1,0 +1,475 @@
+//! CGI/1.1 on top of the streams: the response head as a server writes it (RFC 3875, section 6).
+//!
+//! A [`Head`] is written field by field, or made of what an application wrote itself ([`Head::adopt`], whose
+//! end [`HeadEnd`] finds). Either way what real web servers need holds: `Status` is there and first, no field
+//! carries CR, LF or NUL, a body has a type, and the whole is in one piece, for one record.
+
+use core::fmt;
+
+/// Bytes of head that every web server takes; six of them fail at 16 KiB.
+pub const HEAD_LIMIT: usize = 8 * 1024;
+
+/// An HTTP status code of three digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Status(u16);
+
+macro_rules! statuses {
+    ($($code:literal $name:ident $reason:literal)*) => {
+        impl Status {
+            $(#[doc = concat!("`", $code, " ", $reason, "`")] pub const $name: Self = Self($code);)*
+
+            /// The reason phrase that RFC 9110 and the registry give the code, or a general one.
+            #[must_use]
+            pub const fn reason(self) -> &'static str {
+                match self.0 {
+                    $($code => $reason,)*
+                    _ => "Unassigned",
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    200 OK "OK"
+    201 CREATED "Created"
+    202 ACCEPTED "Accepted"
+    203 NON_AUTHORITATIVE "Non-Authoritative Information"
+    204 NO_CONTENT "No Content"
+    205 RESET_CONTENT "Reset Content"
+    206 PARTIAL_CONTENT "Partial Content"
+    300 MULTIPLE_CHOICES "Multiple Choices"
+    301 MOVED_PERMANENTLY "Moved Permanently"
+    302 FOUND "Found"
+    303 SEE_OTHER "See Other"
+    304 NOT_MODIFIED "Not Modified"
+    307 TEMPORARY_REDIRECT "Temporary Redirect"
+    308 PERMANENT_REDIRECT "Permanent Redirect"
+    400 BAD_REQUEST "Bad Request"
+    401 UNAUTHORIZED "Unauthorized"
+    402 PAYMENT_REQUIRED "Payment Required"
+    403 FORBIDDEN "Forbidden"
+    404 NOT_FOUND "Not Found"
+    405 METHOD_NOT_ALLOWED "Method Not Allowed"
+    406 NOT_ACCEPTABLE "Not Acceptable"
+    407 PROXY_AUTHENTICATION_REQUIRED "Proxy Authentication Required"
+    408 REQUEST_TIMEOUT "Request Timeout"
+    409 CONFLICT "Conflict"
+    410 GONE "Gone"
+    411 LENGTH_REQUIRED "Length Required"
+    412 PRECONDITION_FAILED "Precondition Failed"
+    413 CONTENT_TOO_LARGE "Content Too Large"
+    414 URI_TOO_LONG "URI Too Long"
+    415 UNSUPPORTED_MEDIA_TYPE "Unsupported Media Type"
+    416 RANGE_NOT_SATISFIABLE "Range Not Satisfiable"
+    417 EXPECTATION_FAILED "Expectation Failed"
+    418 IM_A_TEAPOT "I'm a teapot"
+    421 MISDIRECTED_REQUEST "Misdirected Request"
+    422 UNPROCESSABLE_CONTENT "Unprocessable Content"
+    424 FAILED_DEPENDENCY "Failed Dependency"
+    426 UPGRADE_REQUIRED "Upgrade Required"
+    428 PRECONDITION_REQUIRED "Precondition Required"
+    429 TOO_MANY_REQUESTS "Too Many Requests"
+    431 REQUEST_HEADER_FIELDS_TOO_LARGE "Request Header Fields Too Large"
+    451 UNAVAILABLE_FOR_LEGAL_REASONS "Unavailable For Legal Reasons"
+    500 INTERNAL_SERVER_ERROR "Internal Server Error"
+    501 NOT_IMPLEMENTED "Not Implemented"
+    502 BAD_GATEWAY "Bad Gateway"
+    503 SERVICE_UNAVAILABLE "Service Unavailable"
+    504 GATEWAY_TIMEOUT "Gateway Timeout"
+    505 HTTP_VERSION_NOT_SUPPORTED "HTTP Version Not Supported"
+    507 INSUFFICIENT_STORAGE "Insufficient Storage"
+    511 NETWORK_AUTHENTICATION_REQUIRED "Network Authentication Required"
+}
+
+impl Status {
+    /// The status with this code, if it is one of a final response: 200 to 999.
+    ///
+    /// Informational ones (100 to 199) cannot be sent: almost every web server mangles a head that comes
+    /// before the real one.
+    #[must_use]
+    pub const fn new(code: u16) -> Option<Self> {
+        if code >= 200 && code <= 999 { Some(Self(code)) } else { None }
+    }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        self.0
+    }
+
+    /// Whether an answer with this status to a request of this method carries a body: not to HEAD, not with
+    /// 204 or 304 (RFC 9110, section 6.4.1). h2o would pass the body on, HAProxy answer 502.
+    #[must_use]
+    pub fn has_body(self, method: Option<&[u8]>) -> bool {
+        method != Some(b"HEAD") && !matches!(self, Self::NO_CONTENT | Self::NOT_MODIFIED)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, self.reason())
+    }
+}
+
+/// A response head that cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// A status that is not a code of 200 to 999, or a second one.
+    Status,
+    /// A field name that is empty or has a byte that is no token character (RFC 9110, section 5.6.2).
+    Name {
+        /// The byte, or the `:` that came too early.
+        byte: u8,
+    },
+    /// A field value with CR, LF or NUL.
+    Value {
+        /// The byte.
+        byte: u8,
+    },
+    /// A line without a colon: not a field. Heads that begin with an HTTP status line are not CGI
+    /// (FastCGI 1.0, section 6.1).
+    NoColon,
+    /// More head than there is room for.
+    TooLong {
+        /// The room, in bytes; [`HEAD_LIMIT`] unless the application chose another.
+        limit: usize,
+    },
+    /// The head is already under way, or the body.
+    Begun,
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Status => f.write_str("response head: not one status of 200 to 999"),
+            Self::Name { byte } => {
+                write!(f, "response head: field name with {:?}", char::from(byte))
+            }
+            Self::Value { byte } => {
+                write!(f, "response head: field value with {:?}", char::from(byte))
+            }
+            Self::NoColon => f.write_str("response head: line without a colon"),
+            Self::TooLong { limit } => write!(f, "response head: longer than {limit} bytes"),
+            Self::Begun => f.write_str("response head: already begun"),
+        }
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+/// A response head in the caller's memory, `B`: an array, a slice, a box.
+///
+/// ```
+/// use fcgi_proto::cgi::{Head, Status};
+///
+/// let mut head = Head::new([0; 256]);
+/// head.start(Status::NOT_FOUND)?;
+/// head.field(b"Content-Type", b"text/plain")?;
+/// assert!(head.field(b"X-Name", b"a\r\nSet-Cookie: b").is_err());
+/// assert_eq!(head.finish()?, b"Status: 404 Not Found\r\nContent-Type: text/plain\r\n\r\n");
+/// # Ok::<(), fcgi_proto::cgi::HeadError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Head<B> {
+    buffer: B,
+    len: usize,
+    status: Status,
+    /// Whether Content-Type or Location is there.
+    described: bool,
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
+    /// An empty head, as long as `buffer` at most.
+    pub const fn new(buffer: B) -> Self {
+        Self { buffer, len: 0, status: Status::OK, described: false }
+    }
+
+    /// Starts over with the status line.
+    ///
+    /// # Errors
+    /// [`HeadError::TooLong`].
+    pub fn start(&mut self, status: Status) -> Result<(), HeadError> {
+        self.start_with(status, status.reason().as_bytes())
+    }
+
+    /// Adds a field. Equal names may be added again.
+    ///
+    /// # Errors
+    /// [`HeadError`], with the head as it was: [`HeadError::Status`] for the name `Status`,
+    /// [`HeadError::Name`], [`HeadError::Value`], [`HeadError::TooLong`].
+    pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        if name.eq_ignore_ascii_case(b"Status") {
+            return Err(HeadError::Status);
+        }
+        if let Some(&byte) =
+            if name.is_empty() { Some(&b':') } else { name.iter().find(|byte| !is_token(byte)) }
+        {
+            return Err(HeadError::Name { byte });
+        }
+        self.push(&[name, b": ", check_value(value)?, b"\r\n"])?;
+        self.described |=
+            name.eq_ignore_ascii_case(b"Content-Type") || name.eq_ignore_ascii_case(b"Location");
+        Ok(())
+    }
+
+    /// Makes the head of what an application wrote: lines of `name: value` that end with LF or CRLF, up to
+    /// the blank line that [`HeadEnd`] found.
+    ///
+    /// Without a `Status` it is 302 with a `Location` and 200 else (RFC 3875, sections 6.2 and 6.3.3).
+    ///
+    /// # Errors
+    /// [`HeadError`]; the head is then to be started anew.
+    pub fn adopt(&mut self, written: &[u8]) -> Result<(), HeadError> {
+        let mut status = None;
+        let mut located = false;
+        for field in Fields(written) {
+            let (name, value) = field?;
+            if name.eq_ignore_ascii_case(b"Status") && status.replace(parse_status(value)?).is_some() {
+                return Err(HeadError::Status);
+            }
+            located |= name.eq_ignore_ascii_case(b"Location");
+        }
+        match status {
+            Some((status, b"")) => self.start(status)?,
+            Some((status, reason)) => self.start_with(status, check_value(reason)?)?,
+            None => self.start(if located { Status::FOUND } else { Status::OK })?,
+        }
+        for field in Fields(written) {
+            let (name, value) = field?;
+            if !name.eq_ignore_ascii_case(b"Status") {
+                self.field(name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the head and returns all of it, to be sent in one record before anything else.
+    ///
+    /// A response that may have a body and says neither `Content-Type` nor `Location` gets the type
+    /// `application/octet-stream`: some web servers drop a body without, and a guess of HTML is a hole.
+    ///
+    /// # Errors
+    /// [`HeadError::TooLong`].
+    pub fn finish(&mut self) -> Result<&[u8], HeadError> {
+        if !self.described && self.status.has_body(None) {
+            self.push(&[b"Content-Type: application/octet-stream\r\n"])?;
+            self.described = true;
+        }
+        self.push(&[b"\r\n"])?;
+        Ok(self.bytes())
+    }
+
+    /// The status that the head was started with.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What was written so far.
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.as_ref().get(..self.len).unwrap_or(&[])
+    }
+
+    fn start_with(&mut self, status: Status, reason: &[u8]) -> Result<(), HeadError> {
+        (self.len, self.described, self.status) = (0, false, status);
+        let digit = |unit| b'0' + (status.0 / unit % 10) as u8;
+        self.push(&[b"Status: ", &[digit(100), digit(10), digit(1)], b" ", reason, b"\r\n"])
+    }
+
+    /// Appends all parts or none.
+    fn push(&mut self, parts: &[&[u8]]) -> Result<(), HeadError> {
+        let buffer = self.buffer.as_mut();
+        let too_long = HeadError::TooLong { limit: buffer.len() };
+        let mut free = buffer.get_mut(self.len..).ok_or(too_long)?;
+        let mut len = self.len;
+        for part in parts {
+            let (to, rest) = free.split_at_mut_checked(part.len()).ok_or(too_long)?;
+            to.copy_from_slice(part);
+            (free, len) = (rest, len + part.len());
+        }
+        self.len = len;
+        Ok(())
+    }
+}
+
+/// A token character of RFC 9110, section 5.6.2.
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+fn check_value(value: &[u8]) -> Result<&[u8], HeadError> {
+    match value.iter().find(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        Some(&byte) => Err(HeadError::Value { byte }),
+        None => Ok(value),
+    }
+}
+
+/// The code and the reason, possibly empty, of a `Status` field's value.
+fn parse_status(value: &[u8]) -> Result<(Status, &[u8]), HeadError> {
+    let (digits, reason) = value.split_at_checked(3).ok_or(HeadError::Status)?;
+    if !matches!(reason, [] | [b' ', ..]) {
+        return Err(HeadError::Status);
+    }
+    let code = core::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    let status = code.and_then(Status::new).ok_or(HeadError::Status)?;
+    Ok((status, reason.trim_ascii()))
+}
+
+/// Iterates over the fields `(name, value)` of a head, without the spaces around values, up to its blank line.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(&'a [u8], &'a [u8]), HeadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = self.0.iter().position(|&byte| byte == b'\n')?;
+        let (line, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest.get(1..)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return None;
+        }
+        let colon = line.iter().position(|&byte| byte == b':');
+        Some(match colon.and_then(|colon| line.split_at_checked(colon)) {
+            Some((name, value)) => Ok((name, value.get(1..).unwrap_or(&[]).trim_ascii())),
+            None => Err(HeadError::NoColon),
+        })
+    }
+}
+
+/// Finds the blank line that ends a head, in any chunks.
+///
+/// ```
+/// let mut end = fcgi_proto::cgi::HeadEnd::default();
+/// assert_eq!(end.find(b"Content-Type: text/plain\r\n\r"), None);
+/// assert_eq!(end.find(b"\nbody"), Some(1));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct HeadEnd {
+    /// No byte but CR came since the last LF.
+    line_is_empty: bool,
+}
+
+impl Default for HeadEnd {
+    fn default() -> Self {
+        Self { line_is_empty: true }
+    }
+}
+
+impl HeadEnd {
+    /// Bytes of `chunk` up to the end of the blank line, if that lies in this chunk.
+    pub fn find(&mut self, chunk: &[u8]) -> Option<usize> {
+        for (i, byte) in chunk.iter().enumerate() {
+            match byte {
+                b'\n' if self.line_is_empty => return Some(i + 1),
+                b'\n' => self.line_is_empty = true,
+                b'\r' => {}
+                _ => self.line_is_empty = false,
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn adopt(written: &[u8]) -> Result<Vec<u8>, HeadError> {
+        let mut head = Head::new([0; 512]);
+        head.adopt(written)?;
+        head.finish().map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn w22_status_is_written_and_first() -> Result<(), HeadError> {
+        let head = adopt(b"Content-Type: text/plain\nStatus: 404 Nobody here\nX: y\n\n")?;
+        assert_eq!(head.as_slice(), b"Status: 404 Nobody here\r\nContent-Type: text/plain\r\nX: y\r\n\r\n");
+        let head = adopt(b"Content-Type: text/plain\r\n\r\n")?;
+        assert_eq!(head.as_slice(), b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n");
+        let head = adopt(b"Location: /elsewhere\r\n\r\n")?;
+        assert_eq!(head.as_slice(), b"Status: 302 Found\r\nLocation: /elsewhere\r\n\r\n");
+        let head = adopt(b"Status: 200\r\nContent-Type: a/b\r\n\r\n")?;
+        assert_eq!(head.as_slice(), b"Status: 200 OK\r\nContent-Type: a/b\r\n\r\n");
+        Ok(())
+    }
+
+    #[test]
+    fn w24_a_response_without_a_type_gets_one_that_is_not_html() -> Result<(), HeadError> {
+        let typed = b"Status: 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n";
+        assert_eq!(adopt(b"Status: 200 OK\n\n")?.as_slice(), typed);
+        assert_eq!(adopt(b"\n")?.as_slice(), typed);
+        assert_eq!(adopt(b"Status: 304 Not Modified\n\n")?.as_slice(), b"Status: 304 Not Modified\r\n\r\n");
+        Ok(())
+    }
+
+    #[test]
+    fn w25_a_head_beyond_its_room_is_refused_and_nothing_half_written() -> Result<(), HeadError> {
+        let mut head = Head::new([0; 64]);
+        head.start(Status::OK)?;
+        head.field(b"X", &[b'a'; 30])?;
+        let before = head.bytes().len();
+        assert_eq!(head.field(b"Y", &[b'b'; 30]), Err(HeadError::TooLong { limit: 64 }));
+        assert_eq!(head.bytes().len(), before);
+        Ok(())
+    }
+
+    #[test]
+    fn w26_informational_statuses_are_not_sent() {
+        assert_eq!(Status::new(103), None);
+        assert!(matches!(adopt(b"Status: 103 Early Hints\nLink: x\n\n"), Err(HeadError::Status)));
+    }
+
+    #[test]
+    fn w23_head_204_and_304_have_no_body() {
+        assert!(Status::OK.has_body(Some(b"GET")));
+        assert!(Status::OK.has_body(None));
+        assert!(!Status::OK.has_body(Some(b"HEAD")));
+        assert!(!Status::NO_CONTENT.has_body(Some(b"GET")));
+        assert!(!Status::NOT_MODIFIED.has_body(Some(b"POST")));
+    }
+
+    #[test]
+    fn fields_refuse_cr_lf_and_nul_and_names_that_are_no_tokens() -> Result<(), HeadError> {
+        let mut head = Head::new([0; 512]);
+        head.start(Status::OK)?;
+        for byte in [b'\r', b'\n', 0] {
+            assert_eq!(head.field(b"X", &[b'a', byte, b'b']), Err(HeadError::Value { byte }));
+            assert_eq!(head.field(&[b'a', byte], b"v"), Err(HeadError::Name { byte }));
+        }
+        assert_eq!(head.field(b"", b"v"), Err(HeadError::Name { byte: b':' }));
+        assert_eq!(head.field(b"a b", b"v"), Err(HeadError::Name { byte: b' ' }));
+        assert_eq!(head.field(b"status", b"200"), Err(HeadError::Status));
+        assert_eq!(head.bytes(), b"Status: 200 OK\r\n");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let refused = |written: &[u8]| adopt(written).err();
+        assert_eq!(refused(b"HTTP/1.1 200 OK\r\n\r\n"), Some(HeadError::NoColon));
+        assert_eq!(refused(b"Status: 2000\n\n"), Some(HeadError::Status));
+        assert_eq!(refused(b"Status: OK\n\n"), Some(HeadError::Status));
+        assert_eq!(refused(b"Status: 200 OK\nStatus: 404 No\n\n"), Some(HeadError::Status));
+        assert_eq!(refused(b"Status: 200 OK\nX: a\rb\n\n"), Some(HeadError::Value { byte: b'\r' }));
+        assert_eq!(refused(b"X: a\0b\n\n"), Some(HeadError::Value { byte: 0 }));
+        assert_eq!(refused(b" folded: a\n\n"), Some(HeadError::Name { byte: b' ' }));
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_in_any_cut() {
+        for head in [&b"A: b\r\nC: d\r\n\r\n"[..], b"A: b\n\n", b"\n", b"A: b\n\r\n", b"\r\n"] {
+            for cut in 0..head.len() {
+                let (before, after) = head.split_at(cut);
+                let mut end = HeadEnd::default();
+                assert_eq!(end.find(before), None, "{head:?} at {cut}");
+                assert_eq!(end.find(&[after, b"body\n\n"].concat()), Some(after.len()));
+            }
+        }
+    }
+}
