@@ -1,1 +1,34 @@
-//! FastCGI on blocking sockets.
+//! FastCGI on blocking std sockets.
+//!
+//! This crate binds [`fcgi_proto`], which takes every protocol decision, to TCP and Unix sockets, or any
+//! stream of [`Read`](std::io::Read) and [`Write`](std::io::Write). An application is a [`Listener`], a
+//! [`Server`] and a handler that is given one [`Request`] after the other; see [`Server`] for one of ten
+//! lines. [`Settings`] has the limits and what they guard against.
+//!
+//! Connections are served by a thread each and carry one request at a time, so GET_VALUES says
+//! `FCGI_MPXS_CONNS` = 0. A request that comes while another one's body is unfinished is refused with
+//! `FCGI_CANT_MPX_CONN`; one that comes later waits its turn.
+//!
+//! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
+//! protocol or a limit, debug for those that just leave.
+#![forbid(unsafe_code)]
+
+mod connection;
+mod endpoint;
+mod listener;
+mod output;
+mod places;
+mod request;
+mod server;
+mod settings;
+mod stream;
+mod transport;
+
+pub use endpoint::{Endpoint, ParseEndpointError};
+pub use fcgi_proto::cgi::{HeadError, Status};
+pub use fcgi_proto::record::{RequestId, Role};
+pub use listener::{Listener, SocketFile, StdListener, is_exhaustion};
+pub use request::{AppStatus, Input, Request, Response, Stderr, Stdout};
+pub use server::{BoxError, Handle, Server, serve_stream};
+pub use settings::Settings;
+pub use stream::Stream;

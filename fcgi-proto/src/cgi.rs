@@ -138,6 +138,8 @@ pub enum HeadError {
     },
     /// The head is already under way, or the body.
     Begun,
+    /// The response ended before its head did: no status and no blank line.
+    Unfinished,
 }
 
 impl fmt::Display for HeadError {
@@ -153,6 +155,7 @@ impl fmt::Display for HeadError {
             Self::NoColon => f.write_str("response head: line without a colon"),
             Self::TooLong { limit } => write!(f, "response head: longer than {limit} bytes"),
             Self::Begun => f.write_str("response head: already begun"),
+            Self::Unfinished => f.write_str("response head: not there, or without a blank line"),
         }
     }
 }

@@ -140,6 +140,18 @@ impl Role {
             _ => return None,
         })
     }
+
+    /// Whether the role has a STDIN stream: a Responder and a Filter do (sections 6.2 to 6.4).
+    #[must_use]
+    pub const fn has_stdin(self) -> bool {
+        matches!(self, Self::Responder | Self::Filter)
+    }
+
+    /// Whether the role has a DATA stream: a Filter does (section 6.4).
+    #[must_use]
+    pub const fn has_data(self) -> bool {
+        matches!(self, Self::Filter)
+    }
 }
 
 impl fmt::Display for Role {

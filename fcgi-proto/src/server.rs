@@ -303,6 +303,10 @@ impl Slot {
     const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
+
+    fn may_finish(&self) -> bool {
+        self.stage.may_write() || self.has(Self::ABORTED)
+    }
 }
 
 /// A reply that waits in the queue, as small as it can be kept.
@@ -477,7 +481,7 @@ impl<const N: usize> Connection<N> {
     /// As [`stdout`](Self::stdout); [`reject`](Self::reject) has no need to wait.
     pub fn finish(&mut self, id: RequestId, app_status: u32) -> Result<Control, SendError> {
         let slot = self.active(id)?;
-        if !slot.stage.may_write() && !slot.has(Slot::ABORTED) {
+        if !slot.may_finish() {
             return Err(SendError::TooEarly { id });
         }
         let mut control = Control::new();
@@ -501,6 +505,14 @@ impl<const N: usize> Connection<N> {
         let mut control = Control::new();
         refuse(&mut control, id, why, answer);
         Ok(control)
+    }
+
+    /// Whether [`finish`](Self::finish) would end the request now: its inputs but the last have ended, or it
+    /// was aborted.
+    #[must_use]
+    pub fn may_finish(&self, id: RequestId) -> bool {
+        let slot = self.slots.iter().find(|slot| slot.id == id.get());
+        slot.is_some_and(Slot::may_finish)
     }
 
     /// Whether the request is active: it began and has not ended.
@@ -584,7 +596,9 @@ impl<const N: usize> Connection<N> {
             Some(Part::Header(header)) => self.header(header),
             Some(Part::Body { record_type, request_id, body }) => {
                 match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
-                    (Some(RecordType::BeginRequest), Some(id)) => self.begin(id, BeginRequest::parse(&body)),
+                    (Some(RecordType::BeginRequest), Some(id)) if !self.nothing_can_begin() => {
+                        self.begin(id, BeginRequest::parse(&body))
+                    }
                     _ => Ok(None),
                 }
             }

@@ -1,0 +1,223 @@
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use fcgi_proto::cgi::{HeadError, Status};
+use fcgi_proto::pair::{Pairs, ParamsBuf};
+use fcgi_proto::record::{RequestId, Role};
+
+use crate::connection::{Body, Connection, Started, invalid};
+
+/// What a handler ends a request with: the status that a CGI program would pass to `exit`
+/// (FastCGI 1.0, section 6.2).
+///
+/// `()` stands for 0, which is what to use: web servers ignore the status, and Jetty turns another into a
+/// 502.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppStatus(pub u32);
+
+impl From<()> for AppStatus {
+    fn from((): ()) -> Self {
+        Self(0)
+    }
+}
+
+/// One request: its parameters, its input, and where its answer goes.
+///
+/// Reading and writing may be mixed as one likes: `io::copy(&mut request.stdin(), &mut request.stdout())`
+/// streams a body back in constant memory.
+pub struct Request<'c> {
+    connection: RefCell<Box<Connection<'c>>>,
+    params: ParamsBuf,
+    id: RequestId,
+    role: Role,
+    keep_conn: bool,
+}
+
+impl<'c> Request<'c> {
+    pub(crate) fn new(connection: Box<Connection<'c>>, started: Started) -> Self {
+        let Started { id, role, keep_conn, params } = started;
+        Self { connection: RefCell::new(connection), params, id, role, keep_conn }
+    }
+
+    pub(crate) fn into_parts(self) -> (Box<Connection<'c>>, ParamsBuf) {
+        (self.connection.into_inner(), self.params)
+    }
+
+    /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
+    /// variable (RFC 3875, section 4.1), any bytes.
+    #[must_use]
+    pub fn param(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
+        self.params.get(name.as_ref())
+    }
+
+    /// The value of the first parameter with this name, if it is UTF-8.
+    #[must_use]
+    pub fn param_str(&self, name: impl AsRef<[u8]>) -> Option<&str> {
+        self.param(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All parameters `(name, value)` in the order received.
+    #[must_use]
+    pub fn params(&self) -> Pairs<'_> {
+        self.params.iter()
+    }
+
+    /// The request's id on its connection (section 3.3).
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// What the application is asked to be (section 6).
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether the client keeps the connection after this request (section 5.1).
+    #[must_use]
+    pub fn keep_conn(&self) -> bool {
+        self.keep_conn
+    }
+
+    /// The request's body; an Authorizer has none. Its end is where the client ended it: compare the length
+    /// with `CONTENT_LENGTH`, which may be absent or wrong, before an update (section 6.2).
+    ///
+    /// # Errors
+    /// A read fails with [`TimedOut`](io::ErrorKind::TimedOut) if the client sends nothing for the read
+    /// timeout, [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) if it aborts the request,
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if it closes before the end, and
+    /// [`InvalidData`](io::ErrorKind::InvalidData) if what it sends is not FastCGI.
+    #[must_use]
+    pub fn stdin(&self) -> Input<'_, 'c> {
+        Input { request: self, body: Body::Stdin }
+    }
+
+    /// A Filter's file, after its STDIN (section 6.4); the other roles have none. Reading it skips what is
+    /// left of STDIN.
+    ///
+    /// # Errors
+    /// As [`stdin`](Self::stdin).
+    #[must_use]
+    pub fn data(&self) -> Input<'_, 'c> {
+        Input { request: self, body: Body::Data }
+    }
+
+    /// Starts the answer with its status; add header fields, then write the body.
+    #[must_use = "a response needs at least to be flushed, or to be given a body"]
+    pub fn respond(&self, status: Status) -> Response<'_, 'c> {
+        let begun = self.connection.borrow_mut().output.respond(status);
+        Response { request: self, begun }
+    }
+
+    /// The raw answer, for those who write a CGI response themselves: header lines, a blank line, the body.
+    ///
+    /// The head is held back until it is whole, checked, and completed where web servers need it: `Status`
+    /// comes first. Without a blank line nothing is sent but an error. To HEAD, and with the statuses 204 and
+    /// 304, no body is sent whatever is written. Up to 8 KiB of body are gathered; `flush` sends them.
+    ///
+    /// # Errors
+    /// A write fails with [`TimedOut`](io::ErrorKind::TimedOut) if the client takes nothing for the write
+    /// timeout, and [`InvalidInput`](io::ErrorKind::InvalidInput) with a [`HeadError`] if the head cannot be
+    /// sent.
+    #[must_use]
+    pub fn stdout(&self) -> Stdout<'_, 'c> {
+        Stdout { request: self }
+    }
+
+    /// The web server's error log: a line per message. What is written before the head of the answer is
+    /// whole is sent after it.
+    ///
+    /// # Errors
+    /// A write fails as those of [`stdout`](Self::stdout).
+    #[must_use]
+    pub fn stderr(&self) -> Stderr<'_, 'c> {
+        Stderr { request: self }
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("role", &self.role)
+            .field("keep_conn", &self.keep_conn)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads one of a request's bodies.
+pub struct Input<'r, 'c> {
+    request: &'r Request<'c>,
+    body: Body,
+}
+
+impl Read for Input<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.request.connection.borrow_mut().read_body(self.body, buffer)
+    }
+}
+
+/// Writes a request's raw answer.
+pub struct Stdout<'r, 'c> {
+    request: &'r Request<'c>,
+}
+
+impl Write for Stdout<'_, '_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.request.connection.borrow_mut().write_stdout(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.request.connection.borrow_mut().flush()
+    }
+}
+
+/// Writes to the web server's error log.
+pub struct Stderr<'r, 'c> {
+    request: &'r Request<'c>,
+}
+
+impl Write for Stderr<'_, '_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.request.connection.borrow_mut().write_stderr(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An answer: header fields first, then the body is written. The first byte of it, or a flush, ends the
+/// head.
+pub struct Response<'r, 'c> {
+    request: &'r Request<'c>,
+    /// Whether this is the request's first answer.
+    begun: Result<(), HeadError>,
+}
+
+impl Response<'_, '_> {
+    /// Adds a header field; equal names may be added again.
+    ///
+    /// # Errors
+    /// [`HeadError`] for a name that is no token, a value with CR, LF or NUL, a head beyond its limit of
+    /// 8 KiB, and if the request was being answered already.
+    pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
+        self.begun?;
+        self.request.connection.borrow_mut().output.field(name.as_ref(), value.as_ref())?;
+        Ok(self)
+    }
+}
+
+impl Write for Response<'_, '_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.begun.map_err(invalid)?;
+        self.request.stdout().write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.begun.map_err(invalid)?;
+        self.request.stdout().flush()
+    }
+}

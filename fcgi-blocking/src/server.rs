@@ -1,0 +1,229 @@
+use std::any::Any;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{env, fmt, thread};
+
+use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
+
+use crate::connection::Connection;
+use crate::listener::{Listener, is_exhaustion};
+use crate::places::{Place, Places};
+use crate::request::{AppStatus, Request};
+use crate::settings::Settings;
+use crate::transport::{Plain, Transport};
+
+/// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
+/// error's text on STDERR.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the accept loop waits, when descriptors have run out, for a connection to end.
+const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts connections and runs a handler for each request: a thread per connection, up to a maximum.
+///
+/// ```no_run
+/// use std::io::Write;
+///
+/// use fcgi_blocking::{Listener, Request, Server, Status};
+///
+/// fn main() -> std::io::Result<()> {
+///     let listener = Listener::bind("127.0.0.1:9000")?;
+///     Server::new(listener).serve(|request: &mut Request| {
+///         let agent = request.param_str("HTTP_USER_AGENT").unwrap_or("stranger");
+///         let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+///         writeln!(page, "Hello, {agent}")?;
+///         Ok(())
+///     })
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    settings: Settings,
+    handle: Handle,
+}
+
+/// Shuts a [`Server`] down from another thread, a signal's for example.
+#[derive(Clone, Debug, Default)]
+pub struct Handle {
+    state: Arc<Mutex<Shutdown>>,
+}
+
+#[derive(Debug, Default)]
+enum Shutdown {
+    #[default]
+    NotServing,
+    Serving {
+        /// Closed to wake the accept loop.
+        _wake: UnixStream,
+    },
+    Requested,
+}
+
+impl Handle {
+    /// Stops accepting, lets the requests that run finish, closes idle connections.
+    /// [`Server::serve`] returns when the last connection has ended.
+    pub fn shutdown(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Shutdown::Requested;
+    }
+
+    /// What becomes readable at [`shutdown`](Self::shutdown).
+    fn wake(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, Shutdown::NotServing) {
+            *state = Shutdown::Serving { _wake: theirs };
+        }
+        Ok(ours)
+    }
+}
+
+impl Server {
+    /// A server with default [`Settings`].
+    #[must_use]
+    pub fn new(listener: Listener) -> Self {
+        Self::with_settings(listener, Settings::default())
+    }
+
+    /// A server with its own settings.
+    #[must_use]
+    pub fn with_settings(listener: Listener, settings: Settings) -> Self {
+        Self { listener, settings, handle: Handle::default() }
+    }
+
+    /// What shuts this server down.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended.
+    ///
+    /// If the environment has `FCGI_WEB_SERVER_ADDRS`, only the peers that it lists are let in, and none over
+    /// a Unix socket (sections 2.3 and 3.2).
+    ///
+    /// A handler that panics costs its request only: it becomes a 500.
+    ///
+    /// # Errors
+    /// Those of the listening socket, and [`InvalidInput`](io::ErrorKind::InvalidInput) for an
+    /// `FCGI_WEB_SERVER_ADDRS` that is no list of addresses.
+    pub fn serve<H, T>(self, handler: H) -> io::Result<()>
+    where
+        H: Fn(&mut Request<'_>) -> Result<T, BoxError> + Sync,
+        T: Into<AppStatus>,
+    {
+        let Self { listener, settings, handle } = self;
+        let addrs = env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
+        let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
+        let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let wake = handle.wake()?;
+        let places = Places::new(settings.max_connections);
+        let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
+        thread::scope(|scope| {
+            let result = loop {
+                let (stream, peer) = match listener.accept(&wake) {
+                    Ok(Some(accepted)) => accepted,
+                    Ok(None) => break Ok(()),
+                    Err(error) if is_exhaustion(&error) => {
+                        log::warn!("accept: {error}; waiting for a connection to end");
+                        places.wait_for_release(EXHAUSTION_PAUSE);
+                        continue;
+                    }
+                    Err(error) => break Err(error),
+                };
+                if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
+                    log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                    continue;
+                }
+                let stream = Arc::new(stream);
+                let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
+                let (settings, handler) = (&settings, &handler);
+                let serve = move || {
+                    if let Err(error) = serve_connection(&mut &*stream, Some(&place), settings, handler) {
+                        log::log!(level(&error), "{}: {error}", Peer(peer));
+                    }
+                };
+                if let Err(error) = thread::Builder::new().spawn_scoped(scope, serve) {
+                    log::warn!("{}: dropped, no thread: {error}", Peer(peer));
+                    places.wait_for_release(EXHAUSTION_PAUSE);
+                }
+            };
+            places.stop();
+            result
+        })
+    }
+}
+
+/// Serves one connection over any stream: a pipe, TLS, a serial line. It returns when the connection is over.
+///
+/// Only sockets have time limits and can be half-closed: with another stream, a peer may hold the caller as
+/// long as the stream lets it, and the stream is dropped right after the last answer.
+///
+/// # Errors
+/// Those of the stream, and [`InvalidData`](io::ErrorKind::InvalidData) when the peer does not speak FastCGI.
+pub fn serve_stream<S, H, T>(stream: S, settings: &Settings, handler: H) -> io::Result<()>
+where
+    S: Read + Write,
+    H: Fn(&mut Request<'_>) -> Result<T, BoxError>,
+    T: Into<AppStatus>,
+{
+    let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
+    serve_connection(&mut Plain(stream), None, settings, &handler)
+}
+
+fn serve_connection(
+    transport: &mut dyn Transport,
+    place: Option<&Place<'_>>,
+    settings: &Settings,
+    handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
+) -> io::Result<()> {
+    let mut connection = Box::new(Connection::new(transport, place, settings)?);
+    let result = loop {
+        let started = match connection.next_request() {
+            Ok(Some(started)) => started,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        let mut request = Request::new(connection, started);
+        let outcome = match catch_unwind(AssertUnwindSafe(|| handler(&mut request))) {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(panic) => Err(format!("the handler panicked: {}", panic_text(&*panic))),
+        };
+        let params;
+        (connection, params) = request.into_parts();
+        if let Err(error) = connection.end_request(params, outcome) {
+            break Err(error);
+        }
+    };
+    connection.close();
+    result
+}
+
+/// Clients that leave are everyday; those that break the protocol or a limit are not.
+fn level(error: &io::Error) -> log::Level {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        BrokenPipe | ConnectionReset | UnexpectedEof => log::Level::Debug,
+        _ => log::Level::Warn,
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
+/// A connection's peer in the log.
+struct Peer(Option<std::net::IpAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("peer on a Unix socket"),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use fcgi_proto::{Limits, cgi};
+
+/// What a server allows its peers: every wait has a limit, every queue a bound, every count a maximum.
+///
+/// The defaults are safe on a hostile network.
+///
+/// ```
+/// let mut settings = fcgi_blocking::Settings::default();
+/// settings.max_connections = 64;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Connections served at once, each by a thread. Further ones wait to be accepted; when all are taken,
+    /// the one that was idle for longest is closed. Default: 512.
+    pub max_connections: usize,
+    /// How long a connection may wait for its next request. Long, for to close as a request arrives may
+    /// cost that request. Default: 5 minutes.
+    pub idle_timeout: Duration,
+    /// How long a request's parameters may take from its first byte to their end. Default: 30 seconds.
+    pub params_timeout: Duration,
+    /// How long a handler waits for the next bytes of STDIN or DATA. Web servers may stop in the middle
+    /// without a word, once they have an answer. Default: 30 seconds.
+    pub read_timeout: Duration,
+    /// How long the client may take no byte of an answer. Default: 30 seconds.
+    pub write_timeout: Duration,
+    /// How long input that no handler wants is read, so that the answer is not lost with it: before
+    /// END_REQUEST on a connection that is kept, after it on one that closes. Default: 5 seconds.
+    pub drain_timeout: Duration,
+    /// Bytes of such input, at most. Default: 64 MiB.
+    pub drain_limit: u64,
+    /// Bytes of a response head, at most; what is more fails the handler's write. Default: 8 KiB.
+    pub head_limit: usize,
+    /// The protocol's limits. `max_conns` is set to [`max_connections`](Self::max_connections).
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_connections: 512,
+            idle_timeout: Duration::from_secs(300),
+            params_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+            drain_limit: 64 * 1024 * 1024,
+            head_limit: cgi::HEAD_LIMIT,
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a connection runs over: a socket, whose waits have limits, or any `Read + Write` stream.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use crate::stream::Stream;
+
+pub(crate) trait Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn flush(&mut self) -> io::Result<()>;
+    fn set_read_timeout(&self, limit: Duration) -> io::Result<()>;
+    fn set_write_timeout(&self, limit: Duration) -> io::Result<()>;
+    /// Fails where there is no such thing; the stream is then dropped instead.
+    fn shutdown_write(&self) -> io::Result<()>;
+}
+
+impl Transport for &Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(self, buffer)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(self, slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
+        Stream::set_read_timeout(self, Some(limit))
+    }
+
+    fn set_write_timeout(&self, limit: Duration) -> io::Result<()> {
+        Stream::set_write_timeout(self, Some(limit))
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+/// A stream that knows neither limits nor half-closing.
+pub(crate) struct Plain<S>(pub(crate) S);
+
+impl<S: Read + Write> Transport for Plain<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+
+    fn set_read_timeout(&self, _limit: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _limit: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
