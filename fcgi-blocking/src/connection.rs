@@ -5,9 +5,9 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use fcgi_proto::ConnectionError;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::ConnectionError;
 use fcgi_proto::server::{self, Event, Refusal, SendError};
 
 use crate::output::Output;
@@ -219,7 +219,8 @@ impl<'t> Connection<'t> {
             self.drain_request(|connection| connection.protocol.may_finish(id));
         }
         let sent = self.send(&[], Some(app_status));
-        let refused = self.current.take().is_some_and(|current| matches!(current.stop, Some(Stop::Refused(_))));
+        let refused =
+            self.current.take().is_some_and(|current| matches!(current.stop, Some(Stop::Refused(_))));
         if refused { Ok(()) } else { sent.map(drop) }
     }
 

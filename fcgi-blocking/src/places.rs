@@ -79,9 +79,7 @@ impl Places {
         state.waiting = true;
         let mut state = match limit {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => {
-                self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
-            }
+            Some(limit) => self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
         };
         state.waiting = false;
         state

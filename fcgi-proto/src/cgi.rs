@@ -2,7 +2,8 @@
 //!
 //! A [`Head`] is written field by field, or made of what an application wrote itself ([`Head::adopt`], whose
 //! end [`HeadEnd`] finds). Either way what real web servers need holds: `Status` is there and first, no field
-//! carries CR, LF or NUL, a body has a type, and the whole is in one piece, for one record.
+//! carries CR, LF or NUL, a body has a type, and the whole is in one piece, for one record. Only a `Location`
+//! comes before a `Status` other than 302: HAProxy 2.6 takes the later of the two, and makes 302 of a Location.
 
 use core::fmt;
 
@@ -211,9 +212,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         {
             return Err(HeadError::Name { byte });
         }
+        let before = self.len;
         self.push(&[name, b": ", check_value(value)?, b"\r\n"])?;
-        self.described |=
-            name.eq_ignore_ascii_case(b"Content-Type") || name.eq_ignore_ascii_case(b"Location");
+        let location = name.eq_ignore_ascii_case(b"Location");
+        if location && self.status != Status::FOUND {
+            let added = self.len - before;
+            if let Some(head) = self.buffer.as_mut().get_mut(..self.len) {
+                head.rotate_right(added);
+            }
+        }
+        self.described |= location || name.eq_ignore_ascii_case(b"Content-Type");
         Ok(())
     }
 
@@ -399,6 +407,15 @@ mod tests {
         assert_eq!(head.as_slice(), b"Status: 302 Found\r\nLocation: /elsewhere\r\n\r\n");
         let head = adopt(b"Status: 200\r\nContent-Type: a/b\r\n\r\n")?;
         assert_eq!(head.as_slice(), b"Status: 200 OK\r\nContent-Type: a/b\r\n\r\n");
+        Ok(())
+    }
+
+    #[test]
+    fn a_location_comes_before_a_status_other_than_302() -> Result<(), HeadError> {
+        let head = adopt(b"Status: 301 Moved\nContent-Type: a/b\nLocation: /x\n\n")?;
+        assert_eq!(head.as_slice(), b"Location: /x\r\nStatus: 301 Moved\r\nContent-Type: a/b\r\n\r\n");
+        let head = adopt(b"Status: 302 Found\nLocation: /x\n\n")?;
+        assert_eq!(head.as_slice(), b"Status: 302 Found\r\nLocation: /x\r\n\r\n");
         Ok(())
     }
 
