@@ -1,29 +1,22 @@
-//! `inspect ADDR`: an application that shows and exercises everything. The first segment of the path in
-//! REQUEST_URI that is one of its words decides; without one it answers a page that shows the request.
+//! What `inspect` answers. The first segment of the path in REQUEST_URI that is one of its words decides;
+//! without one it is a page that shows the request.
 
 use std::io::{self, BufReader, Read, Write};
-use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use fcgi_blocking::{AppStatus, BoxError, Listener, Request, Response, Role, Status};
+use fcgi_blocking::{AppStatus, BoxError, Request, Response, Role, Status};
 use percent_encoding::percent_decode_str;
-
-mod common;
 
 /// Bytes that are read or written at a time where much is.
 const CHUNK: usize = 64 * 1024;
 
-fn main() -> ExitCode {
-    common::run("inspect ADDR", |mut arguments| {
-        let endpoint = common::address(&mut arguments)?;
-        common::no_more(arguments)?;
-        common::serve(Listener::bind_endpoint(&endpoint)?, |request: &mut Request| match request.role() {
-            Role::Authorizer => authorize(request),
-            Role::Filter => filter(request),
-            _ => respond(request),
-        })
-    })
+pub(crate) fn handle(request: &mut Request) -> Result<AppStatus, BoxError> {
+    match request.role() {
+        Role::Authorizer => authorize(request),
+        Role::Filter => filter(request),
+        Role::Responder => respond(request),
+    }
 }
 
 fn text<'r, 'c>(request: &'r Request<'c>, status: Status) -> Result<Response<'r, 'c>, BoxError> {
@@ -192,7 +185,7 @@ fn page(request: &Request) -> Result<(), BoxError> {
         rows += &format!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n");
     }
     let kept = if request.keep_conn() { "kept" } else { "closed" };
-    let html = include_str!("inspect.html")
+    let html = include_str!("page.html")
         .replace("{role}", &request.role().to_string())
         .replace("{id}", &request.id().to_string())
         .replace("{kept}", kept)
