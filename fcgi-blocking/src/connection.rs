@@ -395,8 +395,12 @@ impl<'t> Connection<'t> {
 
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, wait: Wait) -> Result<(), Stop> {
+        let idle = matches!(wait, Wait::Request) && self.protocol.is_idle();
         let (what, limit, until) = match wait {
-            Wait::Request if self.protocol.is_idle() => ("request", self.settings.idle_timeout, None),
+            Wait::Request if idle => {
+                self.params_deadline = None;
+                ("request", self.settings.idle_timeout, None)
+            }
             Wait::Request => {
                 let limit = self.settings.params_timeout;
                 let until = *self.params_deadline.get_or_insert_with(|| Instant::now() + limit);
@@ -413,8 +417,8 @@ impl<'t> Connection<'t> {
             self.transport.set_read_timeout(left).map_err(stop)?;
             self.read_timeout = left;
         }
-        let idle = self.place.filter(|_| matches!(wait, Wait::Request) && self.protocol.is_idle());
-        if idle.is_some_and(|place| !place.idle()) {
+        let place = self.place.filter(|_| idle);
+        if place.is_some_and(|place| !place.idle()) {
             return Err(Stop::Eof);
         }
         let result = loop {
@@ -423,7 +427,7 @@ impl<'t> Connection<'t> {
                 result => break result,
             }
         };
-        if let Some(place) = idle {
+        if let Some(place) = place {
             place.busy();
         }
         match result {

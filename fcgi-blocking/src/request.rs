@@ -115,7 +115,8 @@ impl<'c> Request<'c> {
     ///
     /// The head is held back until it is whole, checked, and completed where web servers need it: `Status`
     /// comes first. Without a blank line nothing is sent but an error. To HEAD, and with the statuses 204 and
-    /// 304, no body is sent whatever is written. Up to 8 KiB of body are gathered; `flush` sends them.
+    /// 304, no body is sent whatever is written. Up to 8 KiB of body are gathered; `flush` sends them. A
+    /// Filter has to read STDIN to its end, or some DATA, before more than that is sent (section 6.4).
     ///
     /// # Errors
     /// A write fails with [`TimedOut`](io::ErrorKind::TimedOut) if the client takes nothing for the write

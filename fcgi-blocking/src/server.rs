@@ -122,7 +122,8 @@ impl Server {
         let wake = handle.wake()?;
         let places = Places::new(settings.max_connections);
         let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
-        thread::scope(|scope| {
+        let (places, settings, handler) = (&places, &settings, &handler);
+        thread::scope(move |scope| {
             let result = loop {
                 let (stream, peer) = match listener.accept(&wake) {
                     Ok(Some(accepted)) => accepted,
@@ -140,7 +141,6 @@ impl Server {
                 }
                 let stream = Arc::new(stream);
                 let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
-                let (settings, handler) = (&settings, &handler);
                 let serve = move || {
                     if let Err(error) = serve_connection(&mut &*stream, Some(&place), settings, handler) {
                         log::log!(level(&error), "{}: {error}", Peer(peer));
@@ -151,6 +151,8 @@ impl Server {
                     places.wait_for_release(EXHAUSTION_PAUSE);
                 }
             };
+            // Who connects from now on is to find another server.
+            drop(listener);
             places.stop();
             result
         })

@@ -36,7 +36,7 @@ pub const MPXS_CONNS: &[u8] = b"FCGI_MPXS_CONNS";
 pub const MAX_CONTENT: usize = MAX_LENGTH & !7;
 
 /// Zero bytes to pad with: a record ends on a multiple of 8 bytes (section 3.3).
-const PADDING: &[u8; 7] = &[0; 7];
+const PADDING: &[u8; 8] = &[0; 8];
 
 /// The eleven record types of version 1 (section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -381,10 +381,18 @@ impl<'a> Record<'a> {
     /// A record with as much of `data` as fits one, at most [`MAX_CONTENT`] bytes, and the rest of `data`.
     ///
     /// Of empty `data` nothing is sent: an empty record would end the stream (section 3.3).
+    ///
+    /// A STDERR record is always padded, by 8 bytes where it need not be: HAProxy 2.6 crashes on one without
+    /// padding that ends a write.
     pub fn stream(record_type: RecordType, id: RequestId, data: &'a [u8]) -> (Self, &'a [u8]) {
-        let (content, rest) = data.split_at_checked(MAX_CONTENT).unwrap_or((data, &[]));
+        let stderr = matches!(record_type, RecordType::Stderr);
+        let max = if stderr { MAX_CONTENT - PADDING.len() } else { MAX_CONTENT };
+        let (content, rest) = data.split_at_checked(max).unwrap_or((data, &[]));
         // At most MAX_CONTENT bytes: the length fits 16 bits.
-        let header = Header::new(record_type, id.get(), content.len() as u16);
+        let mut header = Header::new(record_type, id.get(), content.len() as u16);
+        if stderr && header.padding_length == 0 && !content.is_empty() {
+            header.padding_length = PADDING.len() as u8;
+        }
         let header_sent = if content.is_empty() { HEADER_LEN as u8 } else { 0 };
         (Self { header: header.encode(), header_sent, padding_left: header.padding_length, content }, rest)
     }
@@ -497,5 +505,26 @@ impl core::ops::Deref for Control {
 
     fn deref(&self) -> &[u8] {
         self.bytes.get(usize::from(self.sent)..).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w16_a_stderr_record_is_padded_whatever_its_length() {
+        let data = [b'e'; MAX_LENGTH];
+        for length in [1, 7, 8, 16, 65519, 65520, 65521, 65535] {
+            let (record, rest) = Record::stream(RecordType::Stderr, RequestId::ONE, &data[..length]);
+            let [header, content, padding] = record.slices();
+            assert!((1..=8).contains(&padding.len()), "{length}: {}", padding.len());
+            assert_eq!((content.len() + padding.len()) % 8, 0);
+            assert!(content.len() + padding.len() <= MAX_LENGTH);
+            assert_eq!(usize::from(header[6]), padding.len());
+            assert_eq!(content.len() + rest.len(), length);
+        }
+        let (empty, _) = Record::stream(RecordType::Stderr, RequestId::ONE, &[]);
+        assert_eq!(empty.remaining(), 0);
     }
 }

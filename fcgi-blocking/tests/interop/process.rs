@@ -1,0 +1,88 @@
+//! A child process that never outlives its test.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process, kill_process_group, waitid};
+
+/// How long anything may take that is normally a matter of milliseconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The user `nobody`, whom everything runs as when the tests run as root.
+const NOBODY: u32 = 65534;
+
+/// Runs in a process group of its own; killed with all its children when dropped.
+pub(crate) struct Process {
+    child: Child,
+    stopped: bool,
+}
+
+impl Process {
+    /// Starts `command`, whose stdout and stderr are appended to `log`.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Process {
+        if getuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = || Stdio::from(append(log));
+        command.process_group(0).stdin(Stdio::null()).stdout(output()).stderr(output());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Process { child, stopped: false }
+    }
+
+    /// Leaves an ended process unreaped, so that its id, and that of its group, stay its own.
+    pub(crate) fn is_running(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        waitid(WaitId::Pid(self.pid()), options).is_ok_and(|status| status.is_none())
+    }
+
+    /// Asks with SIGTERM, kills what is left after a while, and tells how the process ended.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        if !self.stopped {
+            self.stopped = true;
+            // Errors here say that nobody is left, which is what is wanted.
+            let _ = kill_process(self.pid(), Signal::TERM);
+            wait_until(|| !self.is_running());
+            let _ = kill_process_group(self.pid(), Signal::KILL);
+        }
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Makes `path` belong to the user that processes run as.
+pub(crate) fn hand_over(path: &Path) {
+    if getuid().is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("root may chown");
+    }
+}
+
+/// Polls `condition` until it holds; false if that takes longer than [`PATIENCE`].
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+fn append(log: &Path) -> File {
+    let file = OpenOptions::new().create(true).append(true).open(log).expect("the log can be opened");
+    hand_over(log);
+    file
+}

@@ -1,0 +1,206 @@
+//! Every way a web server is connected to the application, as data.
+//!
+//! A set-up takes its snippet from `conf/` as it is, and edits only what a test must: addresses and
+//! paths, or the alternative that a comment in the snippet names. In an edit, `{port}` is the web
+//! server's port, `{tcp}` and `{tcp_port}` the application's, `{socket}` its Unix socket, `{app}` its
+//! executable, `{dir}` the set-up's folder.
+
+use super::server::Server;
+
+pub(crate) struct Setup {
+    pub(crate) name: &'static str,
+    pub(crate) server: Server,
+    pub(crate) reach: Reach,
+    pub(crate) snippet: &'static str,
+    /// What the snippet says, and what is said instead.
+    pub(crate) edits: &'static [(&'static str, &'static str)],
+    /// Further directives, beside the snippet.
+    pub(crate) extra: &'static str,
+    /// The status of an upload of unknown length.
+    pub(crate) chunked: u16,
+    /// The largest body that may be answered while it still arrives. nginx stops sending the body when
+    /// the response begins; others read the response only after the body, so that both sides wait once
+    /// the sockets are full.
+    pub(crate) echo: usize,
+    /// The status of a request whose parameters exceed 64 KiB.
+    pub(crate) large_params: u16,
+}
+
+/// How the web server reaches the application.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Tcp,
+    Unix,
+    /// The web server starts it, with a listening socket on descriptor 0.
+    Spawned,
+}
+
+/// What every socket takes without waiting.
+const IN_ONE_GO: usize = 32 << 10;
+
+pub(crate) const NGINX_TCP: Setup = Setup {
+    name: "nginx, TCP",
+    server: Server::Nginx,
+    reach: Reach::Tcp,
+    snippet: include_str!("../../conf/nginx.conf"),
+    edits: &[("127.0.0.1:9000", "{tcp}")],
+    extra: "",
+    chunked: 200,
+    echo: IN_ONE_GO,
+    // nginx sends all parameters in one record.
+    large_params: 500,
+};
+
+pub(crate) const NGINX_UNIX: Setup = Setup {
+    name: "nginx, Unix socket",
+    reach: Reach::Unix,
+    edits: &[("127.0.0.1:9000", "unix:{socket}")],
+    ..NGINX_TCP
+};
+
+const UNBUFFERED: &str = "fastcgi_request_buffering off;";
+
+pub(crate) const NGINX_TCP_UNBUFFERED: Setup =
+    Setup { name: "nginx, TCP, unbuffered", extra: UNBUFFERED, echo: 0, ..NGINX_TCP };
+
+pub(crate) const NGINX_UNIX_UNBUFFERED: Setup =
+    Setup { name: "nginx, Unix socket, unbuffered", extra: UNBUFFERED, echo: 0, ..NGINX_UNIX };
+
+pub(crate) const NGINX_KEEPALIVE: Setup =
+    Setup { name: "nginx, keepalive", snippet: include_str!("../../conf/nginx-keepalive.conf"), ..NGINX_TCP };
+
+pub(crate) const NGINX_KEEPALIVE_UNBUFFERED: Setup =
+    Setup { name: "nginx, keepalive, unbuffered", extra: UNBUFFERED, echo: 0, ..NGINX_KEEPALIVE };
+
+pub(crate) const APACHE_TCP: Setup = Setup {
+    name: "Apache mod_proxy_fcgi, TCP",
+    server: Server::ApacheProxyFcgi,
+    reach: Reach::Tcp,
+    snippet: include_str!("../../conf/apache-proxy-fcgi.conf"),
+    edits: &[("127.0.0.1:9000", "{tcp}")],
+    extra: "",
+    chunked: 200,
+    echo: usize::MAX,
+    large_params: 200,
+};
+
+pub(crate) const APACHE_UNIX: Setup = Setup {
+    name: "Apache mod_proxy_fcgi, Unix socket",
+    reach: Reach::Unix,
+    edits: &[("fcgi://127.0.0.1:9000/", "unix:{socket}|fcgi://app/")],
+    ..APACHE_TCP
+};
+
+pub(crate) const APACHE_TCP_REUSE: Setup = Setup {
+    name: "Apache mod_proxy_fcgi, TCP, enablereuse",
+    edits: &[("\"fcgi://127.0.0.1:9000/\"", "\"fcgi://{tcp}/\" enablereuse=on")],
+    ..APACHE_TCP
+};
+
+pub(crate) const APACHE_UNIX_REUSE: Setup = Setup {
+    name: "Apache mod_proxy_fcgi, Unix socket, enablereuse",
+    edits: &[("\"fcgi://127.0.0.1:9000/\"", "\"unix:{socket}|fcgi://app/\" enablereuse=on")],
+    ..APACHE_UNIX
+};
+
+pub(crate) const APACHE_FCGID: Setup = Setup {
+    name: "Apache mod_fcgid",
+    server: Server::ApacheFcgid,
+    reach: Reach::Spawned,
+    snippet: include_str!("../../conf/apache-fcgid.conf"),
+    edits: &[("/usr/local/bin/app", "{app}")],
+    echo: IN_ONE_GO,
+    // mod_fcgid sends all parameters in one record.
+    large_params: 500,
+    ..APACHE_TCP
+};
+
+pub(crate) const APACHE_FCGID_AUTHORIZER: Setup = Setup {
+    name: "Apache mod_fcgid, access checker",
+    snippet: include_str!("../../conf/apache-fcgid-authorizer.conf"),
+    extra: "DocumentRoot {dir}/www",
+    ..APACHE_FCGID
+};
+
+pub(crate) const LIGHTTPD_TCP: Setup = Setup {
+    name: "lighttpd, TCP",
+    server: Server::Lighttpd,
+    reach: Reach::Tcp,
+    snippet: include_str!("../../conf/lighttpd.conf"),
+    edits: &[("\"port\" => 9000", "\"port\" => {tcp_port}")],
+    extra: "",
+    chunked: 200,
+    echo: usize::MAX,
+    // lighttpd takes no head of more than 64 KiB.
+    large_params: 431,
+};
+
+pub(crate) const LIGHTTPD_UNIX: Setup = Setup {
+    name: "lighttpd, Unix socket",
+    reach: Reach::Unix,
+    edits: &[("\"host\" => \"127.0.0.1\", \"port\" => 9000", "\"socket\" => \"{socket}\"")],
+    ..LIGHTTPD_TCP
+};
+
+pub(crate) const LIGHTTPD_UNIX_STREAMING: Setup = Setup {
+    name: "lighttpd, Unix socket, streaming",
+    extra: "server.stream-request-body = 2\nserver.stream-response-body = 2",
+    chunked: 411,
+    ..LIGHTTPD_UNIX
+};
+
+pub(crate) const LIGHTTPD_SPAWN: Setup = Setup {
+    name: "lighttpd, bin-path",
+    reach: Reach::Spawned,
+    snippet: include_str!("../../conf/lighttpd-spawn.conf"),
+    edits: &[("/usr/local/bin/app", "{app}"), ("/run/app.sock", "{socket}")],
+    ..LIGHTTPD_TCP
+};
+
+pub(crate) const LIGHTTPD_AUTHORIZER: Setup = Setup {
+    name: "lighttpd, authorizer",
+    snippet: include_str!("../../conf/lighttpd-authorizer.conf"),
+    ..LIGHTTPD_TCP
+};
+
+pub(crate) const HAPROXY: Setup = Setup {
+    name: "HAProxy",
+    server: Server::HaProxy,
+    reach: Reach::Tcp,
+    snippet: include_str!("../../conf/haproxy.cfg"),
+    edits: &[("127.0.0.1:9000", "{tcp}")],
+    extra: "",
+    chunked: 400,
+    echo: usize::MAX,
+    // A head must fit HAProxy's buffer.
+    large_params: 400,
+};
+
+pub(crate) const HAPROXY_MPXS: Setup = Setup {
+    name: "HAProxy, mpxs-conns",
+    edits: &[
+        ("127.0.0.1:9000", "{tcp}"),
+        ("# option get-values", "option get-values"),
+        ("# option mpxs-conns", "option mpxs-conns"),
+    ],
+    ..HAPROXY
+};
+
+pub(crate) const CADDY_TCP: Setup = Setup {
+    name: "Caddy, TCP",
+    server: Server::Caddy,
+    reach: Reach::Tcp,
+    snippet: include_str!("../../conf/Caddyfile"),
+    edits: &[("127.0.0.1:9000", "{tcp}")],
+    extra: "",
+    chunked: 200,
+    echo: IN_ONE_GO,
+    large_params: 200,
+};
+
+pub(crate) const CADDY_UNIX: Setup = Setup {
+    name: "Caddy, Unix socket",
+    reach: Reach::Unix,
+    edits: &[("127.0.0.1:9000", "unix/{socket}")],
+    ..CADDY_TCP
+};
