@@ -17,6 +17,7 @@
 //! | [`pair`] | name-value pairs: parse, look up, encode | 3.4 |
 //! | [`decoder`] | bytes in any chunks to record parts | 3.3 |
 //! | [`server`] | the application's side of one connection | 3 to 7 |
+//! | [`client`] | the web server's side of one connection | 3 to 7 |
 //! | [`cgi`] | response heads as servers write them | RFC 3875, 6 |
 //! | [`process`] | FCGI_WEB_SERVER_ADDRS: which peers are let in | 2.3, 3.2 |
 //!
@@ -28,6 +29,7 @@
 extern crate alloc;
 
 pub mod cgi;
+pub mod client;
 pub mod decoder;
 mod error;
 mod limits;

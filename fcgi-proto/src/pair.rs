@@ -15,6 +15,7 @@ use nom::number::complete::{be_u8, be_u24};
 use nom::{IResult, Parser};
 
 use crate::decoder::take as take_front;
+use crate::record::MAX_LENGTH;
 
 /// The longest name or value, in bytes: lengths have 31 bits.
 pub const MAX_LEN: usize = 0x7fff_ffff;
@@ -156,9 +157,56 @@ pub fn encode(name: &[u8], value: &[u8], buffer: &mut [u8], len: &mut usize) -> 
     Ok(())
 }
 
+/// Packs pairs into the caller's memory, `B`, one PARAMS record's worth at a time.
+///
+/// A pair must not be split over two records, so when one does not fit any more, the record is sent, the packer
+/// [cleared](Self::clear), and the pair pushed again. See [`crate::client::Connection::params`].
+///
+/// ```
+/// let mut pairs = fcgi_proto::pair::Packer::new([0; 16]);
+/// pairs.push(b"A", b"1")?;
+/// assert!(pairs.push(b"LONG_NAME", b"LONG VALUE").is_err());
+/// assert_eq!(pairs.bytes(), b"\x01\x01A1");
+/// # Ok::<(), fcgi_proto::pair::CapacityError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Packer<B> {
+    buffer: B,
+    len: usize,
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Packer<B> {
+    /// Empty; of `buffer`, at most the [`MAX_LENGTH`] bytes of a record are used.
+    pub const fn new(buffer: B) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// Packs a pair.
+    ///
+    /// # Errors
+    /// [`CapacityError`] if it does not fit; nothing is packed then. If it does not fit an empty packer of
+    /// 65535 bytes, it fits no record.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), CapacityError> {
+        let buffer = self.buffer.as_mut();
+        let capacity = buffer.len().min(MAX_LENGTH);
+        let free = buffer.get_mut(..capacity).unwrap_or_default();
+        encode(name, value, free, &mut self.len)
+    }
+
+    /// The packed pairs.
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.as_ref().get(..self.len).unwrap_or(&[])
+    }
+
+    /// Forgets them, once they are sent.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
 /// A length's one or four bytes; `None` above 31 bits.
 #[inline]
-fn encode_length(length: usize) -> Option<heapless::Vec<u8, 4>> {
+pub(crate) fn encode_length(length: usize) -> Option<heapless::Vec<u8, 4>> {
     let wide = u32::try_from(length).ok().filter(|length| length >> 31 == 0)?;
     let bytes = (wide | 0x8000_0000).to_be_bytes();
     let short = [wide as u8];

@@ -10,6 +10,8 @@ use core::num::NonZeroU16;
 use nom::number::complete::{be_u8, be_u16, be_u32};
 use nom::{IResult, Parser};
 
+use crate::pair;
+
 /// `FCGI_LISTENSOCK_FILENO`: the descriptor of the listening socket in a started application (section 2.2).
 pub const LISTENSOCK_FILENO: i32 = 0;
 /// `FCGI_MAX_LENGTH`: the most content bytes that a record can hold.
@@ -243,6 +245,14 @@ impl Header {
         Self { record_type: record_type as u8, padding_length, request_id, content_length }
     }
 
+    /// Without padding, if content and padding would be more than 65535 bytes, which PHP and others refuse.
+    const fn within_max_length(mut self) -> Self {
+        if self.content_length as usize > MAX_CONTENT {
+            self.padding_length = 0;
+        }
+        self
+    }
+
     /// Reads a header.
     ///
     /// # Errors
@@ -397,6 +407,15 @@ impl<'a> Record<'a> {
         (Self { header: header.encode(), header_sent, padding_left: header.padding_length, content }, rest)
     }
 
+    /// A record with all of `content`; `None` if that is more than [`MAX_LENGTH`] bytes. Of no content nothing
+    /// is sent. Padding is left out where content and padding would pass 65535 bytes.
+    pub(crate) fn whole(record_type: RecordType, id: RequestId, content: &'a [u8]) -> Option<Self> {
+        let length = u16::try_from(content.len()).ok()?;
+        let header = Header::new(record_type, id.get(), length).within_max_length();
+        let header_sent = if content.is_empty() { HEADER_LEN as u8 } else { 0 };
+        Some(Self { header: header.encode(), header_sent, padding_left: header.padding_length, content })
+    }
+
     /// What is still to be sent: of the header, of the content, of the padding.
     #[must_use]
     pub fn slices(&self) -> [&[u8]; 3] {
@@ -422,6 +441,74 @@ impl<'a> Record<'a> {
         // The first and the last are at most 8.
         self.header_sent += of_header as u8;
         self.content = self.content.get(of_content..).unwrap_or(&[]);
+        self.padding_left -= of_padding as u8;
+    }
+
+    /// Copies what fits into `buffer`, advances by it, and returns how many bytes that were.
+    pub fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
+        let mut free = &mut *buffer;
+        let mut copied = 0;
+        for slice in self.slices() {
+            copied += copy_front(slice, &mut free);
+        }
+        self.advance(copied);
+        copied
+    }
+}
+
+/// One PARAMS record of one pair: header and lengths, borrowed name and value, padding.
+///
+/// A cursor like [`Record`].
+#[derive(Clone, Debug)]
+#[must_use = "a record is only on the wire once its bytes are written"]
+pub struct PairRecord<'a> {
+    head: heapless::Vec<u8, { HEADER_LEN + 8 }>,
+    head_sent: u8,
+    padding_left: u8,
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> PairRecord<'a> {
+    /// `None` if the pair does not fit one record.
+    pub(crate) fn new(id: RequestId, name: &'a [u8], value: &'a [u8]) -> Option<Self> {
+        let length = u16::try_from(pair::encoded_len(name, value)?).ok()?;
+        let header = Header::new(RecordType::Params, id.get(), length).within_max_length();
+        let mut head = heapless::Vec::new();
+        head.extend_from_slice(&header.encode()).ok()?;
+        head.extend_from_slice(&pair::encode_length(name.len())?).ok()?;
+        head.extend_from_slice(&pair::encode_length(value.len())?).ok()?;
+        Some(Self { head, head_sent: 0, padding_left: header.padding_length, name, value })
+    }
+
+    /// What is still to be sent: of the header and the lengths, the name, the value, the padding.
+    #[must_use]
+    pub fn slices(&self) -> [&[u8]; 4] {
+        [
+            self.head.get(usize::from(self.head_sent)..).unwrap_or(&[]),
+            self.name,
+            self.value,
+            PADDING.get(..usize::from(self.padding_left)).unwrap_or(&[]),
+        ]
+    }
+
+    /// Bytes that are still to be sent.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.slices().iter().map(|slice| slice.len()).sum()
+    }
+
+    /// Notes that the next `count` bytes were sent; more than [`remaining`](Self::remaining) counts as all.
+    pub fn advance(&mut self, count: usize) {
+        let [head, name, value, padding] = self.slices().map(<[u8]>::len);
+        let of_head = count.min(head);
+        let of_name = (count - of_head).min(name);
+        let of_value = (count - of_head - of_name).min(value);
+        let of_padding = (count - of_head - of_name - of_value).min(padding);
+        // The first and the last are at most 16.
+        self.head_sent += of_head as u8;
+        self.name = self.name.get(of_name..).unwrap_or(&[]);
+        self.value = self.value.get(of_value..).unwrap_or(&[]);
         self.padding_left -= of_padding as u8;
     }
 

@@ -1,0 +1,532 @@
+//! The client's (web server's) side of one connection: which records make a request, and what the answers'
+//! records mean.
+//!
+//! [`Connection::begin`], [`params`](Connection::params), [`stdin`](Connection::stdin) and their ends make a
+//! request's records, in the one order that all applications take: PARAMS, one STDIN stream whatever the
+//! role, DATA for a Filter. [`Connection::next_event`] eats what the server sent.
+//!
+//! # What real applications force
+//!
+//! - A pair is never split over two PARAMS records, and one that fits none is an error
+//!   ([`SendError::TooLong`]): PHP closes on a split pair, others stall, and some read the value's tail as
+//!   further names.
+//! - BEGIN_REQUEST and the ends of streams are never padded, content and padding stay within 65535 bytes, and
+//!   every request, of an Authorizer too, has exactly one empty STDIN record.
+//! - END_REQUEST alone ends an answer; an empty STDOUT record does not, and need not come (open point Z14).
+//! - After anything odd the connection [is not used again](Connection::is_reusable), so that a late or doubled
+//!   answer never meets the next request: an abort, a refusal, an END_REQUEST before the input was sent whole,
+//!   a record for a request that is not active.
+//!
+//! Records for inactive ids, of unknown types or the wrong direction are ignored within
+//! [`Limits::ignored`]. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes
+//! are fatal.
+
+use core::fmt;
+
+use crate::decoder::{Decoder, Part};
+use crate::error::ConnectionError;
+use crate::limits::Limits;
+use crate::pair;
+use crate::record::{
+    BeginRequest, Control, EndRequest, Flags, HEADER_LEN, Header, KEEP_CONN, MAX_CONNS, MAX_LENGTH, MAX_REQS,
+    MPXS_CONNS, NULL_REQUEST_ID, PairRecord, Record, RecordType, RequestId, Role, UnknownType,
+};
+
+/// Something the server did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'i> {
+    /// The next bytes of the answer: a CGI head, then a body (see [`crate::cgi`]).
+    Stdout {
+        /// The request.
+        id: RequestId,
+        /// The bytes, at least one.
+        data: &'i [u8],
+    },
+    /// An empty STDOUT record. The answer ends with [`End`](Self::End) only.
+    StdoutEnd {
+        /// The request.
+        id: RequestId,
+    },
+    /// The next bytes for the error log.
+    Stderr {
+        /// The request.
+        id: RequestId,
+        /// The bytes, at least one.
+        data: &'i [u8],
+    },
+    /// An empty STDERR record.
+    StderrEnd {
+        /// The request.
+        id: RequestId,
+    },
+    /// The request is over and its id free again.
+    End {
+        /// The request.
+        id: RequestId,
+        /// What the application passed to `exit`; it means little with real applications.
+        app_status: u32,
+        /// The protocol status's number on the wire; see
+        /// [`ProtocolStatus::from_wire`](crate::record::ProtocolStatus::from_wire). Other than 0 it says that
+        /// the request was not executed (section 5.5).
+        protocol_status: u8,
+        /// Whether anything came on STDOUT. A request that was refused with an answer, or by an application
+        /// that counts its statuses from 1, has one.
+        answered: bool,
+    },
+    /// The next bytes of the answer to GET_VALUES: pairs, see [`crate::pair`].
+    Values {
+        /// The bytes; none if the answer is empty.
+        data: &'i [u8],
+        /// Whether they are its last.
+        last: bool,
+    },
+    /// The server does not know this type of management record (section 4.2).
+    UnknownType {
+        /// The type.
+        record_type: u8,
+    },
+}
+
+/// A call that does not fit the state of the request or the connection. Nothing is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// All ids are active.
+    Full {
+        /// How many requests the connection carries.
+        capacity: usize,
+    },
+    /// The connection takes no further request: see [`Connection::is_reusable`].
+    NotReusable,
+    /// No request with this id is active.
+    Inactive {
+        /// The id.
+        id: RequestId,
+    },
+    /// The stream has ended, or is not the request's turn or role (section 6.1).
+    OutOfOrder {
+        /// The request.
+        id: RequestId,
+        /// The stream.
+        stream: RecordType,
+    },
+    /// Parameters that do not fit one record.
+    TooLong {
+        /// Bytes of the encoded pair or pairs; [`MAX_LENGTH`] fit.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Full { capacity } => write!(f, "{capacity} requests are active, the connection is full"),
+            Self::NotReusable => f.write_str("the connection takes no further request"),
+            Self::Inactive { id } => write!(f, "request {id} is not active"),
+            Self::OutOfOrder { id, stream } => {
+                write!(f, "request {id} does not take {stream:?} now")
+            }
+            Self::TooLong { needed } => {
+                write!(f, "{needed} bytes of parameters do not fit one record of {MAX_LENGTH}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// The stream that a request is to be sent next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Params,
+    Stdin,
+    Data,
+    Complete,
+}
+
+impl Stage {
+    const fn stream(self) -> Option<RecordType> {
+        match self {
+            Self::Params => Some(RecordType::Params),
+            Self::Stdin => Some(RecordType::Stdin),
+            Self::Data => Some(RecordType::Data),
+            Self::Complete => None,
+        }
+    }
+
+    const fn next(self, role: Role) -> Self {
+        match (self, role) {
+            (Self::Params, _) => Self::Stdin,
+            (Self::Stdin, Role::Filter) => Self::Data,
+            (Self::Stdin, Role::Responder | Role::Authorizer) | (Self::Data | Self::Complete, _) => {
+                Self::Complete
+            }
+        }
+    }
+}
+
+/// An active request; its id is its place in the table, from 1.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    role: Role,
+    stage: Stage,
+    answered: bool,
+}
+
+/// The client's side of one connection, with up to `N` requests at a time.
+///
+/// More than one is for servers that are known to multiplex: many applications lose requests, whatever they
+/// answer to GET_VALUES. Ids are the smallest that are free, so without multiplexing always 1.
+///
+/// ```
+/// use fcgi_proto::client::{Connection, Event};
+/// use fcgi_proto::pair::Packer;
+/// use fcgi_proto::record::Role;
+///
+/// let mut connection = Connection::<1>::new(fcgi_proto::Limits::default());
+/// let mut sent = Vec::new();
+/// let (id, begin) = connection.begin(Role::Responder, true)?;
+/// sent.extend_from_slice(&begin);
+/// let mut pairs = Packer::new([0; 512]);
+/// pairs.push(b"REQUEST_METHOD", b"GET")?;
+/// sent.extend(connection.params(id, pairs.bytes())?.slices().concat());
+/// sent.extend_from_slice(&connection.params_end(id)?);
+/// sent.extend_from_slice(&connection.stdin_end(id)?);
+/// # assert_eq!(sent.len(), 16 + 8 + 19 + 5 + 8 + 8);
+///
+/// # let chunk = b"\x01\x06\0\x01\0\x02\0\0\n\n\x01\x03\0\x01\0\x08\0\0\0\0\0\0\0\0\0\0";
+/// let mut input = &chunk[..];
+/// while let Some(event) = connection.next_event(&mut input)? {
+///     match event {
+///         Event::Stdout { data, .. } => assert_eq!(data, b"\n\n"),
+///         Event::End { protocol_status, .. } => assert_eq!(protocol_status, 0),
+///         _ => {}
+///     }
+/// }
+/// assert!(connection.is_reusable());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection<const N: usize> {
+    decoder: Decoder,
+    slots: [Option<Slot>; N],
+    limits: Limits,
+    /// Bytes ignored since the last request began.
+    ignored: u32,
+    /// Answers to GET_VALUES that are to come.
+    asked: u16,
+    failed: Option<ConnectionError>,
+    retired: bool,
+}
+
+impl<const N: usize> Connection<N> {
+    /// A new connection; of the limits, [`Limits::ignored`] is used.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            slots: [None; N],
+            limits,
+            ignored: 0,
+            asked: 0,
+            failed: None,
+            retired: false,
+        }
+    }
+
+    /// Begins a request: its id and its BEGIN_REQUEST. Without `keep_conn` it is the connection's last.
+    ///
+    /// # Errors
+    /// [`SendError::NotReusable`], [`SendError::Full`].
+    pub fn begin(&mut self, role: Role, keep_conn: bool) -> Result<(RequestId, Control), SendError> {
+        if self.retired || self.failed.is_some() {
+            return Err(SendError::NotReusable);
+        }
+        let free = self.slots.iter_mut().zip(1..=u16::MAX).find(|(slot, _)| slot.is_none());
+        let Some((slot, id)) = free.and_then(|(slot, id)| Some((slot, RequestId::new(id)?))) else {
+            return Err(SendError::Full { capacity: N });
+        };
+        *slot = Some(Slot { role, stage: Stage::Params, answered: false });
+        self.retired = !keep_conn;
+        self.ignored = 0;
+        let flags = Flags(if keep_conn { KEEP_CONN } else { 0 });
+        let begin = BeginRequest { role: role as u16, flags };
+        let mut control = Control::new();
+        control.push(RecordType::BeginRequest, id.get(), &begin.encode());
+        Ok((id, control))
+    }
+
+    /// Makes one PARAMS record of whole pairs, as [`pair::Packer`] packs them. Of no pairs it is a record of
+    /// no bytes.
+    ///
+    /// # Errors
+    /// [`SendError::TooLong`] beyond [`MAX_LENGTH`] bytes, [`SendError::OutOfOrder`],
+    /// [`SendError::Inactive`].
+    pub fn params<'a>(&mut self, id: RequestId, pairs: &'a [u8]) -> Result<Record<'a>, SendError> {
+        self.turn(id, RecordType::Params)?;
+        Record::whole(RecordType::Params, id, pairs).ok_or(SendError::TooLong { needed: pairs.len() })
+    }
+
+    /// Makes one PARAMS record of one pair that needs no buffer to be packed in.
+    ///
+    /// # Errors
+    /// As [`params`](Self::params).
+    pub fn param<'a>(
+        &mut self,
+        id: RequestId,
+        name: &'a [u8],
+        value: &'a [u8],
+    ) -> Result<PairRecord<'a>, SendError> {
+        self.turn(id, RecordType::Params)?;
+        let needed = pair::encoded_len(name, value).unwrap_or(usize::MAX);
+        PairRecord::new(id, name, value).ok_or(SendError::TooLong { needed })
+    }
+
+    /// Ends the parameters.
+    ///
+    /// # Errors
+    /// [`SendError::OutOfOrder`], [`SendError::Inactive`].
+    pub fn params_end(&mut self, id: RequestId) -> Result<Control, SendError> {
+        self.end_stream(id, RecordType::Params)
+    }
+
+    /// Makes a STDIN record of the front of `data`, and returns it with the rest. Not for an Authorizer, whose
+    /// STDIN is only [ended](Self::stdin_end). Send CONTENT_LENGTH bytes in all, no more and no fewer.
+    ///
+    /// # Errors
+    /// [`SendError::OutOfOrder`] before the end of the parameters or after that of STDIN,
+    /// [`SendError::Inactive`].
+    pub fn stdin<'a>(&mut self, id: RequestId, data: &'a [u8]) -> Result<(Record<'a>, &'a [u8]), SendError> {
+        let slot = self.turn(id, RecordType::Stdin)?;
+        if !slot.role.has_stdin() && !data.is_empty() {
+            return Err(SendError::OutOfOrder { id, stream: RecordType::Stdin });
+        }
+        Ok(Record::stream(RecordType::Stdin, id, data))
+    }
+
+    /// Ends STDIN, which is to be done once for every request, of any role and method. If the body cannot be
+    /// had whole, close the connection instead.
+    ///
+    /// # Errors
+    /// [`SendError::OutOfOrder`], [`SendError::Inactive`].
+    pub fn stdin_end(&mut self, id: RequestId) -> Result<Control, SendError> {
+        self.end_stream(id, RecordType::Stdin)
+    }
+
+    /// Makes a DATA record, for a Filter, of the front of `data`, and returns it with the rest.
+    ///
+    /// # Errors
+    /// [`SendError::OutOfOrder`] before the end of STDIN and for other roles, [`SendError::Inactive`].
+    pub fn data<'a>(&mut self, id: RequestId, data: &'a [u8]) -> Result<(Record<'a>, &'a [u8]), SendError> {
+        self.turn(id, RecordType::Data)?;
+        Ok(Record::stream(RecordType::Data, id, data))
+    }
+
+    /// Ends a Filter's DATA.
+    ///
+    /// # Errors
+    /// [`SendError::OutOfOrder`], [`SendError::Inactive`].
+    pub fn data_end(&mut self, id: RequestId) -> Result<Control, SendError> {
+        self.end_stream(id, RecordType::Data)
+    }
+
+    /// Asks the server to abort the request, which stays active until its [`Event::End`].
+    ///
+    /// Few applications take notice and some answer under the id later, so the connection takes no further
+    /// request. Without multiplexing, closing it is the abort that works (section 5.4).
+    ///
+    /// # Errors
+    /// [`SendError::Inactive`].
+    pub fn abort(&mut self, id: RequestId) -> Result<Control, SendError> {
+        let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
+        slot.stage = Stage::Complete;
+        self.retired = true;
+        let mut control = Control::new();
+        control.push(RecordType::AbortRequest, id.get(), &[]);
+        Ok(control)
+    }
+
+    /// Asks for the three defined values (section 4.1). Only where the server is known to survive it: it
+    /// kills or stalls some.
+    pub fn get_values(&mut self) -> Control {
+        self.asked = self.asked.saturating_add(1);
+        let mut names = pair::Packer::new([0; 64]);
+        for name in [MAX_CONNS, MAX_REQS, MPXS_CONNS] {
+            let packed = names.push(name, b"");
+            debug_assert!(packed.is_ok(), "64 bytes hold three names and their lengths");
+        }
+        let mut control = Control::new();
+        control.push(RecordType::GetValues, NULL_REQUEST_ID, names.bytes());
+        control
+    }
+
+    /// Eats from the front of `input` and returns the next event, which borrows from `input` only; `None`
+    /// when all of it is used up. Input may be cut anywhere.
+    ///
+    /// # Errors
+    /// [`ConnectionError`], at this and every later call.
+    pub fn next_event<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        while !input.is_empty() {
+            match self.advance(input) {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(error) => return Err(*self.failed.insert(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The server will send nothing more. Answers of requests that are still active are cut short.
+    ///
+    /// # Errors
+    /// [`ConnectionError::UnexpectedEof`] inside a record, or the error that the connection already had.
+    pub fn eof(&mut self) -> Result<(), ConnectionError> {
+        self.retired = true;
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if self.decoder.at_boundary() {
+            return Ok(());
+        }
+        Err(*self.failed.insert(ConnectionError::UnexpectedEof { missing: self.decoder.missing() }))
+    }
+
+    /// Whether the request is active: it began and has not ended.
+    #[must_use]
+    pub fn is_active(&self, id: RequestId) -> bool {
+        self.slots.get(usize::from(id.get() - 1)).is_some_and(Option::is_some)
+    }
+
+    /// Whether a further request may begin, now or when an id is free: KEEP_CONN was set and nothing odd
+    /// came.
+    ///
+    /// Bytes that wait on a connection without active requests are odd as well: do not use it then.
+    #[must_use]
+    pub fn is_reusable(&self) -> bool {
+        !self.retired && self.failed.is_none()
+    }
+
+    fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::from(id.get() - 1))?.as_mut()
+    }
+
+    /// The request, if the stream is what it is to be sent.
+    fn turn(&mut self, id: RequestId, stream: RecordType) -> Result<&mut Slot, SendError> {
+        let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
+        if slot.stage.stream() == Some(stream) { Ok(slot) } else { Err(SendError::OutOfOrder { id, stream }) }
+    }
+
+    fn end_stream(&mut self, id: RequestId, stream: RecordType) -> Result<Control, SendError> {
+        let slot = self.turn(id, stream)?;
+        slot.stage = slot.stage.next(slot.role);
+        let mut control = Control::new();
+        control.push(stream, id.get(), &[]);
+        Ok(control)
+    }
+
+    fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
+        match self.decoder.next(input)? {
+            None => Ok(None),
+            Some(Part::Header(header)) => self.header(header),
+            Some(Part::Body { record_type, request_id, body }) => {
+                Ok(match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
+                    (Some(RecordType::EndRequest), Some(id)) => self.end(id, EndRequest::parse(&body)),
+                    (Some(RecordType::UnknownType), None) => {
+                        let UnknownType { record_type } = UnknownType::parse(&body);
+                        Some(Event::UnknownType { record_type })
+                    }
+                    _ => None,
+                })
+            }
+            Some(Part::Content { record_type, request_id, data, last }) => {
+                Ok(self.content(record_type, request_id, data, last))
+            }
+        }
+    }
+
+    fn header<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
+        use RecordType::{
+            AbortRequest, BeginRequest, Data, EndRequest, GetValues, GetValuesResult, Params, Stderr, Stdin,
+            Stdout, UnknownType,
+        };
+        let Header { record_type, request_id, content_length, .. } = header;
+        match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
+            (Some(GetValuesResult), None) if self.asked > 0 => {
+                if content_length == 0 {
+                    self.asked -= 1;
+                    return Ok(Some(Event::Values { data: &[], last: true }));
+                }
+                Ok(None)
+            }
+            (Some(UnknownType), None) if content_length == 8 => Ok(None),
+            (
+                Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data),
+                None,
+            ) => Err(ConnectionError::NullRequestId { record_type }),
+            (Some(EndRequest), Some(_)) if content_length != 8 => {
+                Err(ConnectionError::BodyLength { record_type, found: content_length })
+            }
+            (Some(EndRequest | Stdout | Stderr), Some(id)) if !self.is_active(id) => {
+                // It may be a late answer to an earlier request with this id, and more of it may come.
+                self.retired = true;
+                self.ignore(header)
+            }
+            (Some(EndRequest), Some(_)) => Ok(None),
+            (Some(Stdout), Some(id)) => Ok((content_length == 0).then_some(Event::StdoutEnd { id })),
+            (Some(Stderr), Some(id)) => Ok((content_length == 0).then_some(Event::StderrEnd { id })),
+            (
+                Some(
+                    BeginRequest | AbortRequest | Params | Stdin | Data | GetValues | GetValuesResult
+                    | UnknownType,
+                )
+                | None,
+                _,
+            ) => self.ignore(header),
+        }
+    }
+
+    fn content<'i>(
+        &mut self,
+        record_type: u8,
+        request_id: u16,
+        data: &'i [u8],
+        last: bool,
+    ) -> Option<Event<'i>> {
+        match (RecordType::from_wire(record_type)?, RequestId::new(request_id)) {
+            (RecordType::Stdout, Some(id)) => {
+                self.slot(id)?.answered = true;
+                Some(Event::Stdout { id, data })
+            }
+            (RecordType::Stderr, Some(id)) => self.is_active(id).then_some(Event::Stderr { id, data }),
+            (RecordType::GetValuesResult, None) if self.asked > 0 => {
+                if last {
+                    self.asked -= 1;
+                }
+                Some(Event::Values { data, last })
+            }
+            _ => None,
+        }
+    }
+
+    fn end<'i>(&mut self, id: RequestId, end: EndRequest) -> Option<Event<'i>> {
+        let EndRequest { app_status, protocol_status } = end;
+        let slot = self.slots.get_mut(usize::from(id.get() - 1))?.take()?;
+        self.retired |= slot.stage != Stage::Complete || protocol_status != 0;
+        Some(Event::End { id, app_status, protocol_status, answered: slot.answered })
+    }
+
+    /// Counts a record that is ignored against the budget.
+    fn ignore<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
+        let size = HEADER_LEN as u32 + u32::from(header.content_length) + u32::from(header.padding_length);
+        self.ignored = self.ignored.saturating_add(size);
+        let limit = self.limits.ignored;
+        if self.ignored > limit && limit != u32::MAX {
+            return Err(ConnectionError::IgnoredTooMuch { limit });
+        }
+        Ok(None)
+    }
+}
