@@ -10,7 +10,7 @@ use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::{RequestId, Role};
 use fcgi_proto::server::{self, Event, Refusal, SendError};
 
-use crate::output::Output;
+use crate::output::{MAX_HEAD, Output};
 use crate::places::Place;
 use crate::request::AppStatus;
 use crate::settings::Settings;
@@ -42,6 +42,7 @@ impl From<Stop> for io::Error {
             Stop::Eof => Self::new(UnexpectedEof, "the client closed before the end of the request's input"),
             Stop::Aborted => Self::new(ConnectionAborted, "the client aborted the request"),
             Stop::Refused(why) => Self::new(Other, format!("request refused: {why}")),
+            Stop::Protocol(error @ ConnectionError::UnexpectedEof { .. }) => Self::new(UnexpectedEof, error),
             Stop::Protocol(error) => Self::new(InvalidData, error),
             Stop::TimedOut(what, limit) => {
                 Self::new(TimedOut, format!("the client sent no {what} within {} s", limit.as_secs_f32()))
@@ -139,7 +140,7 @@ impl<'t> Connection<'t> {
             unread: 0..0,
             current: None,
             params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
-            output: Output::new(settings.head_limit),
+            output: Output::new(settings.head_limit.min(MAX_HEAD)),
             params_deadline: None,
             read_timeout: Duration::ZERO,
             input_ended: false,
@@ -186,6 +187,12 @@ impl<'t> Connection<'t> {
         self.params = params;
         let Some(Current { id, ref stop, .. }) = self.current else { return Ok(()) };
         match (stop, outcome) {
+            (_, outcome) if self.write_failed => {
+                if let Err(text) = outcome {
+                    log::warn!("request {id}: {text}");
+                }
+                Err(cut_off())
+            }
             // It is over, and was answered.
             (Some(Stop::Refused(_)), _) => {
                 self.current = None;
@@ -216,7 +223,9 @@ impl<'t> Connection<'t> {
         self.drain_request(|connection| !connection.protocol.drains_before_end(id));
         if !self.protocol.may_finish(id) {
             // A Filter whose handler has not read its STDIN.
-            self.drain_request(|connection| connection.protocol.may_finish(id));
+            self.drain_request(|connection| {
+                connection.protocol.may_finish(id) || !connection.protocol.is_active(id)
+            });
         }
         let sent = self.send(&[], Some(app_status));
         let refused =
@@ -230,7 +239,7 @@ impl<'t> Connection<'t> {
         if self.write_failed || self.input_ended || self.transport.shutdown_write().is_err() {
             return;
         }
-        let deadline = Instant::now() + self.settings.drain_timeout;
+        let deadline = deadline(self.settings.drain_timeout);
         let mut drained = 0;
         while drained < self.settings.drain_limit {
             self.unread = 0..0;
@@ -294,11 +303,11 @@ impl<'t> Connection<'t> {
 
     /// Reads input that nobody wants until `done`, within the bounds.
     fn drain_request(&mut self, done: impl Fn(&Self) -> bool) {
-        let mut deadline = None;
+        let mut until = None;
         let mut drained = 0;
         while !done(self) && drained <= self.settings.drain_limit {
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.settings.drain_timeout);
-            let result = self.pull(Wait::Drain(deadline));
+            let until = *until.get_or_insert_with(|| deadline(self.settings.drain_timeout));
+            let result = self.pull(Wait::Drain(until));
             let Some(current) = &mut self.current else { break };
             if let Err(stop) = result {
                 current.stop = Some(stop);
@@ -403,7 +412,7 @@ impl<'t> Connection<'t> {
             }
             Wait::Request => {
                 let limit = self.settings.params_timeout;
-                let until = *self.params_deadline.get_or_insert_with(|| Instant::now() + limit);
+                let until = *self.params_deadline.get_or_insert_with(|| deadline(limit));
                 ("whole parameters", limit, Some(until))
             }
             Wait::Body => ("body", self.settings.read_timeout, None),
@@ -427,7 +436,8 @@ impl<'t> Connection<'t> {
                 result => break result,
             }
         };
-        if let Some(place) = place {
+        // One that has ended stays idle until it is gone: no other needs to make room in its stead.
+        if let (Some(place), Ok(1..)) = (place, &result) {
             place.busy();
         }
         match result {
@@ -452,6 +462,9 @@ impl<'t> Connection<'t> {
     /// then STDERR, then the end of the request with its status if there is one: all in one write.
     fn send(&mut self, direct: &[u8], app_status: Option<u32>) -> io::Result<usize> {
         let Some(current) = &self.current else { return Err(io::ErrorKind::NotConnected.into()) };
+        if self.write_failed {
+            return Err(cut_off());
+        }
         let id = current.id;
         // The buffer holds less than a record, and STDERR is sent before it is more than one.
         let (held, _) = self.protocol.stdout(id, self.output.stdout()).map_err(misuse)?;
@@ -474,6 +487,9 @@ impl<'t> Connection<'t> {
     }
 
     fn write_all(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        if self.write_failed {
+            return Err(cut_off());
+        }
         write_all(self.transport, slices, self.settings.write_timeout)
             .inspect_err(|_| self.write_failed = true)
     }
@@ -497,6 +513,17 @@ fn write_all(
         }
     }
     transport.flush()
+}
+
+/// Nothing may be sent any more: it would be taken for the rest of a record.
+fn cut_off() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "a write failed: the answer is cut off")
+}
+
+/// When `limit`, from now on, is over; in a century if it is too long to tell.
+fn deadline(limit: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
 /// A socket's time limit shows as either.

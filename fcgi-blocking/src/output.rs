@@ -2,9 +2,13 @@
 //! body; STDERR held back until the head is out.
 
 use fcgi_proto::cgi::{Head, HeadEnd, HeadError, Status};
+use fcgi_proto::record::MAX_CONTENT;
 
 /// Body bytes that are gathered before they are sent.
 const BODY_ROOM: usize = 8 * 1024;
+
+/// A head leaves in one record, with the body bytes that are gathered behind it.
+pub(crate) const MAX_HEAD: usize = MAX_CONTENT - BODY_ROOM;
 
 /// STDERR bytes that wait for the head, at most: one record.
 const STDERR_ROOM: usize = 32 * 1024;

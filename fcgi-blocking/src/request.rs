@@ -106,9 +106,9 @@ impl<'c> Request<'c> {
 
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
-    pub fn respond(&self, status: Status) -> Response<'_, 'c> {
+    pub fn respond(&self, status: Status) -> ResponseWriter<'_, 'c> {
         let begun = self.connection.borrow_mut().output.respond(status);
-        Response { request: self, begun }
+        ResponseWriter { request: self, begun }
     }
 
     /// The raw answer, for those who write a CGI response themselves: header lines, a blank line, the body.
@@ -192,13 +192,13 @@ impl Write for Stderr<'_, '_> {
 
 /// An answer: header fields first, then the body is written. The first byte of it, or a flush, ends the
 /// head.
-pub struct Response<'r, 'c> {
+pub struct ResponseWriter<'r, 'c> {
     request: &'r Request<'c>,
     /// Whether this is the request's first answer.
     begun: Result<(), HeadError>,
 }
 
-impl Response<'_, '_> {
+impl ResponseWriter<'_, '_> {
     /// Adds a header field; equal names may be added again.
     ///
     /// # Errors
@@ -211,7 +211,7 @@ impl Response<'_, '_> {
     }
 }
 
-impl Write for Response<'_, '_> {
+impl Write for ResponseWriter<'_, '_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.begun.map_err(invalid)?;
         self.request.stdout().write(data)

@@ -86,6 +86,16 @@ impl Stream {
         each!(self, socket => socket.set_write_timeout(limit))
     }
 
+    /// Whether reading and writing return at once, with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)`.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        each!(self, socket => socket.set_nonblocking(nonblocking))
+    }
+
     /// Ends one direction or both, for every clone of this stream; a thread
     /// that is blocked reading or writing returns.
     ///

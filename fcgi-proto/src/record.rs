@@ -209,6 +209,17 @@ impl ProtocolStatus {
     }
 }
 
+impl fmt::Display for ProtocolStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::RequestComplete => "request complete",
+            Self::CantMpxConn => "cannot multiplex connections",
+            Self::Overloaded => "overloaded",
+            Self::UnknownRole => "unknown role",
+        })
+    }
+}
+
 /// A record's first 8 bytes (section 3.3).
 ///
 /// The version byte is checked when it is parsed and 1 when it is emitted; the reserved byte is ignored and 0

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use fcgi_blocking::{AppStatus, BoxError, Request, Response, Role, Status};
+use fcgi_blocking::{AppStatus, BoxError, Request, ResponseWriter, Role, Status};
 use percent_encoding::percent_decode_str;
 
 /// Bytes that are read or written at a time where much is.
@@ -19,7 +19,7 @@ pub(crate) fn handle(request: &mut Request) -> Result<AppStatus, BoxError> {
     }
 }
 
-fn text<'r, 'c>(request: &'r Request<'c>, status: Status) -> Result<Response<'r, 'c>, BoxError> {
+fn text<'r, 'c>(request: &'r Request<'c>, status: Status) -> Result<ResponseWriter<'r, 'c>, BoxError> {
     Ok(request.respond(status).header("Content-Type", "text/plain")?)
 }
 
