@@ -1,7 +1,7 @@
 //! GET_VALUES: which of the three defined names were asked for, and the answer (section 4.1).
 //!
-//! Names are matched as they come, so that nothing is stored of them. Pairs that are not whole, unknown
-//! names and the values that came are left out of the answer.
+//! Names are matched as they come, so that nothing is stored of them. Unknown names, names that are cut and
+//! the values that came are left out of the answer.
 
 use crate::limits::Limits;
 use crate::pair::{self, Decoder, Part};
