@@ -10,7 +10,7 @@ use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::{RequestId, Role};
 use fcgi_proto::server::{self, Event, Refusal, SendError};
 
-use crate::output::{MAX_HEAD, Output};
+use crate::output::{MAX_HEAD, MIN_HEAD, Output};
 use crate::places::Place;
 use crate::request::AppStatus;
 use crate::settings::Settings;
@@ -140,7 +140,7 @@ impl<'t> Connection<'t> {
             unread: 0..0,
             current: None,
             params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
-            output: Output::new(settings.head_limit.min(MAX_HEAD)),
+            output: Output::new(settings.head_limit.clamp(MIN_HEAD, MAX_HEAD)),
             params_deadline: None,
             read_timeout: Duration::ZERO,
             input_ended: false,
@@ -226,6 +226,12 @@ impl<'t> Connection<'t> {
             self.drain_request(|connection| {
                 connection.protocol.may_finish(id) || !connection.protocol.is_active(id)
             });
+        }
+        if self.protocol.is_active(id) && !self.protocol.may_finish(id) {
+            // Nothing may be answered before that stream ends, but for the end itself.
+            self.current = None;
+            let refusal = self.protocol.reject(id, Refusal::Malformed).map_err(misuse)?;
+            return self.write_all(&mut [IoSlice::new(&refusal)]);
         }
         let sent = self.send(&[], Some(app_status));
         let refused =
@@ -322,6 +328,8 @@ impl<'t> Connection<'t> {
     /// Takes in the next event, or uses up what was read; reads first if that is used up already.
     fn pull(&mut self, wait: Wait) -> Result<(), Stop> {
         if self.unread.is_empty() {
+            // After an error there is nothing to wait for.
+            self.protocol.next_event(&mut &[][..]).map_err(Stop::Protocol)?;
             self.fill(wait)?;
         }
         let mut input = &self.buffer[self.unread.clone()];
@@ -419,7 +427,7 @@ impl<'t> Connection<'t> {
             Wait::Drain(until) => ("end of input", self.settings.drain_timeout, Some(until)),
         };
         let left = until.map_or(limit, |until| until.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
+        if until.is_some() && left.is_zero() {
             return Err(Stop::TimedOut(what, limit));
         }
         if self.read_timeout != left {

@@ -13,6 +13,7 @@
 //! protocol or a limit, debug for those that just leave.
 #![forbid(unsafe_code)]
 
+mod client;
 mod connection;
 mod endpoint;
 mod listener;
@@ -25,6 +26,7 @@ mod settings;
 mod stream;
 mod transport;
 
+pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Response, Value};
 pub use endpoint::{Endpoint, ParseEndpointError};
 pub use fcgi_proto::cgi::{HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};

@@ -7,6 +7,9 @@ use fcgi_proto::record::MAX_CONTENT;
 /// Body bytes that are gathered before they are sent.
 const BODY_ROOM: usize = 8 * 1024;
 
+/// Room for a head that the library makes itself, the 500 of a handler that failed.
+pub(crate) const MIN_HEAD: usize = 128;
+
 /// A head leaves in one record, with the body bytes that are gathered behind it.
 pub(crate) const MAX_HEAD: usize = MAX_CONTENT - BODY_ROOM;
 

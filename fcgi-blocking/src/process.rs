@@ -4,13 +4,14 @@
 //! meets another process that has got a dead worker's number. A thread per worker waits for its end, without
 //! reaping, and tells the supervisor. Nothing that a worker can write is looked at, only how it ended.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -222,7 +223,7 @@ impl Process {
             let _alive = alive;
             supervisor.run(&received);
         })?;
-        Ok(Running { events, ended, thread: Some(thread) })
+        Ok(Running { events, ended: Mutex::new(ended), thread: Some(thread) })
     }
 
     /// Adds to `error` what could not be started, and how.
@@ -245,8 +246,8 @@ impl Process {
 #[derive(Debug)]
 pub struct Running {
     events: Sender<Event>,
-    /// Disconnected once all workers are gone and the socket is closed.
-    ended: Receiver<()>,
+    /// Disconnected once all workers are gone and the socket is closed. In a mutex just to be `Sync`.
+    ended: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -294,7 +295,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         // Fails if it has ended, which is what is wanted.
         let _ = self.events.send(Event::Kill);
-        let _ = self.ended.recv_timeout(DROP_PATIENCE);
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(DROP_PATIENCE);
     }
 }
 
@@ -408,7 +410,10 @@ impl Supervisor {
         if failures == 0 {
             log::info!("{}: worker {pid} ended on purpose, restarting", self.name);
         } else {
-            log::warn!("{}: worker {pid} ended after {lived:.1?} ({end}), restarting in {pause:?}", self.name);
+            log::warn!(
+                "{}: worker {pid} ended after {lived:.1?} ({end}), restarting in {pause:?}",
+                self.name
+            );
         }
         self.pending.push(Pending { at: Instant::now() + pause, failures });
     }

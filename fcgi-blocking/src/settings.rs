@@ -32,7 +32,8 @@ pub struct Settings {
     /// Bytes of such input, at most. Default: 64 MiB.
     pub drain_limit: u64,
     /// Bytes of a response head, at most; what is more fails the handler's write. A head leaves in one
-    /// record, so that more than 56 KiB less 8 bytes counts as that. Default: 8 KiB.
+    /// record, so that more than 56 KiB less 8 bytes counts as that, and less than 128 bytes as 128.
+    /// Default: 8 KiB.
     pub head_limit: usize,
     /// The protocol's limits. `max_conns` is set to [`max_connections`](Self::max_connections).
     pub limits: Limits,

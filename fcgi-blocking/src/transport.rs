@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::stream::Stream;
 
+/// The system takes no limit of 0.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 pub(crate) trait Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
@@ -30,11 +33,11 @@ impl Transport for &Stream {
     }
 
     fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
-        Stream::set_read_timeout(self, Some(limit))
+        Stream::set_read_timeout(self, Some(limit.max(SHORTEST)))
     }
 
     fn set_write_timeout(&self, limit: Duration) -> io::Result<()> {
-        Stream::set_write_timeout(self, Some(limit))
+        Stream::set_write_timeout(self, Some(limit.max(SHORTEST)))
     }
 
     fn shutdown_write(&self) -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! What the example servers share: arguments, signals, exit status.
+//! What the examples share: arguments, signals, exit status.
+#![allow(dead_code)] // Each example uses a part.
 
 use std::error::Error;
 use std::io;

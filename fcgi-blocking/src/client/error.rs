@@ -2,7 +2,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use fcgi_proto::ConnectionError;
-use fcgi_proto::cgi::ResponseHeadError;
+use fcgi_proto::cgi::{ResponseHeadError, VariablesError};
 use fcgi_proto::client::SendError;
 use fcgi_proto::record::ProtocolStatus;
 
@@ -18,6 +18,8 @@ pub enum ClientError {
     Protocol(ConnectionError),
     /// The request cannot be sent: a parameter does not fit a record.
     Send(SendError),
+    /// The request cannot be made into variables.
+    Variables(VariablesError),
     /// The application refused the request without an answer: it was not executed (section 5.5).
     Refused(ProtocolStatus),
     /// What came is no CGI response.
@@ -52,6 +54,7 @@ impl fmt::Display for ClientError {
             Self::Io(error) => write!(f, "connection to the application: {error}"),
             Self::Protocol(error) => write!(f, "not FastCGI: {error}"),
             Self::Send(error) => error.fmt(f),
+            Self::Variables(error) => error.fmt(f),
             Self::Refused(status) => write!(f, "the application refused the request: {status}"),
             Self::Head(error) => error.fmt(f),
             Self::Truncated => f.write_str("the application closed before the end of its answer"),
@@ -73,6 +76,7 @@ impl std::error::Error for ClientError {
             Self::Connect(error) | Self::Io(error) | Self::Body(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Send(error) => Some(error),
+            Self::Variables(error) => Some(error),
             Self::Head(error) => Some(error),
             Self::Refused(_)
             | Self::Truncated
@@ -95,6 +99,12 @@ impl From<SendError> for ClientError {
     }
 }
 
+impl From<VariablesError> for ClientError {
+    fn from(error: VariablesError) -> Self {
+        Self::Variables(error)
+    }
+}
+
 impl From<ResponseHeadError> for ClientError {
     fn from(error: ResponseHeadError) -> Self {
         Self::Head(error)
@@ -106,7 +116,7 @@ impl From<ClientError> for io::Error {
         let kind = match &error {
             ClientError::Connect(inner) | ClientError::Io(inner) | ClientError::Body(inner) => inner.kind(),
             ClientError::Protocol(_) | ClientError::Head(_) => io::ErrorKind::InvalidData,
-            ClientError::Send(_) => io::ErrorKind::InvalidInput,
+            ClientError::Send(_) | ClientError::Variables(_) => io::ErrorKind::InvalidInput,
             ClientError::Refused(_) => io::ErrorKind::ConnectionRefused,
             ClientError::Truncated
             | ClientError::ContentTooShort { .. }

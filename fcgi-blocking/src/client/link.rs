@@ -5,14 +5,15 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::ops::Range;
 
+use fcgi_proto::Limits;
 use fcgi_proto::client::{Connection, Event};
 use fcgi_proto::pair::Packer;
 use fcgi_proto::record::{MAX_CONTENT, MAX_LENGTH, RequestId, Role};
-use fcgi_proto::Limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::body::Body;
-use super::{ClientError, ClientSettings, End, Params};
+use super::params::Pairs;
+use super::{ClientError, ClientSettings, End};
 use crate::stream::Stream;
 
 /// Bytes read at a time.
@@ -20,6 +21,14 @@ const READ_ROOM: usize = 64 * 1024;
 
 /// Bytes of STDERR that are kept until someone takes them; what comes then is dropped.
 const STDERR_LIMIT: usize = 64 * 1024;
+
+/// What a request begins with.
+pub(crate) struct Request<'r> {
+    pub(crate) role: Role,
+    pub(crate) keep_conn: bool,
+    pub(crate) method: &'r [u8],
+    pub(crate) pairs: Pairs,
+}
 
 /// What came of an answer.
 #[derive(Debug)]
@@ -31,7 +40,7 @@ pub(crate) enum Got {
     /// Bytes of the answer to GET_VALUES, in [`Link::chunk`], and whether they are its last.
     Values { last: bool },
     /// The application does not know a management type.
-    UnknownType(u8),
+    UnknownType,
 }
 
 #[derive(Debug)]
@@ -83,20 +92,15 @@ impl Link {
     }
 
     /// Makes the records of a request up to the end of its parameters.
-    pub(crate) fn begin(
-        &mut self,
-        role: Role,
-        keep_conn: bool,
-        params: &Params,
-    ) -> Result<RequestId, ClientError> {
-        let (id, begin) = self.protocol.begin(role, keep_conn)?;
+    pub(crate) fn begin(&mut self, request: &Request<'_>) -> Result<RequestId, ClientError> {
+        let (id, begin) = self.protocol.begin(request.role, request.keep_conn)?;
         self.out.clear();
         self.sent = 0;
         self.answered = false;
         self.stderr.clear();
         self.out.extend_from_slice(&begin);
-        let mut packer = Packer::new(vec![0; params.encoded_len().min(MAX_LENGTH)]);
-        for (name, value) in params.iter() {
+        let mut packer = Packer::new(vec![0; request.pairs.encoded_len().min(MAX_LENGTH)]);
+        for (name, value) in request.pairs.iter() {
             if packer.push(name, value).is_err() {
                 self.params(id, packer.bytes())?;
                 packer.clear();
@@ -173,7 +177,7 @@ impl Link {
                     self.chunk = at - data.len()..at;
                     return Ok(Some(Got::Values { last }));
                 }
-                Some(Event::UnknownType { record_type }) => return Ok(Some(Got::UnknownType(record_type))),
+                Some(Event::UnknownType { .. }) => return Ok(Some(Got::UnknownType)),
                 Some(_) => {}
             }
         }

@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::stream::Stream;
 use body::{Body, Source};
 pub use error::ClientError;
-use link::{Got, Link};
+use link::{Got, Link, Request};
 pub use params::Params;
 use response::Started;
 pub use response::{End, Response};
@@ -53,6 +53,9 @@ impl Default for ClientSettings {
         }
     }
 }
+
+/// A name and a value as they came.
+pub type Value = (Vec<u8>, Vec<u8>);
 
 /// Asks one application, one request at a time, over a connection that is kept from request to request where
 /// the application lets it.
@@ -98,13 +101,13 @@ impl Client {
     }
 
     /// Asks for the application's capacities, `FCGI_MAX_CONNS`, `FCGI_MAX_REQS` and `FCGI_MPXS_CONNS`, on a
-    /// connection of its own: names and values as they came (section 4.1).
+    /// connection of its own (section 4.1).
     ///
     /// Many applications answer nothing, some die of it.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn values(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ClientError> {
+    pub fn values(&mut self) -> Result<Vec<Value>, ClientError> {
         let mut link = self.link()?;
         link.get_values();
         let mut pairs = Vec::new();
@@ -117,7 +120,7 @@ impl Client {
                         break;
                     }
                 }
-                Got::UnknownType(_) => break,
+                Got::UnknownType => break,
                 Got::Stdout | Got::End(_) => {}
             }
         }
@@ -194,11 +197,13 @@ impl<'c> Outgoing<'c> {
     /// # Errors
     /// [`ClientError`]. The connection is then closed.
     pub fn send(self) -> Result<Response<'c>, ClientError> {
-        let Self { client, mut params, role, keep_conn, body, data } = self;
+        let Self { client, params, role, keep_conn, body, data } = self;
+        let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
+        let pairs =
+            params.pairs(role, body.as_ref().map(Source::length), data.as_ref().map(Source::length))?;
         let data = data.or_else(|| role.has_data().then(|| Source::bytes(&[])));
-        params.complete(role, body.as_ref().map(Source::length), data.as_ref().map(Source::length));
-        let stdin = body.filter(|_| role.has_stdin()).unwrap_or_else(|| Source::bytes(&[]));
-        let mut body = Body { stdin, data: data.filter(|_| role.has_data()) };
+        let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes(&[])), data };
+        let request = Request { role, keep_conn, method: params.method(), pairs };
         let mut kept = client.kept.take().filter(Link::is_usable);
         loop {
             let is_kept = kept.is_some();
@@ -206,7 +211,7 @@ impl<'c> Outgoing<'c> {
                 Some(link) => link,
                 None => client.link()?,
             };
-            match Started::read(&mut link, &mut body, role, keep_conn, &params, &client.settings) {
+            match Started::read(&mut link, &mut body, &request, &client.settings) {
                 Ok(started) => return Ok(Response::new(client, link, body, started)),
                 // It had died while it was kept.
                 Err(ClientError::Io(_) | ClientError::Truncated)

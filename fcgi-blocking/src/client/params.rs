@@ -1,58 +1,54 @@
-use fcgi_proto::{cgi, pair};
+use std::net::SocketAddr;
+
+use fcgi_proto::cgi::{Target, Variables};
+use fcgi_proto::pair;
 use fcgi_proto::record::Role;
 
-/// A request's parameters: CGI/1.1 variables (RFC 3875, section 4.1), each name once.
+use super::ClientError;
+
+/// Who asks, as far as the application is told.
+const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A request as it becomes parameters: CGI/1.1 variables (RFC 3875, section 4.1), each name once.
+///
+/// Method, target and what is [set](Self::set) are the caller's; the rest is what a web server on this
+/// machine would say. CONTENT_LENGTH, and for a Filter FCGI_DATA_LENGTH, are always those of what is sent.
 ///
 /// ```
-/// let params = fcgi_blocking::Params::get("/index.php?page=1").script("/srv/www/index.php");
-/// assert_eq!(params.value("QUERY_STRING"), Some(&b"page=1"[..]));
-/// assert_eq!(params.value("SCRIPT_NAME"), Some(&b"/index.php"[..]));
+/// use fcgi_blocking::Params;
+///
+/// let params = Params::get("/index.php?page=1").script("/srv/www/index.php").set("HTTP_COOKIE", "a=b");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Params {
-    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    method: String,
+    target: String,
+    set: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Params {
-    /// The variables of a request with this method for this target, a path and perhaps a query. Who asks and
-    /// who is asked is `localhost`, until it is [set](Self::set).
+    /// Of a request with this method for this target, a path and perhaps a query.
     #[must_use]
-    pub fn new(method: &str, target: &str) -> Self {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Self::default()
-            .set("GATEWAY_INTERFACE", "CGI/1.1")
-            .set("SERVER_SOFTWARE", concat!("fcgi-blocking/", env!("CARGO_PKG_VERSION")))
-            .set("SERVER_PROTOCOL", "HTTP/1.1")
-            .set("SERVER_NAME", "localhost")
-            .set("SERVER_ADDR", "127.0.0.1")
-            .set("SERVER_PORT", "80")
-            .set("REMOTE_ADDR", "127.0.0.1")
-            .set("REMOTE_PORT", "0")
-            .set("REQUEST_METHOD", method)
-            .set("REQUEST_URI", target)
-            .set("SCRIPT_NAME", path)
-            .set("QUERY_STRING", query)
-            .set("HTTP_HOST", "localhost")
-            // php-cgi runs nothing without.
-            .set("REDIRECT_STATUS", "200")
+    pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
+        Self { method: method.into(), target: target.into(), set: Vec::new() }
     }
 
-    /// Those of a GET request.
+    /// Of a GET request.
     #[must_use]
-    pub fn get(target: &str) -> Self {
+    pub fn get(target: impl Into<String>) -> Self {
         Self::new("GET", target)
     }
 
-    /// Those of a POST request.
+    /// Of a POST request.
     #[must_use]
-    pub fn post(target: &str) -> Self {
+    pub fn post(target: impl Into<String>) -> Self {
         Self::new("POST", target)
     }
 
     /// Sets a variable, instead of what it was.
     #[must_use]
     pub fn set(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.replace(name.as_ref(), value.as_ref());
+        self.set.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         self
     }
 
@@ -62,38 +58,49 @@ impl Params {
         self.set("SCRIPT_FILENAME", filename)
     }
 
-    /// A variable's value.
-    #[must_use]
-    pub fn value(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
-        let name = name.as_ref();
-        self.iter().find(|&(other, _)| other == name).map(|(_, value)| value)
+    pub(crate) fn method(&self) -> &[u8] {
+        let set = self.set.iter().rfind(|(name, _)| name == b"REQUEST_METHOD");
+        set.map_or(self.method.as_bytes(), |(_, method)| method)
     }
 
-    /// The variables `(name, value)` in the order set.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    /// The pairs of a request with this role and input of these lengths, in bytes.
+    pub(crate) fn pairs(
+        &self,
+        role: Role,
+        stdin: Option<u64>,
+        data: Option<u64>,
+    ) -> Result<Pairs, ClientError> {
+        let extra: Vec<_> = self.set.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let mut variables = Variables::new(self.method.as_bytes(), self.target.as_bytes());
+        variables.script_name = Target::parse(self.target.as_bytes()).path;
+        variables.authority = Some(b"localhost");
+        variables.peer = Some(LOCAL);
+        variables.server_software = concat!("fcgi-blocking/", env!("CARGO_PKG_VERSION")).as_bytes();
+        variables.content_length = stdin;
+        variables.data_length = data.unwrap_or(0);
+        variables.extra = &extra;
+        let mut pairs = Pairs::default();
+        variables.emit(role, &[], |name, value| {
+            pairs.pairs.push((name.to_vec(), value.parts().collect::<Vec<_>>().concat()));
+            Ok::<(), ClientError>(())
+        })?;
+        Ok(pairs)
+    }
+}
+
+/// Names and values, not encoded yet.
+#[derive(Default)]
+pub(crate) struct Pairs {
+    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Pairs {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.pairs.iter().map(|(name, value)| (&name[..], &value[..]))
     }
 
     /// Bytes of all of them, encoded.
     pub(crate) fn encoded_len(&self) -> usize {
         self.iter().filter_map(|(name, value)| pair::encoded_len(name, value)).sum()
-    }
-
-    /// Adds what the input's lengths, in bytes, and the role ask for, unless it was set.
-    pub(crate) fn complete(&mut self, role: Role, stdin: Option<u64>, data: Option<u64>) {
-        let lengths = [("CONTENT_LENGTH", stdin), ("FCGI_DATA_LENGTH", data), ("FCGI_DATA_LAST_MOD", data.map(|_| 0))];
-        for (name, length) in lengths {
-            if let (Some(length), None) = (length, self.value(name)) {
-                self.replace(name.as_bytes(), length.to_string().as_bytes());
-            }
-        }
-        self.pairs.retain(|(name, _)| cgi::is_variable_of(role, name));
-    }
-
-    fn replace(&mut self, name: &[u8], value: &[u8]) {
-        match self.pairs.iter_mut().find(|(other, _)| other == name) {
-            Some((_, old)) => *old = value.to_vec(),
-            None => self.pairs.push((name.to_vec(), value.to_vec())),
-        }
     }
 }

@@ -1,12 +1,12 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use fcgi_proto::cgi::ResponseHead;
-use fcgi_proto::record::{ProtocolStatus, RequestId, Role};
+use fcgi_proto::cgi::{ResponseHead, Status};
+use fcgi_proto::record::{ProtocolStatus, RequestId};
 
 use super::body::Body;
-use super::link::{Got, Link};
-use super::{Client, ClientError, ClientSettings, Params};
+use super::link::{Got, Link, Request};
+use super::{Client, ClientError, ClientSettings};
 
 /// How an application ended a request (FastCGI 1.0, section 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,10 @@ impl Started {
     pub(crate) fn read(
         link: &mut Link,
         body: &mut Body<'_>,
-        role: Role,
-        keep_conn: bool,
-        params: &Params,
+        request: &Request<'_>,
         settings: &ClientSettings,
     ) -> Result<Self, ClientError> {
-        let id = link.begin(role, keep_conn, params)?;
+        let id = link.begin(request)?;
         let mut head = ResponseHead::new(vec![0; settings.head_limit].into_boxed_slice());
         let mut end = None;
         loop {
@@ -56,15 +54,15 @@ impl Started {
                         Some(status) if status != ProtocolStatus::RequestComplete && !got.answered => {
                             return Err(ClientError::Refused(status));
                         }
-                        _ => head.end()?,
+                        _ => head.finish()?,
                     }
                     end = Some(got);
                     break;
                 }
-                Got::Values { .. } | Got::UnknownType(_) => {}
+                Got::Values { .. } | Got::UnknownType => {}
             }
         }
-        let left = if head.has_body(params.value("REQUEST_METHOD")) { head.content_length()? } else { Some(0) };
+        let left = if head.has_body(request.method) { head.content_length()? } else { Some(0) };
         Ok(Self { id, head, left, end })
     }
 }
@@ -91,9 +89,9 @@ impl<'c> Response<'c> {
         response
     }
 
-    /// The status code: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
+    /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
     #[must_use]
-    pub fn status(&self) -> u16 {
+    pub fn status(&self) -> Status {
         self.started.head.status()
     }
 
@@ -138,9 +136,8 @@ impl<'c> Response<'c> {
                 };
             };
             let chunk = link.chunk();
-            let wanted = left.map_or(chunk.len(), |left| {
-                usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len())
-            });
+            let wanted =
+                left.map_or(chunk.len(), |left| usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len()));
             if wanted > 0 {
                 let count = wanted.min(buffer.len());
                 buffer[..count].copy_from_slice(&chunk[..count]);
@@ -152,7 +149,7 @@ impl<'c> Response<'c> {
             }
             // What is left of the chunk is more than Content-Length says.
             match link.next(&mut self.body, Some(*id), &self.client.settings)? {
-                Got::Stdout | Got::Values { .. } | Got::UnknownType(_) => {}
+                Got::Stdout | Got::Values { .. } | Got::UnknownType => {}
                 Got::End(got) => {
                     *end = Some(got);
                     self.release();

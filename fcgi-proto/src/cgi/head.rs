@@ -1,117 +1,15 @@
-//! CGI/1.1 on top of the streams: the response head as a server writes it (RFC 3875, section 6).
+//! The response head as a server writes it: field by field, or made of what an application wrote itself.
 //!
-//! A [`Head`] is written field by field, or made of what an application wrote itself ([`Head::adopt`], whose
-//! end [`HeadEnd`] finds). Either way what real web servers need holds: `Status` is there and first, no field
-//! carries CR, LF or NUL, a body has a type, and the whole is in one piece, for one record. Only a `Location`
-//! comes before a `Status` other than 302: HAProxy 2.6 takes the later of the two, and makes 302 of a Location.
+//! Either way what real web servers need holds: `Status` is there and first, no field carries CR, LF or NUL,
+//! a body has a type, and the whole is in one piece, for one record. Only a `Location` comes before a
+//! `Status` other than 302: HAProxy 2.6 takes the later of the two, and makes 302 of a Location.
 
 use core::fmt;
 
+use super::{Status, is_token, parse_status};
+
 /// Bytes of head that every web server takes; six of them fail at 16 KiB.
 pub const HEAD_LIMIT: usize = 8 * 1024;
-
-/// An HTTP status code of three digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Status(u16);
-
-macro_rules! statuses {
-    ($($code:literal $name:ident $reason:literal)*) => {
-        impl Status {
-            $(#[doc = concat!("`", $code, " ", $reason, "`")] pub const $name: Self = Self($code);)*
-
-            /// The reason phrase that RFC 9110 and the registry give the code, or a general one.
-            #[must_use]
-            pub const fn reason(self) -> &'static str {
-                match self.0 {
-                    $($code => $reason,)*
-                    _ => "Unassigned",
-                }
-            }
-        }
-    };
-}
-
-statuses! {
-    200 OK "OK"
-    201 CREATED "Created"
-    202 ACCEPTED "Accepted"
-    203 NON_AUTHORITATIVE "Non-Authoritative Information"
-    204 NO_CONTENT "No Content"
-    205 RESET_CONTENT "Reset Content"
-    206 PARTIAL_CONTENT "Partial Content"
-    300 MULTIPLE_CHOICES "Multiple Choices"
-    301 MOVED_PERMANENTLY "Moved Permanently"
-    302 FOUND "Found"
-    303 SEE_OTHER "See Other"
-    304 NOT_MODIFIED "Not Modified"
-    307 TEMPORARY_REDIRECT "Temporary Redirect"
-    308 PERMANENT_REDIRECT "Permanent Redirect"
-    400 BAD_REQUEST "Bad Request"
-    401 UNAUTHORIZED "Unauthorized"
-    402 PAYMENT_REQUIRED "Payment Required"
-    403 FORBIDDEN "Forbidden"
-    404 NOT_FOUND "Not Found"
-    405 METHOD_NOT_ALLOWED "Method Not Allowed"
-    406 NOT_ACCEPTABLE "Not Acceptable"
-    407 PROXY_AUTHENTICATION_REQUIRED "Proxy Authentication Required"
-    408 REQUEST_TIMEOUT "Request Timeout"
-    409 CONFLICT "Conflict"
-    410 GONE "Gone"
-    411 LENGTH_REQUIRED "Length Required"
-    412 PRECONDITION_FAILED "Precondition Failed"
-    413 CONTENT_TOO_LARGE "Content Too Large"
-    414 URI_TOO_LONG "URI Too Long"
-    415 UNSUPPORTED_MEDIA_TYPE "Unsupported Media Type"
-    416 RANGE_NOT_SATISFIABLE "Range Not Satisfiable"
-    417 EXPECTATION_FAILED "Expectation Failed"
-    418 IM_A_TEAPOT "I'm a teapot"
-    421 MISDIRECTED_REQUEST "Misdirected Request"
-    422 UNPROCESSABLE_CONTENT "Unprocessable Content"
-    424 FAILED_DEPENDENCY "Failed Dependency"
-    426 UPGRADE_REQUIRED "Upgrade Required"
-    428 PRECONDITION_REQUIRED "Precondition Required"
-    429 TOO_MANY_REQUESTS "Too Many Requests"
-    431 REQUEST_HEADER_FIELDS_TOO_LARGE "Request Header Fields Too Large"
-    451 UNAVAILABLE_FOR_LEGAL_REASONS "Unavailable For Legal Reasons"
-    500 INTERNAL_SERVER_ERROR "Internal Server Error"
-    501 NOT_IMPLEMENTED "Not Implemented"
-    502 BAD_GATEWAY "Bad Gateway"
-    503 SERVICE_UNAVAILABLE "Service Unavailable"
-    504 GATEWAY_TIMEOUT "Gateway Timeout"
-    505 HTTP_VERSION_NOT_SUPPORTED "HTTP Version Not Supported"
-    507 INSUFFICIENT_STORAGE "Insufficient Storage"
-    511 NETWORK_AUTHENTICATION_REQUIRED "Network Authentication Required"
-}
-
-impl Status {
-    /// The status with this code, if it is one of a final response: 200 to 999.
-    ///
-    /// Informational ones (100 to 199) cannot be sent: almost every web server mangles a head that comes
-    /// before the real one.
-    #[must_use]
-    pub const fn new(code: u16) -> Option<Self> {
-        if code >= 200 && code <= 999 { Some(Self(code)) } else { None }
-    }
-
-    /// The code.
-    #[must_use]
-    pub const fn code(self) -> u16 {
-        self.0
-    }
-
-    /// Whether an answer with this status to a request of this method carries a body: not to HEAD, not with
-    /// 204 or 304 (RFC 9110, section 6.4.1). h2o would pass the body on, HAProxy answer 502.
-    #[must_use]
-    pub fn has_body(self, method: Option<&[u8]>) -> bool {
-        method != Some(b"HEAD") && !matches!(self, Self::NO_CONTENT | Self::NOT_MODIFIED)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, self.reason())
-    }
-}
 
 /// A response head that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +135,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         let mut located = false;
         for field in Fields(written) {
             let (name, value) = field?;
-            if name.eq_ignore_ascii_case(b"Status") && status.replace(parse_status(value)?).is_some() {
+            if name.eq_ignore_ascii_case(b"Status")
+                && status.replace(parse_status(value).ok_or(HeadError::Status)?).is_some()
+            {
                 return Err(HeadError::Status);
             }
             located |= name.eq_ignore_ascii_case(b"Location");
@@ -304,11 +204,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     }
 }
 
-/// A token character of RFC 9110, section 5.6.2.
-fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
-}
-
 fn check_value(value: &[u8]) -> Result<&[u8], HeadError> {
     match value.iter().find(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
         Some(&byte) => Err(HeadError::Value { byte }),
@@ -316,18 +211,7 @@ fn check_value(value: &[u8]) -> Result<&[u8], HeadError> {
     }
 }
 
-/// The code and the reason, possibly empty, of a `Status` field's value.
-fn parse_status(value: &[u8]) -> Result<(Status, &[u8]), HeadError> {
-    let (digits, reason) = value.split_at_checked(3).ok_or(HeadError::Status)?;
-    if !matches!(reason, [] | [b' ', ..]) {
-        return Err(HeadError::Status);
-    }
-    let code = core::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    let status = code.and_then(Status::new).ok_or(HeadError::Status)?;
-    Ok((status, reason.trim_ascii()))
-}
-
-/// Iterates over the fields `(name, value)` of a head, without the spaces around values, up to its blank line.
+/// Iterates over the fields `(name, value)` of a head up to its blank line, without the spaces around values.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
