@@ -18,7 +18,7 @@
 //! | [`decoder`] | bytes in any chunks to record parts | 3.3 |
 //! | [`server`] | the application's side of one connection | 3 to 7 |
 //! | [`client`] | the web server's side of one connection | 3 to 7 |
-//! | [`cgi`] | response heads as servers write them | RFC 3875, 6 |
+//! | [`cgi`] | response heads, written and read; a request's variables | RFC 3875, 4 and 6 |
 //! | [`process`] | FCGI_WEB_SERVER_ADDRS: which peers are let in | 2.3, 3.2 |
 //!
 //! [spec]: https://fastcgi-archives.github.io/FastCGI_Specification.html

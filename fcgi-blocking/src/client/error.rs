@@ -2,7 +2,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use fcgi_proto::ConnectionError;
-use fcgi_proto::cgi::{ResponseHeadError, VariablesError};
+use fcgi_proto::cgi::{PathError, ResponseHeadError, VariablesError};
 use fcgi_proto::client::SendError;
 use fcgi_proto::record::ProtocolStatus;
 
@@ -20,6 +20,8 @@ pub enum ClientError {
     Send(SendError),
     /// The request cannot be made into variables.
     Variables(VariablesError),
+    /// The request's target has no path that can be decoded.
+    Target(PathError),
     /// The application refused the request without an answer: it was not executed (section 5.5).
     Refused(ProtocolStatus),
     /// What came is no CGI response.
@@ -55,6 +57,7 @@ impl fmt::Display for ClientError {
             Self::Protocol(error) => write!(f, "not FastCGI: {error}"),
             Self::Send(error) => error.fmt(f),
             Self::Variables(error) => error.fmt(f),
+            Self::Target(error) => error.fmt(f),
             Self::Refused(status) => write!(f, "the application refused the request: {status}"),
             Self::Head(error) => error.fmt(f),
             Self::Truncated => f.write_str("the application closed before the end of its answer"),
@@ -77,6 +80,7 @@ impl std::error::Error for ClientError {
             Self::Protocol(error) => Some(error),
             Self::Send(error) => Some(error),
             Self::Variables(error) => Some(error),
+            Self::Target(error) => Some(error),
             Self::Head(error) => Some(error),
             Self::Refused(_)
             | Self::Truncated
@@ -105,6 +109,12 @@ impl From<VariablesError> for ClientError {
     }
 }
 
+impl From<PathError> for ClientError {
+    fn from(error: PathError) -> Self {
+        Self::Target(error)
+    }
+}
+
 impl From<ResponseHeadError> for ClientError {
     fn from(error: ResponseHeadError) -> Self {
         Self::Head(error)
@@ -116,7 +126,7 @@ impl From<ClientError> for io::Error {
         let kind = match &error {
             ClientError::Connect(inner) | ClientError::Io(inner) | ClientError::Body(inner) => inner.kind(),
             ClientError::Protocol(_) | ClientError::Head(_) => io::ErrorKind::InvalidData,
-            ClientError::Send(_) | ClientError::Variables(_) => io::ErrorKind::InvalidInput,
+            ClientError::Send(_) | ClientError::Variables(_) | ClientError::Target(_) => io::ErrorKind::InvalidInput,
             ClientError::Refused(_) => io::ErrorKind::ConnectionRefused,
             ClientError::Truncated
             | ClientError::ContentTooShort { .. }

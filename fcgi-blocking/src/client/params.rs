@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use fcgi_proto::cgi::{Target, Variables};
+use fcgi_proto::cgi::{Variables, decode_path};
 use fcgi_proto::pair;
 use fcgi_proto::record::Role;
 
@@ -27,7 +27,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// Of a request with this method for this target, a path and perhaps a query.
+    /// Of a request with this method for this target, a path, percent-encoded, and perhaps a query.
+    /// SCRIPT_NAME is the path decoded.
     #[must_use]
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self { method: method.into(), target: target.into(), set: Vec::new() }
@@ -72,7 +73,8 @@ impl Params {
     ) -> Result<Pairs, ClientError> {
         let extra: Vec<_> = self.set.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         let mut variables = Variables::new(self.method.as_bytes(), self.target.as_bytes());
-        variables.script_name = Target::parse(self.target.as_bytes()).path;
+        let mut path = vec![0; self.target.len()];
+        variables.script_name = decode_path(self.target.as_bytes(), &mut path)?;
         variables.authority = Some(b"localhost");
         variables.peer = Some(LOCAL);
         variables.server_software = concat!("fcgi-blocking/", env!("CARGO_PKG_VERSION")).as_bytes();
