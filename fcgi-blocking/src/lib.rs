@@ -5,6 +5,8 @@
 //! [`Server`] and a handler that is given one [`Request`] after the other; see [`Server`] for one of ten
 //! lines. [`Settings`] has the limits and what they guard against.
 //!
+//! [`Client`] is the other half: it asks applications such as PHP-FPM. [`Process`] starts them.
+//!
 //! Connections are served by a thread each and carry one request at a time, so GET_VALUES says
 //! `FCGI_MPXS_CONNS` = 0. A request that comes while another one's body is unfinished is refused with
 //! `FCGI_CANT_MPX_CONN`; one that comes later waits its turn.
@@ -36,3 +38,8 @@ pub use request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::{BoxError, Handle, Server, serve_stream};
 pub use settings::Settings;
 pub use stream::Stream;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
