@@ -312,14 +312,14 @@ impl<'t> Connection<'t> {
         let mut until = None;
         let mut drained = 0;
         while !done(self) && drained <= self.settings.drain_limit {
+            if self.current.as_ref().is_none_or(|current| current.stop.is_some()) {
+                break;
+            }
             let until = *until.get_or_insert_with(|| deadline(self.settings.drain_timeout));
             let result = self.pull(Wait::Drain(until));
             let Some(current) = &mut self.current else { break };
             if let Err(stop) = result {
                 current.stop = Some(stop);
-            }
-            if current.stop.is_some() {
-                break;
             }
             drained += std::mem::take(&mut current.chunk).len() as u64;
         }

@@ -252,7 +252,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The process ids of the workers, but for those that were told to end. For show: a worker may end, and
+    /// The process ids of the workers in the order of their start, but for those that were told to end. For show: a worker may end, and
     /// another process have its number, at any time.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
@@ -275,7 +275,8 @@ impl Running {
     /// Tells the workers to end with SIGTERM, and with SIGKILL after the [grace](Process::grace) time. It
     /// returns when they have ended and the socket is closed.
     ///
-    /// What a worker has started and left in its process group is killed when the worker has ended.
+    /// As with [`replace`](Self::replace), what a worker has started and left in its process group is killed
+    /// once the worker has ended.
     pub fn stop(mut self) {
         let _ = self.events.send(Event::Stop);
         if let Some(thread) = self.thread.take() {
@@ -333,7 +334,6 @@ struct Worker {
     told_to_end: bool,
     /// When it is to be killed.
     deadline: Option<Instant>,
-    killed: bool,
 }
 
 /// A worker to be started.
@@ -385,15 +385,15 @@ impl Supervisor {
         }
         log::info!("{}: worker {} started", self.name, child.id());
         let started = Instant::now();
-        Ok(Worker { child, started, failures, told_to_end: false, deadline: None, killed: false })
+        Ok(Worker { child, started, failures, told_to_end: false, deadline: None })
     }
 
     /// Reaps a worker that has ended, and plans its successor.
     fn ended(&mut self, pid: u32) {
         let Some(index) = self.workers.iter().position(|worker| worker.child.id() == pid) else { return };
-        let mut worker = self.workers.swap_remove(index);
-        if self.stopping || worker.killed {
-            worker.kill(); // What it has left behind.
+        let mut worker = self.workers.remove(index);
+        if worker.told_to_end {
+            worker.kill(); // What it has left behind, which may hold the socket.
         }
         let lived = worker.started.elapsed();
         let status = worker.child.wait();
@@ -401,7 +401,7 @@ impl Supervisor {
             Ok(status) => status.to_string(),
             Err(error) => format!("an unknown status: {error}"),
         };
-        if self.stopping || worker.told_to_end {
+        if worker.told_to_end {
             log::info!("{}: worker {pid} ended as it was told to: {end}", self.name);
             return;
         }
@@ -491,7 +491,6 @@ impl Worker {
         let pid = Pid::from_child(&self.child);
         let _ = kill_process_group(pid, Signal::KILL);
         let _ = kill_process(pid, Signal::KILL);
-        self.killed = true;
         self.deadline = None;
     }
 }

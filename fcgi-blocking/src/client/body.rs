@@ -67,16 +67,20 @@ impl<'b> Source<'b> {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ClientError> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if wanted == 0 {
+            // Not even a read of no bytes: it may wait for what comes after the body.
+            self.ended = true;
+            return Ok(0);
+        }
         let reader: &mut dyn Read = match &mut self.reader {
             Reader::Once(reader) => reader,
             Reader::Again(reader) => reader,
         };
         loop {
             match reader.read(&mut buffer[..wanted]) {
-                Ok(0) if wanted > 0 => return Err(ClientError::BodyTooShort { missing: self.left }),
+                Ok(0) => return Err(ClientError::BodyTooShort { missing: self.left }),
                 Ok(count) => {
                     self.left -= count as u64;
-                    self.ended = count == 0;
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

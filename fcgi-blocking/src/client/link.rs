@@ -238,11 +238,11 @@ impl Link {
     fn wait(&mut self, settings: &ClientSettings) -> Result<(), ClientError> {
         let sending = !self.refuses_input && self.sent < self.out.len();
         let (what, limit) = if sending {
-            ("to be sent to", settings.write_timeout)
+            ("take the request", settings.write_timeout)
         } else if self.answered {
-            ("to go on answering", settings.read_timeout)
+            ("go on answering", settings.read_timeout)
         } else {
-            ("to answer", settings.first_byte_timeout)
+            ("answer", settings.first_byte_timeout)
         };
         let events = if sending { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let timeout = Timespec::try_from(limit).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });

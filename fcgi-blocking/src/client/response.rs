@@ -131,6 +131,8 @@ impl<'c> Response<'c> {
             let Started { id, left, end, .. } = &mut self.started;
             let Some(link) = &mut self.link else {
                 return match *left {
+                    // It failed before: that is no end.
+                    _ if end.is_none() => Err(ClientError::Truncated),
                     Some(missing) if missing > 0 => Err(ClientError::ContentTooShort { missing }),
                     _ => Ok(0),
                 };
