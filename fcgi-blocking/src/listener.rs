@@ -224,12 +224,6 @@ impl Listener {
     /// Those of `accept(2)`, but for the ones that only concern a connection
     /// that is gone already. [`is_exhaustion`] tells those that pass.
     pub fn accept(&self, wake: impl AsFd) -> io::Result<Option<(Stream, Option<IpAddr>)>> {
-        // Another process may take the connection that poll has seen. At every
-        // call, because that process may also have set the mode back.
-        match &self.socket {
-            StdListener::Tcp(socket) => socket.set_nonblocking(true)?,
-            StdListener::Unix(socket) => socket.set_nonblocking(true)?,
-        }
         loop {
             let mut ready = [PollFd::new(&wake, PollFlags::IN), PollFd::new(self, PollFlags::IN)];
             match poll(&mut ready, None) {
@@ -238,6 +232,12 @@ impl Listener {
             };
             if !ready[0].revents().is_empty() {
                 return Ok(None);
+            }
+            // Another process may take the connection that poll has seen, and it
+            // may also have set the mode back.
+            match &self.socket {
+                StdListener::Tcp(socket) => socket.set_nonblocking(true)?,
+                StdListener::Unix(socket) => socket.set_nonblocking(true)?,
             }
             match self.accept_now() {
                 Err(error) if is_transient(&error) => {}

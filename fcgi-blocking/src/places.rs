@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::stream::Stream;
+
+/// How long a connection on which nothing came yet may take to its first request when the server stops: the
+/// request may be under way.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Places {
     limit: usize,
@@ -21,11 +25,22 @@ struct State {
     /// Counts how often connections fell idle, to tell which did first.
     idle_count: u64,
     waiting: bool,
-    stopping: bool,
+    phase: Phase,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Serving,
+    /// Only connections on which nothing came yet may wait for a request.
+    LastCall,
+    Stopped,
 }
 
 struct Taken {
     stream: Arc<Stream>,
+    /// Nothing came on it yet.
+    fresh: bool,
     idle_since: Option<u64>,
     /// Its reading half was shut down: it ends once it has answered what it had already got.
     closing: bool,
@@ -39,15 +54,15 @@ impl Places {
     /// Waits for a place; `None` once the server stops.
     pub(crate) fn take(&self, stream: Arc<Stream>) -> Option<Place<'_>> {
         let mut state = self.lock();
-        while state.taken.len() >= self.limit && !state.stopping {
+        while state.taken.len() >= self.limit && state.phase == Phase::Serving {
             state = self.wait_for_one(state, None);
         }
-        if state.stopping {
+        if state.phase != Phase::Serving {
             return None;
         }
         let number = state.next;
         state.next += 1;
-        state.taken.insert(number, Taken { stream, idle_since: None, closing: false });
+        state.taken.insert(number, Taken { stream, fresh: true, idle_since: None, closing: false });
         Some(Place { places: self, number })
     }
 
@@ -58,12 +73,24 @@ impl Places {
 
     /// Closes idle connections now and each other one when it falls idle.
     pub(crate) fn stop(&self) {
+        let until = Instant::now() + LAST_CALL;
         let mut state = self.lock();
-        state.stopping = true;
+        state.phase = Phase::LastCall;
+        state.waiting = true;
+        for taken in state.taken.values_mut().filter(|taken| !taken.fresh && taken.idle_since.is_some()) {
+            taken.close();
+        }
+        while state.taken.values().any(|taken| taken.fresh) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.phase = Phase::Stopped;
         for taken in state.taken.values_mut().filter(|taken| taken.idle_since.is_some()) {
             taken.close();
         }
-        self.changed.notify_all();
     }
 
     /// Has the longest idle connection closed, if no idle one is closing yet, and waits for a change.
@@ -114,12 +141,13 @@ impl Place<'_> {
         let mut state = self.places.lock();
         state.idle_count += 1;
         let now = state.idle_count;
-        let stopping = state.stopping;
+        let (all_wait, fresh_wait) = (state.phase == Phase::Serving, state.phase == Phase::LastCall);
         let Some(taken) = state.taken.get_mut(&self.number) else { return false };
         if taken.closing {
             return false;
         }
-        if stopping {
+        let waits = all_wait || (fresh_wait && taken.fresh);
+        if !waits {
             taken.close();
         }
         taken.idle_since = Some(now);
@@ -134,8 +162,8 @@ impl Place<'_> {
         let mut state = self.places.lock();
         let Some(taken) = state.taken.get_mut(&self.number) else { return };
         taken.idle_since = None;
-        if taken.closing && state.waiting {
-            // It was about to close; who waits for its place has to look for another.
+        // If it was about to close, who waits for its place has to look for another.
+        if (std::mem::take(&mut taken.fresh) || taken.closing) && state.waiting {
             self.places.changed.notify_all();
         }
     }

@@ -252,8 +252,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// The process ids of the workers in the order of their start, but for those that were told to end. For show: a worker may end, and
-    /// another process have its number, at any time.
+    /// The process ids of the workers in the order of their start, but for those that were told to end. For
+    /// show: a worker may end, and another process have its number, at any time.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         self.ask(Event::Pids).unwrap_or_default()
@@ -264,7 +264,8 @@ impl Running {
     ///
     /// Meanwhile the socket is open and so connections wait, none is refused. An application that ends
     /// gracefully on SIGTERM loses no request either. It returns when the new workers are started; the old
-    /// ones may still have requests to finish.
+    /// ones may still have requests to finish. Once one has ended, what it has started and left in its process
+    /// group is killed.
     ///
     /// # Errors
     /// Those of [`Process::start`]: the old workers stay.

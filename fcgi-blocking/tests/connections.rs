@@ -178,6 +178,20 @@ fn a_shutdown_answers_what_a_connection_has_got_already() {
 }
 
 #[test]
+fn a_shutdown_waits_a_little_for_the_first_request_of_a_new_connection() {
+    let servers =
+        [Running::unix(Settings::default(), say("fine")), Running::tcp(Settings::default(), say("fine"))];
+    for mut server in servers {
+        let mut fresh = server.connect();
+        // Connections are accepted in their order: with this one answered, that one is waited for.
+        server.connect().call(&Call::get("/")).assert_ok("fine");
+        server.handle.shutdown();
+        fresh.call(&Call::get("/")).assert_ok("fine");
+        server.wait().expect("the server ends in good order");
+    }
+}
+
+#[test]
 fn a_shutdown_while_a_connection_waits_for_its_place_ends_all_the_same() {
     let (handler, has_started, go_on) = waiter();
     let mut server = Running::unix(at_most(1), handler);

@@ -126,7 +126,9 @@ impl From<ClientError> for io::Error {
         let kind = match &error {
             ClientError::Connect(inner) | ClientError::Io(inner) | ClientError::Body(inner) => inner.kind(),
             ClientError::Protocol(_) | ClientError::Head(_) => io::ErrorKind::InvalidData,
-            ClientError::Send(_) | ClientError::Variables(_) | ClientError::Target(_) => io::ErrorKind::InvalidInput,
+            ClientError::Send(_) | ClientError::Variables(_) | ClientError::Target(_) => {
+                io::ErrorKind::InvalidInput
+            }
             ClientError::Refused(_) => io::ErrorKind::ConnectionRefused,
             ClientError::Truncated
             | ClientError::ContentTooShort { .. }

@@ -174,7 +174,13 @@ impl Debug for Received {
 pub(crate) fn read_record(mut from: impl Read) -> io::Result<Option<Received>> {
     let mut header = [0; 8];
     // Not read_exact: nothing at all is no error.
-    let count = from.read(&mut header)?;
+    let count = loop {
+        match from.read(&mut header) {
+            // A socket with a time limit is interrupted when the process starts children.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => break result?,
+        }
+    };
     if count == 0 {
         return Ok(None);
     }
