@@ -457,11 +457,7 @@ impl<'a> Record<'a> {
 
     /// Copies what fits into `buffer`, advances by it, and returns how many bytes that were.
     pub fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
-        let mut free = &mut *buffer;
-        let mut copied = 0;
-        for slice in self.slices() {
-            copied += copy_front(slice, &mut free);
-        }
+        let copied = copy_front(&self.slices(), buffer);
         self.advance(copied);
         copied
     }
@@ -525,27 +521,24 @@ impl<'a> PairRecord<'a> {
 
     /// Copies what fits into `buffer`, advances by it, and returns how many bytes that were.
     pub fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
-        let mut free = &mut *buffer;
-        let mut copied = 0;
-        for slice in self.slices() {
-            copied += copy_front(slice, &mut free);
-        }
+        let copied = copy_front(&self.slices(), buffer);
         self.advance(copied);
         copied
     }
 }
 
-/// Copies what fits of `from` to the front of `free`, which moves behind it.
-fn copy_front(from: &[u8], free: &mut &mut [u8]) -> usize {
-    let count = from.len().min(free.len());
-    let (Some(from), Some((to, rest))) =
-        (from.get(..count), core::mem::take(free).split_at_mut_checked(count))
-    else {
-        return 0;
-    };
-    to.copy_from_slice(from);
-    *free = rest;
-    count
+/// Copies what fits of `slices`, one after the other, and returns how many bytes that were.
+fn copy_front(slices: &[&[u8]], buffer: &mut [u8]) -> usize {
+    let mut copied = 0;
+    for slice in slices {
+        let free = buffer.get_mut(copied..).unwrap_or_default();
+        let count = slice.len().min(free.len());
+        for (to, from) in free.iter_mut().zip(*slice) {
+            *to = *from;
+        }
+        copied += count;
+    }
+    copied
 }
 
 /// Whole records without borrowed content, to be sent as they are: ends of streams, END_REQUEST, refusals,
@@ -591,8 +584,7 @@ impl Control {
 
     /// Copies what fits into `buffer`, advances by it, and returns how many bytes that were.
     pub fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
-        let mut free = &mut *buffer;
-        let copied = copy_front(self, &mut free);
+        let copied = copy_front(&[self], buffer);
         self.advance(copied);
         copied
     }
