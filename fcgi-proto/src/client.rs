@@ -357,7 +357,8 @@ impl<const N: usize> Connection<N> {
             debug_assert!(packed.is_ok(), "64 bytes hold three names and their lengths");
         }
         let mut control = Control::new();
-        control.push(RecordType::GetValues, NULL_REQUEST_ID, names.bytes());
+        // libfcgi answers one without padding only when the next record comes.
+        control.push_padded(RecordType::GetValues, NULL_REQUEST_ID, names.bytes());
         control
     }
 

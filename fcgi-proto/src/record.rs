@@ -256,6 +256,14 @@ impl Header {
         Self { record_type: record_type as u8, padding_length, request_id, content_length }
     }
 
+    /// With 8 bytes of padding, if it had none.
+    const fn padded(mut self) -> Self {
+        if self.padding_length == 0 {
+            self.padding_length = 8;
+        }
+        self
+    }
+
     /// Without padding, if content and padding would be more than 65535 bytes, which PHP and others refuse.
     const fn within_max_length(mut self) -> Self {
         if self.content_length as usize > MAX_CONTENT {
@@ -411,8 +419,8 @@ impl<'a> Record<'a> {
         let (content, rest) = data.split_at_checked(max).unwrap_or((data, &[]));
         // At most MAX_CONTENT bytes: the length fits 16 bits.
         let mut header = Header::new(record_type, id.get(), content.len() as u16);
-        if stderr && header.padding_length == 0 && !content.is_empty() {
-            header.padding_length = PADDING.len() as u8;
+        if stderr && !content.is_empty() {
+            header = header.padded();
         }
         let header_sent = if content.is_empty() { HEADER_LEN as u8 } else { 0 };
         (Self { header: header.encode(), header_sent, padding_left: header.padding_length, content }, rest)
@@ -560,9 +568,18 @@ impl Control {
         Self { bytes: heapless::Vec::new(), sent: 0 }
     }
 
-    /// Appends one record. Every caller's records fit [`Self::CAPACITY`]; the tests of all of them say so.
+    /// Appends one record, padded to 8 bytes.
     pub(crate) fn push(&mut self, record_type: RecordType, request_id: u16, content: &[u8]) {
-        let header = Header::new(record_type, request_id, content.len() as u16);
+        self.push_with(Header::new(record_type, request_id, content.len() as u16), content);
+    }
+
+    /// Appends one record, padded in any case.
+    pub(crate) fn push_padded(&mut self, record_type: RecordType, request_id: u16, content: &[u8]) {
+        self.push_with(Header::new(record_type, request_id, content.len() as u16).padded(), content);
+    }
+
+    /// Every caller's records fit [`Self::CAPACITY`]; the tests of all of them say so.
+    fn push_with(&mut self, header: Header, content: &[u8]) {
         let padding = PADDING.get(..usize::from(header.padding_length)).unwrap_or(&[]);
         for part in [&header.encode(), content, padding] {
             let fits = self.bytes.extend_from_slice(part);

@@ -101,13 +101,15 @@ impl Client {
     }
 
     /// Asks for the application's capacities, `FCGI_MAX_CONNS`, `FCGI_MAX_REQS` and `FCGI_MPXS_CONNS`, on a
-    /// connection of its own (section 4.1).
+    /// connection of its own, after closing the one that is kept (section 4.1).
     ///
     /// Many applications answer nothing, some die of it.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn values(&mut self) -> Result<Vec<Value>, ClientError> {
+        // An application with one worker serves no second connection.
+        self.kept = None;
         let mut link = self.link()?;
         link.get_values();
         let mut pairs = Vec::new();

@@ -1,0 +1,84 @@
+//! What of this machine back ends are made with. Every error is a reason to skip.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Searched first, since what lies in someone's home cannot be run by `nobody`; and daemons lie where only
+/// root's PATH leads.
+const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+
+/// The first of these programs that is there.
+pub(crate) fn program(names: &[&str]) -> Result<PathBuf, String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders: Vec<&Path> = FOLDERS.into_iter().chain(path.split(':')).map(Path::new).collect();
+    let mut programs = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    programs.find(|path| path.is_file()).ok_or_else(|| format!("{} is not installed", names[0]))
+}
+
+/// A command whose environment holds nothing that could make a difference.
+pub(crate) fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", FOLDERS.join(":"));
+    command
+}
+
+/// A command that fetches something: proxies and certificates are told in the environment.
+pub(crate) fn network_command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("NODE_OPTIONS").env_remove("PYTHONPATH");
+    command
+}
+
+/// Runs `command` to its end; if it fails, what it printed has the reason.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
+    let printed = [output.stderr, output.stdout].concat();
+    let text = String::from_utf8_lossy(&printed);
+    let telling = text.lines().find(|line| line.to_ascii_lowercase().contains("error"));
+    let line = telling.or_else(|| text.lines().next()).unwrap_or("it failed");
+    if output.status.success() { Ok(()) } else { Err(format!("{name}: {line}")) }
+}
+
+/// Where what takes long to make is kept from run to run.
+pub(crate) fn cache() -> Result<PathBuf, String> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backends");
+    fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
+}
+
+/// The folder `name` in the cache, filled by `fill` once: beside its place, for several may want it at once.
+pub(crate) fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+    let cache = cache()?;
+    let place = cache.join(name);
+    if !place.exists() {
+        let reason = |error: io::Error| format!("{}: {error}", place.display());
+        let folder = tempfile::tempdir_in(cache).map_err(reason)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).map_err(reason)?;
+        fill(folder.path())?;
+        match fs::rename(folder.path(), &place) {
+            Err(error) if !place.exists() => return Err(reason(error)),
+            _ => {} // another one may have been faster
+        }
+    }
+    Ok(place)
+}
+
+/// The path of an example of this package. Cargo is asked: two packages of a workspace may have examples of
+/// the same name.
+pub(crate) fn example(name: &str) -> Result<PathBuf, String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
+    cargo.args(["-p", env!("CARGO_PKG_NAME"), "--example", name]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(output.status.success(), "the example {name} does not build");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let path = messages.split_once("\"executable\":\"").and_then(|(_, rest)| rest.split_once('"'));
+    Ok(path.expect("cargo names the executable").0.into())
+}
