@@ -108,7 +108,7 @@ pub enum SendError {
     OutOfOrder {
         /// The request.
         id: RequestId,
-        /// The stream.
+        /// The stream, or ABORT_REQUEST.
         stream: RecordType,
     },
     /// Parameters that do not fit one record.
@@ -172,6 +172,7 @@ struct Slot {
     role: Role,
     stage: Stage,
     answered: bool,
+    aborted: bool,
 }
 
 /// The client's side of one connection, with up to `N` requests at a time.
@@ -216,6 +217,8 @@ pub struct Connection<const N: usize> {
     ignored: u32,
     /// Answers to GET_VALUES that are to come.
     asked: u16,
+    /// One of them is being read.
+    values: bool,
     failed: Option<ConnectionError>,
     retired: bool,
 }
@@ -230,6 +233,7 @@ impl<const N: usize> Connection<N> {
             limits,
             ignored: 0,
             asked: 0,
+            values: false,
             failed: None,
             retired: false,
         }
@@ -240,14 +244,14 @@ impl<const N: usize> Connection<N> {
     /// # Errors
     /// [`SendError::NotReusable`], [`SendError::Full`].
     pub fn begin(&mut self, role: Role, keep_conn: bool) -> Result<(RequestId, Control), SendError> {
-        if self.retired || self.failed.is_some() {
+        if !self.is_reusable() {
             return Err(SendError::NotReusable);
         }
         let free = self.slots.iter_mut().zip(1..=u16::MAX).find(|(slot, _)| slot.is_none());
         let Some((slot, id)) = free.and_then(|(slot, id)| Some((slot, RequestId::new(id)?))) else {
             return Err(SendError::Full { capacity: N });
         };
-        *slot = Some(Slot { role, stage: Stage::Params, answered: false });
+        *slot = Some(Slot { role, stage: Stage::Params, answered: false, aborted: false });
         self.retired = !keep_conn;
         self.ignored = 0;
         let flags = Flags(if keep_conn { KEEP_CONN } else { 0 });
@@ -337,10 +341,13 @@ impl<const N: usize> Connection<N> {
     /// request. Without multiplexing, closing it is the abort that works (section 5.4).
     ///
     /// # Errors
-    /// [`SendError::Inactive`].
+    /// [`SendError::Inactive`]; [`SendError::OutOfOrder`] the second time.
     pub fn abort(&mut self, id: RequestId) -> Result<Control, SendError> {
         let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
-        slot.stage = Stage::Complete;
+        if slot.aborted {
+            return Err(SendError::OutOfOrder { id, stream: RecordType::AbortRequest });
+        }
+        (slot.aborted, slot.stage) = (true, Stage::Complete);
         self.retired = true;
         let mut control = Control::new();
         control.push(RecordType::AbortRequest, id.get(), &[]);
@@ -408,7 +415,9 @@ impl<const N: usize> Connection<N> {
     /// Bytes that wait on a connection without active requests are odd as well: do not use it then.
     #[must_use]
     pub fn is_reusable(&self) -> bool {
-        !self.retired && self.failed.is_none()
+        // A record that begins while nothing is asked would be taken for the next request's.
+        let unasked = self.decoder.in_header() && self.slots.iter().all(Option::is_none) && self.asked == 0;
+        !self.retired && self.failed.is_none() && !unasked
     }
 
     fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
@@ -457,11 +466,9 @@ impl<const N: usize> Connection<N> {
         let Header { record_type, request_id, content_length, .. } = header;
         match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
             (Some(GetValuesResult), None) if self.asked > 0 => {
-                if content_length == 0 {
-                    self.asked -= 1;
-                    return Ok(Some(Event::Values { data: &[], last: true }));
-                }
-                Ok(None)
+                self.asked -= 1;
+                self.values = content_length > 0;
+                Ok((!self.values).then_some(Event::Values { data: &[], last: true }))
             }
             (Some(UnknownType), None) if content_length == 8 => Ok(None),
             (
@@ -503,10 +510,8 @@ impl<const N: usize> Connection<N> {
                 Some(Event::Stdout { id, data })
             }
             (RecordType::Stderr, Some(id)) => self.is_active(id).then_some(Event::Stderr { id, data }),
-            (RecordType::GetValuesResult, None) if self.asked > 0 => {
-                if last {
-                    self.asked -= 1;
-                }
+            (RecordType::GetValuesResult, None) if self.values => {
+                self.values = !last;
                 Some(Event::Values { data, last })
             }
             _ => None,

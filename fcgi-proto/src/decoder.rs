@@ -106,12 +106,16 @@ impl Decoder {
         self.missing() == 0
     }
 
+    /// Whether the bytes so far end inside a header.
+    pub(crate) fn in_header(&self) -> bool {
+        self.partial_len > 0 && !self.fixed
+    }
+
     /// Bytes that the record being read still lacks, as far as it is known: 0 at a boundary.
     #[must_use]
     pub fn missing(&self) -> u32 {
         let body = u32::from(self.left.content_length) + u32::from(self.left.padding_length);
-        let in_header = self.partial_len > 0 && !self.fixed;
-        body + if in_header { HEADER_LEN as u32 - u32::from(self.partial_len) } else { 0 }
+        body + if self.in_header() { HEADER_LEN as u32 - u32::from(self.partial_len) } else { 0 }
     }
 
     #[inline]
