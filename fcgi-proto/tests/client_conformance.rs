@@ -355,7 +355,7 @@ fn g1_get_values_has_id_0_and_the_three_names_without_values() {
     let names: &[(&[u8], &[u8])] =
         &[(b"FCGI_MAX_CONNS", b""), (b"FCGI_MAX_REQS", b""), (b"FCGI_MPXS_CONNS", b"")];
     assert_eq!(Pairs::new(content).collect::<Vec<_>>(), names);
-    assert!(padding.is_empty());
+    assert_eq!(padding.len(), 8, "libfcgi answers one without padding only when the next record comes");
 }
 
 #[test]
