@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use fcgi_blocking::{Client, ClientError, Params, Response, Role, Status};
+use fcgi_blocking::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role, Status};
 use fcgi_proto::record::ProtocolStatus;
 use lexopt::{Arg, ValueExt};
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let result = if arguments.values { values(&arguments.address) } else { fetch(arguments) };
+    let result = if arguments.values { values(arguments.address) } else { fetch(arguments) };
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 struct Arguments {
-    address: String,
+    address: Endpoint,
     script: String,
     variables: Vec<(String, String)>,
     body: Option<String>,
@@ -76,7 +76,10 @@ impl Arguments {
             }
         }
         let mut words = words.into_iter();
-        let address = words.next().ok_or("no ADDR")?;
+        let address: Endpoint = words.next().ok_or("no ADDR")?.parse()?;
+        if address == Endpoint::Inherited {
+            return Err("fd:0 is not to be connected to".into());
+        }
         let script = words.next().or(values.then(String::new)).ok_or("no SCRIPT_NAME")?;
         match words.next() {
             Some(word) => Err(format!("{word:?} is not NAME=VALUE").into()),
@@ -85,12 +88,16 @@ impl Arguments {
     }
 }
 
-fn values(address: &str) -> Result<u8, Box<dyn Error>> {
+fn values(address: Endpoint) -> Result<u8, Box<dyn Error>> {
     let mut out = io::stdout().lock();
-    for (name, value) in Client::connect(address)?.values()? {
+    for (name, value) in client(address).values()? {
         out.write_all(&[&name[..], b"=", &value, b"\n"].concat())?;
     }
     Ok(0)
+}
+
+fn client(address: Endpoint) -> Client {
+    Client::with_settings(address, ClientSettings::default())
 }
 
 fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
@@ -99,7 +106,7 @@ fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     let params = variables
         .into_iter()
         .fold(Params::new(method, &script), |params, (name, value)| params.set(name, value));
-    let mut client = Client::connect(address)?;
+    let mut client = client(address);
     let mut request = client.request(params).role(role).keep_conn(false);
     request = match body.as_deref() {
         None => request,
@@ -113,7 +120,12 @@ fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
         let (file, length) = open(&path)?;
         request = request.data(file, length);
     }
-    print(request.send()?)
+    let error = match request.send() {
+        Ok(response) => return print(response),
+        Err(error) => error,
+    };
+    io::stderr().write_all(&client.take_stderr())?;
+    Err(error.into())
 }
 
 fn open(path: &str) -> io::Result<(File, u64)> {

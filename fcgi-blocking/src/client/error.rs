@@ -33,6 +33,11 @@ pub enum ClientError {
         /// Bytes that it lacks.
         missing: u64,
     },
+    /// The application went on after the end of the body.
+    ContentTooLong {
+        /// Bytes that were dropped before it was left.
+        limit: u64,
+    },
     /// A limit of [`ClientSettings`](super::ClientSettings) passed.
     TimedOut {
         /// What the application did not do.
@@ -64,6 +69,9 @@ impl fmt::Display for ClientError {
             Self::ContentTooShort { missing } => {
                 write!(f, "the answer ended {missing} bytes before its Content-Length")
             }
+            Self::ContentTooLong { limit } => {
+                write!(f, "the answer went on for more than {limit} bytes after its end")
+            }
             Self::TimedOut { what, limit } => {
                 write!(f, "the application did not {what} within {} s", limit.as_secs_f32())
             }
@@ -85,6 +93,7 @@ impl std::error::Error for ClientError {
             Self::Refused(_)
             | Self::Truncated
             | Self::ContentTooShort { .. }
+            | Self::ContentTooLong { .. }
             | Self::TimedOut { .. }
             | Self::BodyTooShort { .. } => None,
         }
@@ -125,7 +134,9 @@ impl From<ClientError> for io::Error {
     fn from(error: ClientError) -> Self {
         let kind = match &error {
             ClientError::Connect(inner) | ClientError::Io(inner) | ClientError::Body(inner) => inner.kind(),
-            ClientError::Protocol(_) | ClientError::Head(_) => io::ErrorKind::InvalidData,
+            ClientError::Protocol(_) | ClientError::Head(_) | ClientError::ContentTooLong { .. } => {
+                io::ErrorKind::InvalidData
+            }
             ClientError::Send(_) | ClientError::Variables(_) | ClientError::Target(_) => {
                 io::ErrorKind::InvalidInput
             }

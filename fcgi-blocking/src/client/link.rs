@@ -86,6 +86,14 @@ impl Link {
         self.is_reusable() && matches!(waiting(), Err(error) if would_block(&error))
     }
 
+    /// Takes in what came behind the end of a request: its padding is nothing odd.
+    pub(crate) fn settle(&mut self) {
+        let mut input = &self.buffer[self.unread.clone()];
+        if matches!(self.protocol.next_event(&mut input), Ok(None)) {
+            self.unread.start = self.unread.end;
+        }
+    }
+
     /// Whether it may wait for a further request.
     pub(crate) fn is_reusable(&self) -> bool {
         self.protocol.is_reusable() && self.unread.is_empty() && self.out.is_empty()

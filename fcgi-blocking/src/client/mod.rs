@@ -74,6 +74,8 @@ pub struct Client {
     endpoint: Endpoint,
     settings: ClientSettings,
     kept: Option<Link>,
+    /// What came on STDERR of the last request, once its connection is not its any more.
+    stderr: Vec<u8>,
 }
 
 impl Client {
@@ -92,7 +94,7 @@ impl Client {
     /// A client that connects when it has something to ask.
     #[must_use]
     pub fn with_settings(endpoint: Endpoint, settings: ClientSettings) -> Self {
-        Self { endpoint, settings, kept: None }
+        Self { endpoint, settings, kept: None, stderr: Vec::new() }
     }
 
     /// Starts a request; nothing is sent yet.
@@ -128,6 +130,11 @@ impl Client {
         }
         let pairs = fcgi_proto::pair::Pairs::new(&pairs);
         Ok(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
+    }
+
+    /// What came on STDERR of a request that got no response.
+    pub fn take_stderr(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.stderr)
     }
 
     fn link(&self) -> Result<Link, ClientError> {
@@ -207,6 +214,7 @@ impl<'c> Outgoing<'c> {
         let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes(&[])), data };
         let request = Request { role, keep_conn, method: params.method(), pairs };
         let mut kept = client.kept.take().filter(Link::is_usable);
+        client.stderr.clear();
         loop {
             let is_kept = kept.is_some();
             let mut link = match kept.take() {
@@ -218,7 +226,10 @@ impl<'c> Outgoing<'c> {
                 // It had died while it was kept.
                 Err(ClientError::Io(_) | ClientError::Truncated)
                     if is_kept && !link.answered && body.rewind() => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    client.stderr = std::mem::take(&mut link.stderr);
+                    return Err(error);
+                }
             }
         }
     }

@@ -19,12 +19,17 @@ pub struct End {
     pub answered: bool,
 }
 
+/// Bytes of output that are read and dropped after the body's end, while END_REQUEST is waited for.
+const EXCESS_LIMIT: u64 = 16 * 1024 * 1024;
+
 /// A request whose answer's head came.
 pub(crate) struct Started {
     id: RequestId,
     head: ResponseHead<Box<[u8]>>,
     /// Of the body, to be let through; `None` without limit.
     left: Option<u64>,
+    /// What came beyond that.
+    excess: u64,
     end: Option<End>,
 }
 
@@ -38,7 +43,6 @@ impl Started {
     ) -> Result<Self, ClientError> {
         let id = link.begin(request)?;
         let mut head = ResponseHead::new(vec![0; settings.head_limit].into_boxed_slice());
-        let mut end = None;
         loop {
             match link.next(body, Some(id), settings)? {
                 Got::Stdout => {
@@ -50,20 +54,19 @@ impl Started {
                     }
                 }
                 Got::End(got) => {
-                    match ProtocolStatus::from_wire(got.protocol_status) {
-                        Some(status) if status != ProtocolStatus::RequestComplete && !got.answered => {
-                            return Err(ClientError::Refused(status));
-                        }
-                        _ => head.finish()?,
-                    }
-                    end = Some(got);
-                    break;
+                    let refused = ProtocolStatus::from_wire(got.protocol_status)
+                        .filter(|status| *status != ProtocolStatus::RequestComplete && !got.answered);
+                    return Err(match (refused, head.finish()) {
+                        (Some(status), _) => ClientError::Refused(status),
+                        (None, Err(error)) => error.into(),
+                        (None, Ok(())) => ClientError::Truncated,
+                    });
                 }
                 Got::Values { .. } | Got::UnknownType => {}
             }
         }
         let left = if head.has_body(request.method) { head.content_length()? } else { Some(0) };
-        Ok(Self { id, head, left, end })
+        Ok(Self { id, head, left, excess: 0, end: None })
     }
 }
 
@@ -77,16 +80,11 @@ pub struct Response<'c> {
     link: Option<Link>,
     body: Body<'c>,
     started: Started,
-    stderr: Vec<u8>,
 }
 
 impl<'c> Response<'c> {
     pub(crate) fn new(client: &'c mut Client, link: Link, body: Body<'c>, started: Started) -> Self {
-        let mut response = Self { client, link: Some(link), body, started, stderr: Vec::new() };
-        if response.started.end.is_some() {
-            response.release();
-        }
-        response
+        Self { client, link: Some(link), body, started }
     }
 
     /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
@@ -116,7 +114,7 @@ impl<'c> Response<'c> {
     /// dropped.
     pub fn take_stderr(&mut self) -> Vec<u8> {
         let link = self.link.as_mut().map(|link| &mut link.stderr);
-        std::mem::take(link.unwrap_or(&mut self.stderr))
+        std::mem::take(link.unwrap_or(&mut self.client.stderr))
     }
 
     /// How the application ended the request, once all of the body was read.
@@ -128,7 +126,7 @@ impl<'c> Response<'c> {
     /// Reads the next bytes of the body; 0 at its end, once END_REQUEST came.
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, ClientError> {
         loop {
-            let Started { id, left, end, .. } = &mut self.started;
+            let Started { id, left, excess, end, .. } = &mut self.started;
             let Some(link) = &mut self.link else {
                 return match *left {
                     // It failed before: that is no end.
@@ -149,7 +147,12 @@ impl<'c> Response<'c> {
                 }
                 return Ok(count);
             }
-            // What is left of the chunk is more than Content-Length says.
+            // What is left of the chunk is more than Content-Length says, or than there is to be at all.
+            *excess += chunk.len() as u64;
+            if *excess > EXCESS_LIMIT {
+                return Err(ClientError::ContentTooLong { limit: EXCESS_LIMIT });
+            }
+            link.take_chunk(usize::MAX);
             match link.next(&mut self.body, Some(*id), &self.client.settings)? {
                 Got::Stdout | Got::Values { .. } | Got::UnknownType => {}
                 Got::End(got) => {
@@ -163,7 +166,8 @@ impl<'c> Response<'c> {
     /// The end came: the connection is kept if it can be.
     fn release(&mut self) {
         if let Some(mut link) = self.link.take() {
-            self.stderr = std::mem::take(&mut link.stderr);
+            self.client.stderr = std::mem::take(&mut link.stderr);
+            link.settle();
             if link.is_reusable() {
                 self.client.kept = Some(link);
             }
@@ -179,7 +183,7 @@ impl Read for Response<'_> {
         self.read_body(buffer).map_err(|error| {
             // What failed once cannot go on: the connection is closed, and the end stays unknown.
             if let Some(mut link) = self.link.take() {
-                self.stderr = std::mem::take(&mut link.stderr);
+                self.client.stderr = std::mem::take(&mut link.stderr);
             }
             error.into()
         })
