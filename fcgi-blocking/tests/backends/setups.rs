@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::process::brought_to;
 use super::site::Place;
 use super::tools::{cache, cached, command, example, network_command, program, run};
 
@@ -159,7 +160,7 @@ pub(crate) const INSPECT_TCP: Setup = Setup {
     name: "inspect",
     files: &[],
     command: |place| {
-        let mut inspect = command(&example("inspect")?);
+        let mut inspect = command(&brought_to(&place.dir, &example("inspect")?));
         inspect.arg(&place.address);
         Ok(inspect)
     },
@@ -174,7 +175,7 @@ pub(crate) const INSPECT_TCP: Setup = Setup {
 
 pub(crate) const INSPECT_SPAWNED: Setup = Setup {
     name: "inspect, spawned",
-    command: |place| spawned(place, &example("inspect")?, &[]),
+    command: |place| spawned(place, &brought_to(&place.dir, &example("inspect")?), &[]),
     reach: Reach::Unix,
     ..INSPECT_TCP
 };

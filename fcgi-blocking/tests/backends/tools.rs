@@ -43,9 +43,15 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(format!("{name}: {line}")) }
 }
 
-/// Where what takes long to make is kept from run to run.
+/// Where what takes long to make is kept from run to run: beside cargo's, if anyone may go there.
 pub(crate) fn cache() -> Result<PathBuf, String> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backends");
+    let open = |folder: &Path| fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 1 != 0);
+    let beside_cargo = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = if beside_cargo.ancestors().all(open) {
+        beside_cargo.join("backends")
+    } else {
+        std::env::temp_dir().join("fcgi-blocking-backends")
+    };
     fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(path)
 }

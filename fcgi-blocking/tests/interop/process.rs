@@ -1,9 +1,9 @@
 //! A child process that never outlives its test.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,16 @@ pub(crate) fn hand_over(path: &Path) {
     if getuid().is_root() {
         chown(path, Some(NOBODY), Some(NOBODY)).expect("root may chown");
     }
+}
+
+/// The program in `folder`: a checkout may lie where only its owner goes, not the user that processes run as.
+pub(crate) fn brought_to(folder: &Path, program: &Path) -> PathBuf {
+    let place = folder.join(program.file_name().expect("a program has a name"));
+    if !place.exists() {
+        let linked = fs::hard_link(program, &place).or_else(|_| fs::copy(program, &place).map(drop));
+        linked.expect("the program can be copied");
+    }
+    place
 }
 
 /// Polls `condition` until it holds; false if that takes longer than [`PATIENCE`].

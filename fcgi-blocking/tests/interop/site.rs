@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Subject;
-use super::process::{PATIENCE, Process, hand_over, wait_until};
+use super::process::{PATIENCE, Process, brought_to, hand_over, wait_until};
 use super::server::Server;
 use super::setups::{Reach, Setup};
 
@@ -46,7 +46,7 @@ impl Site {
         let dir = tempfile::tempdir().expect("a temporary folder");
         hand_over(dir.path());
         fs::create_dir(dir.path().join("www")).expect("a document root");
-        let executable = subject.executable();
+        let executable = brought_to(dir.path(), &subject.executable());
         let (app, app_port) = start_app(&executable, dir.path(), setup.reach);
         for _ in 0..ATTEMPTS {
             let port = free_port();
