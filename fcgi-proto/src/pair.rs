@@ -72,7 +72,13 @@ fn length(input: &[u8]) -> IResult<&[u8], usize> {
 
 #[inline]
 fn pair(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
-    let (rest, (name_len, value_len)) = (length, length).parse(input)?;
+    let (rest, (name_len, value_len)) = match input {
+        // Most of what web servers send.
+        &[name_len @ ..0x80, value_len @ ..0x80, ref rest @ ..] => {
+            (rest, (name_len.into(), value_len.into()))
+        }
+        _ => (length, length).parse(input)?,
+    };
     (take(name_len), take(value_len)).parse(rest)
 }
 
