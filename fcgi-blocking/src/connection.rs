@@ -59,8 +59,8 @@ enum Wait {
     Request,
     /// What a handler reads.
     Body,
-    /// Input that nobody wants, until then.
-    Drain(Instant),
+    /// Input that nobody wants.
+    Drain,
 }
 
 /// The streams that a handler reads.
@@ -115,6 +115,8 @@ pub(crate) struct Connection<'t> {
     pub(crate) output: Output,
     /// When the parameters that are being read must be whole.
     params_deadline: Option<Instant>,
+    /// When reading what nobody wants ends.
+    drain_deadline: Option<Instant>,
     /// As last set on the transport.
     read_timeout: Duration,
     input_ended: bool,
@@ -142,6 +144,7 @@ impl<'t> Connection<'t> {
             params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
             output: Output::new(settings.head_limit.clamp(MIN_HEAD, MAX_HEAD)),
             params_deadline: None,
+            drain_deadline: None,
             read_timeout: Duration::ZERO,
             input_ended: false,
             write_failed: false,
@@ -245,11 +248,11 @@ impl<'t> Connection<'t> {
         if self.write_failed || self.input_ended || self.transport.shutdown_write().is_err() {
             return;
         }
-        let deadline = deadline(self.settings.drain_timeout);
+        self.drain_deadline = None;
         let mut drained = 0;
         while drained < self.settings.drain_limit {
             self.unread = 0..0;
-            if self.fill(Wait::Drain(deadline)).is_err() {
+            if self.fill(Wait::Drain).is_err() {
                 break;
             }
             drained += self.unread.len() as u64;
@@ -309,14 +312,13 @@ impl<'t> Connection<'t> {
 
     /// Reads input that nobody wants until `done`, within the bounds.
     fn drain_request(&mut self, done: impl Fn(&Self) -> bool) {
-        let mut until = None;
+        self.drain_deadline = None;
         let mut drained = 0;
         while !done(self) && drained <= self.settings.drain_limit {
             if self.current.as_ref().is_none_or(|current| current.stop.is_some()) {
                 break;
             }
-            let until = *until.get_or_insert_with(|| deadline(self.settings.drain_timeout));
-            let result = self.pull(Wait::Drain(until));
+            let result = self.pull(Wait::Drain);
             let Some(current) = &mut self.current else { break };
             if let Err(stop) = result {
                 current.stop = Some(stop);
@@ -424,7 +426,11 @@ impl<'t> Connection<'t> {
                 ("whole parameters", limit, Some(until))
             }
             Wait::Body => ("body", self.settings.read_timeout, None),
-            Wait::Drain(until) => ("end of input", self.settings.drain_timeout, Some(until)),
+            Wait::Drain => {
+                let limit = self.settings.drain_timeout;
+                let until = *self.drain_deadline.get_or_insert_with(|| deadline(limit));
+                ("end of input", limit, Some(until))
+            }
         };
         let left = until.map_or(limit, |until| until.saturating_duration_since(Instant::now()));
         if until.is_some() && left.is_zero() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,12 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Places {
     limit: usize,
+    /// What the times in [`Presence::idle_since`] count from.
+    epoch: Instant,
+    /// Whether someone waits for connections to fall idle, be busy or end; else they tell nobody and take no
+    /// lock. It is set before presences are looked at, and looked at after a presence is set, so that one of
+    /// the two sees the other.
+    watched: AtomicBool,
     state: Mutex<State>,
     /// Some connection ended or fell idle, or the server stops.
     changed: Condvar,
@@ -22,9 +29,6 @@ pub(crate) struct Places {
 struct State {
     taken: BTreeMap<u64, Taken>,
     next: u64,
-    /// Counts how often connections fell idle, to tell which did first.
-    idle_count: u64,
-    waiting: bool,
     phase: Phase,
 }
 
@@ -39,16 +43,28 @@ enum Phase {
 
 struct Taken {
     stream: Arc<Stream>,
-    /// Nothing came on it yet.
-    fresh: bool,
-    idle_since: Option<u64>,
+    presence: Arc<Presence>,
     /// Its reading half was shut down: it ends once it has answered what it had already got.
     closing: bool,
 }
 
+/// What a connection says of itself.
+struct Presence {
+    /// When it began to wait for a request, in nanoseconds; 0 while it does not.
+    idle_since: AtomicU64,
+    /// Nothing came on it yet.
+    fresh: AtomicBool,
+}
+
 impl Places {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), state: Mutex::default(), changed: Condvar::new() }
+        Self {
+            limit: limit.max(1),
+            epoch: Instant::now(),
+            watched: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
     /// Waits for a place; `None` once the server stops.
@@ -62,8 +78,9 @@ impl Places {
         }
         let number = state.next;
         state.next += 1;
-        state.taken.insert(number, Taken { stream, fresh: true, idle_since: None, closing: false });
-        Some(Place { places: self, number })
+        let presence = Arc::new(Presence { idle_since: AtomicU64::new(0), fresh: AtomicBool::new(true) });
+        state.taken.insert(number, Taken { stream, presence: Arc::clone(&presence), closing: false });
+        Some(Place { places: self, number, presence })
     }
 
     /// Waits, when descriptors or memory have run out, until a connection has ended, at most `limit`.
@@ -76,11 +93,11 @@ impl Places {
         let until = Instant::now() + LAST_CALL;
         let mut state = self.lock();
         state.phase = Phase::LastCall;
-        state.waiting = true;
-        for taken in state.taken.values_mut().filter(|taken| !taken.fresh && taken.idle_since.is_some()) {
-            taken.close();
+        self.watched.store(true, Ordering::SeqCst);
+        for taken in state.taken.values_mut().filter(|taken| !taken.is_fresh()) {
+            taken.close_if_idle();
         }
-        while state.taken.values().any(|taken| taken.fresh) {
+        while state.taken.values().any(Taken::is_fresh) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -88,8 +105,8 @@ impl Places {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.phase = Phase::Stopped;
-        for taken in state.taken.values_mut().filter(|taken| taken.idle_since.is_some()) {
-            taken.close();
+        for taken in state.taken.values_mut() {
+            taken.close_if_idle();
         }
     }
 
@@ -99,16 +116,16 @@ impl Places {
         mut state: MutexGuard<'a, State>,
         limit: Option<Duration>,
     ) -> MutexGuard<'a, State> {
-        let idle = state.taken.values_mut().filter(|taken| taken.idle_since.is_some());
-        if let Some(longest) = idle.min_by_key(|taken| (!taken.closing, taken.idle_since)) {
-            longest.close();
+        self.watched.store(true, Ordering::SeqCst);
+        let idle = state.taken.values_mut().filter_map(|taken| Some((taken.idle_since()?, taken)));
+        if let Some((_, longest)) = idle.min_by_key(|(since, taken)| (!taken.closing, *since)) {
+            longest.close_if_idle();
         }
-        state.waiting = true;
-        let mut state = match limit {
+        let state = match limit {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(limit) => self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
         };
-        state.waiting = false;
+        self.watched.store(state.phase != Phase::Serving, Ordering::SeqCst);
         state
     }
 
@@ -119,8 +136,16 @@ impl Places {
 }
 
 impl Taken {
-    fn close(&mut self) {
-        if !self.closing {
+    fn is_fresh(&self) -> bool {
+        self.presence.fresh.load(Ordering::SeqCst)
+    }
+
+    fn idle_since(&self) -> Option<u64> {
+        Some(self.presence.idle_since.load(Ordering::SeqCst)).filter(|&since| since != 0)
+    }
+
+    fn close_if_idle(&mut self) {
+        if !self.closing && self.idle_since().is_some() {
             self.closing = true;
             // A peer that is gone already is read as the end just the same.
             let _ = self.stream.shutdown(Shutdown::Read);
@@ -132,38 +157,39 @@ impl Taken {
 pub(crate) struct Place<'p> {
     places: &'p Places,
     number: u64,
+    presence: Arc<Presence>,
 }
 
 impl Place<'_> {
     /// The connection waits for a request; `false` if it is to close instead. When the server stops, what
     /// the client has sent already is still read.
     pub(crate) fn idle(&self) -> bool {
+        let now = u64::try_from(self.places.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.presence.idle_since.store(now.max(1), Ordering::SeqCst);
+        if !self.places.watched.load(Ordering::SeqCst) {
+            return true;
+        }
         let mut state = self.places.lock();
-        state.idle_count += 1;
-        let now = state.idle_count;
         let (all_wait, fresh_wait) = (state.phase == Phase::Serving, state.phase == Phase::LastCall);
         let Some(taken) = state.taken.get_mut(&self.number) else { return false };
         if taken.closing {
             return false;
         }
-        let waits = all_wait || (fresh_wait && taken.fresh);
+        let waits = all_wait || (fresh_wait && taken.is_fresh());
         if !waits {
-            taken.close();
+            taken.close_if_idle();
         }
-        taken.idle_since = Some(now);
-        if state.waiting {
-            self.places.changed.notify_all();
-        }
+        self.places.changed.notify_all();
         true
     }
 
     /// Something came.
     pub(crate) fn busy(&self) {
-        let mut state = self.places.lock();
-        let Some(taken) = state.taken.get_mut(&self.number) else { return };
-        taken.idle_since = None;
-        // If it was about to close, who waits for its place has to look for another.
-        if (std::mem::take(&mut taken.fresh) || taken.closing) && state.waiting {
+        self.presence.idle_since.store(0, Ordering::SeqCst);
+        self.presence.fresh.store(false, Ordering::SeqCst);
+        if self.places.watched.load(Ordering::SeqCst) {
+            // If it was about to close, who waits for its place has to look for another.
+            let _state = self.places.lock();
             self.places.changed.notify_all();
         }
     }
@@ -173,8 +199,6 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.places.lock();
         state.taken.remove(&self.number);
-        if state.waiting {
-            self.places.changed.notify_all();
-        }
+        self.places.changed.notify_all();
     }
 }
