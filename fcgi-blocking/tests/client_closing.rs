@@ -274,7 +274,7 @@ fn b16_a_refusal_after_a_full_answer_is_an_answer_and_a_refusal_may_come_four_ti
 }
 
 #[test]
-fn b14_a_kept_connection_is_closed_when_its_client_is_dropped() {
+fn c6_b14_a_kept_connection_is_closed_when_its_client_is_dropped() {
     let (sender, closed) = mpsc::channel();
     let app = App::tcp(move |_, peer| {
         peer.serve(page("one"));

@@ -127,6 +127,22 @@ fn b22_peers_a_mute_application_does_not_hang_the_client() {
 }
 
 #[test]
+fn b23_an_application_that_fails_after_its_first_output_and_sends_no_end_does_not_hang_the_client() {
+    for app in App::both(|_, peer| {
+        peer.request();
+        peer.send([record(RecordType::Stderr, 1, b"Traceback"), stdout("A: b\r\n\r\nfirst")].concat());
+        peer.assert_closed();
+    }) {
+        let mut client = app.client_with(|settings| settings.read_timeout = SHORT);
+        let mut response = client.request(Params::get("/")).send().expect("its head came");
+        let mut body = Vec::new();
+        let error = response.read_to_end(&mut body).expect_err("no end");
+        assert_eq!((&body[..], error.kind()), (&b"first"[..], ErrorKind::TimedOut));
+        assert_eq!(response.take_stderr(), b"Traceback");
+    }
+}
+
+#[test]
 fn b22_an_application_that_stops_in_the_middle_does_not_hang_the_client() {
     let text = "the application did not go on answering within 0.1 s";
     for part in [&stdout("A: b\r\n\r\nbody")[..11], &stdout("A: b\r\n"), &record(RecordType::Stderr, 1, b"e")]

@@ -7,6 +7,7 @@ mod support;
 mod web_server;
 
 use fcgi_proto::ConnectionError;
+use fcgi_proto::cgi::{Variables, VariablesError};
 use fcgi_proto::client::{Connection, SendError};
 use fcgi_proto::pair::{CapacityError, Packer, Pairs};
 use fcgi_proto::record::{MAX_LENGTH, RecordType, RequestId, Role};
@@ -562,6 +563,29 @@ fn b20_without_keep_conn_the_connection_is_over_after_end_request_closed_or_not(
         let t = check_after::<1>(|connection| drop(LAST.send(connection)), &server);
         assert!(t.active.is_empty() && !t.is_reusable && t.error.is_none());
     }
+}
+
+#[test]
+fn b11_no_nul_no_repeated_name_and_no_http_proxy_becomes_a_variable() {
+    let request = Variables::new(b"GET", b"/");
+    let headers: &[(&[u8], &[u8])] =
+        &[(b"Cookie", b"a=1"), (b"Proxy", b"http://evil"), (b"cookie", b"b=2"), (b"PROXY", b"x")];
+    let mut names = Vec::new();
+    let emitted = request.emit(Role::Responder, headers, |name, value| {
+        assert!(!value.parts().any(|part| part.contains(&0)));
+        names.push(name.to_vec());
+        Ok::<(), VariablesError>(())
+    });
+    assert_eq!(emitted, Ok(()));
+    assert!(names.contains(&b"HTTP_COOKIE".to_vec()) && !names.contains(&b"HTTP_PROXY".to_vec()));
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count);
+
+    let nul: &[(&[u8], &[u8])] = &[(b"X", b"a\0b")];
+    let refused = request.emit(Role::Responder, nul, |_, _| Ok::<(), VariablesError>(()));
+    assert_eq!(refused, Err(VariablesError::Value { byte: 0 }));
 }
 
 #[test]

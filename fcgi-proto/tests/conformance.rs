@@ -1,10 +1,13 @@
 //! A test for every rule of the FastCGI specification that binds the application's side and that bytes can
-//! show, named after the rule's number in the project's checklist (sections 3 to 6 and 8), and for the points
-//! that the specification leaves open as `server` decides them (z1 to z14).
+//! show, named after the rule's number in the project's checklist (sections 2 to 6 and 8), and for the points
+//! that the specification leaves open as `server` decides them (z1 to z14). What only a socket or a process can
+//! show (c1, c5, c9, p6, p7, x1 to x4) is in the adapter's tests of the same names.
 
 mod support;
 
+use fcgi_proto::cgi::{Head, HeadError};
 use fcgi_proto::pair::{Pairs, Params};
+use fcgi_proto::process::WebServerAddrs;
 use fcgi_proto::record::{HEADER_LEN, Record, RecordType, RequestId, Role};
 use fcgi_proto::server::{Connection, Event, Refusal, SendError};
 use fcgi_proto::{ConnectionError, Limits};
@@ -17,6 +20,42 @@ fn plain(id: u16) -> String {
 
 fn two(first: &str, second: &str) -> String {
     format!("{first} {second}")
+}
+
+// The start of the process, and peers (2.2, 2.3, 3.2)
+
+#[test]
+fn p4_the_listening_socket_is_descriptor_0() {
+    assert_eq!(fcgi_proto::record::LISTENSOCK_FILENO, 0);
+}
+
+fn lets_in(list: &str, peer: Option<&str>) -> bool {
+    let addrs = WebServerAddrs::parse(list).expect("a list of addresses");
+    addrs.allows(peer.map(|peer| peer.parse().expect("an address")))
+}
+
+#[test]
+fn c2_a_peer_is_looked_up_in_the_list() {
+    assert!(lets_in("199.170.183.28,199.170.183.71", Some("199.170.183.28")));
+    assert!(lets_in("199.170.183.28,199.170.183.71", Some("199.170.183.71")));
+    assert!(!lets_in("199.170.183.28,199.170.183.71", Some("199.170.183.7")));
+}
+
+#[test]
+fn c3_a_peer_that_is_not_in_the_list_or_not_tcp_is_not_let_in() {
+    assert!(!lets_in("127.0.0.1", Some("127.0.0.2")));
+    assert!(!lets_in("127.0.0.1", Some("::1")));
+    assert!(!lets_in("127.0.0.1", None));
+}
+
+#[test]
+fn c4_the_list_is_dotted_quads_with_commas_between() {
+    for list in ["0.0.0.0", "255.255.255.255", "1.2.3.4,5.6.7.8,9.10.11.12"] {
+        assert!(WebServerAddrs::parse(list).is_ok(), "{list}");
+    }
+    for (list, index) in [("", 0), ("1.2.3.256", 0), ("1.2.3", 0), ("1.2.3.4,", 1), ("1.2.3.4;5.6.7.8", 0)] {
+        assert_eq!(WebServerAddrs::parse(list).expect_err("no list").index, index, "{list:?}");
+    }
 }
 
 // Closing (3.5, 5.1)
@@ -1152,4 +1191,16 @@ fn z13_nothing_begins_after_all_input_of_a_closing_connection() {
 fn z14_the_end_of_stdout_always_comes_before_end_request() {
     let t = check_with::<2>(App::Complete, &Client::new().request(1, KEEP).head(2, KEEP).abort(2));
     assert_eq!(t.answers(), two(&answered(1), "STDOUT#2:0 END#2(0,0)"));
+}
+
+// The response head (6.1)
+
+#[test]
+fn s7_the_status_is_set_with_cgi_fields_and_a_head_of_http_is_refused() {
+    let mut head = Head::new([0; 256]);
+    assert_eq!(head.adopt(b"HTTP/1.1 404 Not Found\r\nContent-Type: a/b\r\n\r\n"), Err(HeadError::NoColon));
+    head.adopt(b"Content-Type: a/b\r\nStatus: 404 Not Found\r\n\r\n").expect("a CGI head");
+    assert_eq!(head.finish(), Ok(&b"Status: 404 Not Found\r\nContent-Type: a/b\r\n\r\n"[..]));
+    head.adopt(b"Location: http://localhost/\r\n\r\n").expect("a CGI head");
+    assert_eq!(head.status().code(), 302);
 }
