@@ -186,7 +186,9 @@ impl Place<'_> {
     /// Something came.
     pub(crate) fn busy(&self) {
         self.presence.idle_since.store(0, Ordering::SeqCst);
-        self.presence.fresh.store(false, Ordering::SeqCst);
+        if self.presence.fresh.load(Ordering::Relaxed) {
+            self.presence.fresh.store(false, Ordering::SeqCst);
+        }
         if self.places.watched.load(Ordering::SeqCst) {
             // If it was about to close, who waits for its place has to look for another.
             let _state = self.places.lock();
