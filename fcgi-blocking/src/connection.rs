@@ -117,8 +117,8 @@ pub(crate) struct Connection<'t> {
     params_deadline: Option<Instant>,
     /// When reading what nobody wants ends.
     drain_deadline: Option<Instant>,
-    /// As last set on the transport.
-    read_timeout: Duration,
+    /// As last set on the transport, which has none at first.
+    read_timeout: Option<Duration>,
     input_ended: bool,
     /// A write failed: part of a record may be out.
     write_failed: bool,
@@ -145,7 +145,7 @@ impl<'t> Connection<'t> {
             output: Output::new(settings.head_limit.clamp(MIN_HEAD, MAX_HEAD)),
             params_deadline: None,
             drain_deadline: None,
-            read_timeout: Duration::ZERO,
+            read_timeout: None,
             input_ended: false,
             write_failed: false,
         })
@@ -436,11 +436,13 @@ impl<'t> Connection<'t> {
         if until.is_some() && left.is_zero() {
             return Err(Stop::TimedOut(what, limit));
         }
-        if self.read_timeout != left {
-            self.transport.set_read_timeout(left).map_err(stop)?;
-            self.read_timeout = left;
-        }
         let place = self.place.filter(|_| idle);
+        // A place closes what is idle for too long.
+        let timeout = if place.is_some() { None } else { Some(left) };
+        if self.read_timeout != timeout {
+            self.transport.set_read_timeout(timeout).map_err(stop)?;
+            self.read_timeout = timeout;
+        }
         if place.is_some_and(|place| !place.idle()) {
             return Err(Stop::Eof);
         }

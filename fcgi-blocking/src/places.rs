@@ -93,6 +93,7 @@ impl Places {
         let until = Instant::now() + LAST_CALL;
         let mut state = self.lock();
         state.phase = Phase::LastCall;
+        self.changed.notify_all();
         self.watched.store(true, Ordering::SeqCst);
         for taken in state.taken.values_mut().filter(|taken| !taken.is_fresh()) {
             taken.close_if_idle();
@@ -107,6 +108,26 @@ impl Places {
         state.phase = Phase::Stopped;
         for taken in state.taken.values_mut() {
             taken.close_if_idle();
+        }
+    }
+
+    /// Closes connections that are idle for `limit`, until the server stops. So no connection needs a timer of
+    /// its own for the wait that almost all are in.
+    pub(crate) fn close_idle(&self, limit: Duration) {
+        let limit = limit.max(Duration::from_millis(1));
+        let mut state = self.lock();
+        while state.phase == Phase::Serving {
+            let now = self.epoch.elapsed();
+            let mut wait = limit;
+            for taken in state.taken.values_mut() {
+                let Some(since) = taken.idle_since() else { continue };
+                match limit.saturating_add(Duration::from_nanos(since)).checked_sub(now) {
+                    Some(left) if !left.is_zero() => wait = wait.min(left),
+                    _ => taken.close_if_idle(),
+                }
+            }
+            // Who falls idle meanwhile is closed no sooner than that.
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

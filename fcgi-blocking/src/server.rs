@@ -124,6 +124,7 @@ impl Server {
         let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
         let (places, settings, handler) = (&places, &settings, &handler);
         thread::scope(move |scope| {
+            thread::Builder::new().spawn_scoped(scope, || places.close_idle(settings.idle_timeout))?;
             let result = loop {
                 let (stream, peer) = match listener.accept(&wake) {
                     Ok(Some(accepted)) => accepted,

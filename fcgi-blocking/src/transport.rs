@@ -13,7 +13,8 @@ pub(crate) trait Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     fn flush(&mut self) -> io::Result<()>;
-    fn set_read_timeout(&self, limit: Duration) -> io::Result<()>;
+    /// `None` is no limit.
+    fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()>;
     fn set_write_timeout(&self, limit: Duration) -> io::Result<()>;
     /// Fails where there is no such thing; the stream is then dropped instead.
     fn shutdown_write(&self) -> io::Result<()>;
@@ -32,8 +33,8 @@ impl Transport for &Stream {
         Ok(())
     }
 
-    fn set_read_timeout(&self, limit: Duration) -> io::Result<()> {
-        Stream::set_read_timeout(self, Some(limit.max(SHORTEST)))
+    fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        Stream::set_read_timeout(self, limit.map(|limit| limit.max(SHORTEST)))
     }
 
     fn set_write_timeout(&self, limit: Duration) -> io::Result<()> {
@@ -61,7 +62,7 @@ impl<S: Read + Write> Transport for Plain<S> {
         self.0.flush()
     }
 
-    fn set_read_timeout(&self, _limit: Duration) -> io::Result<()> {
+    fn set_read_timeout(&self, _limit: Option<Duration>) -> io::Result<()> {
         Ok(())
     }
 
