@@ -12,13 +12,8 @@ use std::sync::{Arc, Barrier};
 
 use fcgi_blocking::{Client, ClientError, Params, Response, Role};
 use fcgi_proto::record::{Header, RecordType};
-use script::{App, answer, end, page, stdout, text};
+use script::{App, answer, ask, end, page, stdout, text};
 use support::{PATIENCE, raw_record, record};
-
-#[track_caller]
-fn ask(client: &mut Client) -> Response<'_> {
-    client.request(Params::get("/")).send().expect("an answer")
-}
 
 /// A record with `padding` bytes of junk.
 fn padded(record_type: RecordType, content: &[u8], padding: u8) -> Vec<u8> {

@@ -6,39 +6,15 @@ mod support;
 #[path = "client/script.rs"]
 mod script;
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::sync::mpsc;
 
-use fcgi_blocking::{Client, ClientError, Params, Response};
+use fcgi_blocking::{ClientError, Params};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
-use script::{App, answer, end, page, stdout, text};
+use script::{App, MUCH, answer, ask, cut, end, fail, page, stdout, text};
 use support::{PATIENCE, record};
-
-/// More than any socket's buffers hold.
-const MUCH: usize = 16 << 20;
-
-#[track_caller]
-fn ask(client: &mut Client) -> Response<'_> {
-    client.request(Params::get("/")).send().expect("an answer")
-}
-
-#[track_caller]
-fn fail(client: &mut Client) -> ClientError {
-    client.request(Params::get("/")).send().expect_err("no answer")
-}
-
-/// What came of the body, and the error after it.
-#[track_caller]
-fn cut(mut response: Response<'_>) -> (String, ClientError) {
-    let mut body = Vec::new();
-    let error = response.read_to_end(&mut body).expect_err("cut short");
-    assert_eq!(response.end(), None);
-    response.read(&mut [0]).expect_err("a failure is no end the second time either");
-    let error = error.into_inner().expect("the client's error").downcast().expect("the client's error");
-    (String::from_utf8(body).expect("text"), *error)
-}
 
 #[test]
 fn a_request_is_sent_again_once_when_a_kept_connection_died_without_a_byte() {

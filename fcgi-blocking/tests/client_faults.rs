@@ -16,37 +16,13 @@ use fcgi_blocking::{Client, ClientError, Endpoint, Params, Response, Stream};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{Header, RecordType};
-use script::{App, answer, client, end, limits, page, stdout, text};
+use script::{App, MUCH, answer, ask, client, cut, end, fail, limits, page, stdout, text};
 use support::{PATIENCE, raw_record, record};
 
 /// A limit whose end is waited for.
 const SHORT: Duration = Duration::from_millis(100);
 
 type Play = dyn Fn(usize, &mut script::Peer) + Send + Sync;
-
-/// More than any socket's buffers hold.
-const MUCH: usize = 16 << 20;
-
-#[track_caller]
-fn ask(client: &mut Client) -> Response<'_> {
-    client.request(Params::get("/")).send().expect("an answer")
-}
-
-#[track_caller]
-fn fail(client: &mut Client) -> ClientError {
-    client.request(Params::get("/")).send().expect_err("no answer")
-}
-
-/// What came of the body, and the error after it.
-#[track_caller]
-fn cut(mut response: Response<'_>) -> (String, ClientError) {
-    let mut body = Vec::new();
-    let error = response.read_to_end(&mut body).expect_err("cut short");
-    assert_eq!(response.end(), None);
-    response.read(&mut [0]).expect_err("a failure is no end the second time either");
-    let error = error.into_inner().expect("the client's error").downcast().expect("the client's error");
-    (String::from_utf8(body).expect("text"), *error)
-}
 
 #[test]
 fn an_absent_application_is_an_error_of_connecting() {

@@ -10,12 +10,38 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use fcgi_blocking::{Client, ClientSettings, Endpoint, Response, Stream};
+use fcgi_blocking::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Stream};
 use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{BeginRequest, EndRequest, Header, RecordType, Role};
 use tempfile::TempDir;
 
 use crate::support::{PATIENCE, record};
+
+/// More than any socket's buffers hold.
+pub(crate) const MUCH: usize = 16 << 20;
+
+/// The answer to a GET request.
+#[track_caller]
+pub(crate) fn ask(client: &mut Client) -> Response<'_> {
+    client.request(Params::get("/")).send().expect("an answer")
+}
+
+/// Why a GET request has none.
+#[track_caller]
+pub(crate) fn fail(client: &mut Client) -> ClientError {
+    client.request(Params::get("/")).send().expect_err("no answer")
+}
+
+/// What came of the body, and the error after it.
+#[track_caller]
+pub(crate) fn cut(mut response: Response<'_>) -> (String, ClientError) {
+    let mut body = Vec::new();
+    let error = response.read_to_end(&mut body).expect_err("cut short");
+    assert_eq!(response.end(), None);
+    response.read(&mut [0]).expect_err("a failure is no end the second time either");
+    let error = error.into_inner().expect("the client's error").downcast().expect("the client's error");
+    (String::from_utf8(body).expect("text"), *error)
+}
 
 /// Limits that are only reached when something is wrong, with something changed.
 pub(crate) fn limits(change: impl FnOnce(&mut ClientSettings)) -> ClientSettings {
