@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 
-use fcgi_blocking::{Client, ClientError, Params, Response, Role};
+use fcgi_blocking::{Client, ClientError, Params, Role};
 use fcgi_proto::record::{Header, RecordType};
 use script::{App, answer, ask, end, page, stdout, text};
 use support::{PATIENCE, raw_record, record};

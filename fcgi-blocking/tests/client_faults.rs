@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fcgi_blocking::{Client, ClientError, Endpoint, Params, Response, Stream};
+use fcgi_blocking::{Client, ClientError, Endpoint, Params, Stream};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{Header, RecordType};
