@@ -18,7 +18,8 @@
 //!   a record for a request that is not active.
 //!
 //! Records for inactive ids, of unknown types or the wrong direction are ignored within
-//! [`Limits::ignored`]. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes
+//! [`Limits::ignored`], which empty STDOUT and STDERR records and UNKNOWN_TYPE count against too: a flood of
+//! them ends. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes
 //! are fatal.
 
 use core::fmt;
@@ -34,6 +35,7 @@ use crate::record::{
 
 /// Something the server did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
     /// The next bytes of the answer: a CGI head, then a body (see [`crate::cgi`]).
@@ -90,6 +92,7 @@ pub enum Event<'i> {
 
 /// A call that does not fit the state of the request or the connection. Nothing is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
     /// All ids are active.
@@ -138,6 +141,7 @@ impl core::error::Error for SendError {}
 
 /// The stream that a request is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Stage {
     Params,
     Stdin,
@@ -168,6 +172,7 @@ impl Stage {
 
 /// An active request; its id is its place in the table, from 1.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Slot {
     role: Role,
     stage: Stage,
@@ -209,6 +214,7 @@ struct Slot {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Connection<const N: usize> {
     decoder: Decoder,
     slots: [Option<Slot>; N],
@@ -259,6 +265,48 @@ impl<const N: usize> Connection<N> {
         let mut control = Control::new();
         control.push(RecordType::BeginRequest, id.get(), &begin.encode());
         Ok((id, control))
+    }
+
+    /// Begins a request with all of its parameters: appends to `out` BEGIN_REQUEST, `pairs` in as few PARAMS
+    /// records as hold them whole, and their end. After an error nothing began and nothing is appended.
+    ///
+    /// # Errors
+    /// [`SendError::TooLong`] for a pair that fits no record, and those of [`begin`](Self::begin).
+    #[cfg(feature = "alloc")]
+    pub fn begin_with<'p>(
+        &mut self,
+        role: Role,
+        keep_conn: bool,
+        pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
+        out: &mut alloc::vec::Vec<u8>,
+    ) -> Result<RequestId, SendError> {
+        let mut total: usize = 0;
+        for (name, value) in pairs.clone() {
+            let needed = pair::encoded_len(name, value).unwrap_or(usize::MAX);
+            if needed > MAX_LENGTH {
+                return Err(SendError::TooLong { needed });
+            }
+            total = total.saturating_add(needed);
+        }
+        let (id, begin) = self.begin(role, keep_conn)?;
+        out.extend_from_slice(&begin);
+        let mut append = |packer: &mut pair::Packer<alloc::vec::Vec<u8>>| {
+            let record = self.params(id, packer.bytes())?;
+            record.slices().iter().for_each(|slice| out.extend_from_slice(slice));
+            packer.clear();
+            Ok(())
+        };
+        let mut packer = pair::Packer::new(alloc::vec![0; total.min(MAX_LENGTH)]);
+        for (name, value) in pairs {
+            if packer.push(name, value).is_err() {
+                append(&mut packer)?;
+                let packed = packer.push(name, value);
+                debug_assert!(packed.is_ok(), "each fits a record");
+            }
+        }
+        append(&mut packer)?;
+        out.extend_from_slice(&self.params_end(id)?);
+        Ok(id)
     }
 
     /// Makes one PARAMS record of whole pairs, as [`pair::Packer`] packs them. Of no pairs it is a record of
@@ -470,7 +518,7 @@ impl<const N: usize> Connection<N> {
                 self.values = content_length > 0;
                 Ok((!self.values).then_some(Event::Values { data: &[], last: true }))
             }
-            (Some(UnknownType), None) if content_length == 8 => Ok(None),
+            (Some(UnknownType), None) if content_length == 8 => self.ignore(header),
             (
                 Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data),
                 None,
@@ -484,8 +532,9 @@ impl<const N: usize> Connection<N> {
                 self.ignore(header)
             }
             (Some(EndRequest), Some(_)) => Ok(None),
-            (Some(Stdout), Some(id)) => Ok((content_length == 0).then_some(Event::StdoutEnd { id })),
-            (Some(Stderr), Some(id)) => Ok((content_length == 0).then_some(Event::StderrEnd { id })),
+            (Some(Stdout | Stderr), Some(_)) if content_length > 0 => Ok(None),
+            (Some(Stdout), Some(id)) => self.ignore(header).map(|_| Some(Event::StdoutEnd { id })),
+            (Some(Stderr), Some(id)) => self.ignore(header).map(|_| Some(Event::StderrEnd { id })),
             (
                 Some(
                     BeginRequest | AbortRequest | Params | Stdin | Data | GetValues | GetValuesResult
@@ -525,7 +574,7 @@ impl<const N: usize> Connection<N> {
         Some(Event::End { id, app_status, protocol_status, answered: slot.answered })
     }
 
-    /// Counts a record that is ignored against the budget.
+    /// Counts a record that is ignored, or brings nobody further, against the budget.
     fn ignore<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
         let size = HEADER_LEN as u32 + u32::from(header.content_length) + u32::from(header.padding_length);
         self.ignored = self.ignored.saturating_add(size);

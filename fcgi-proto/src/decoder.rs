@@ -9,6 +9,7 @@ use crate::record::{HEADER_LEN, Header, RecordType, WrongVersion};
 
 /// A piece of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'i> {
     /// A record begins.
     Header(Header),
@@ -48,6 +49,7 @@ pub enum Part<'i> {
 /// # Ok::<(), fcgi_proto::ConnectionError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decoder {
     /// Of a header, or of a fixed body.
     partial: [u8; HEADER_LEN],
@@ -148,25 +150,23 @@ impl Decoder {
                 return Some(*whole);
             }
         }
-        let free = self.partial.get_mut(usize::from(self.partial_len)..)?;
-        let bytes = take(input, free.len());
-        for (to, from) in free.iter_mut().zip(bytes) {
-            *to = *from;
+        while let Some((byte, rest)) = input.split_first() {
+            *self.partial.get_mut(usize::from(self.partial_len))? = *byte;
+            *input = rest;
+            self.partial_len += 1;
+            if usize::from(self.partial_len) == HEADER_LEN {
+                self.partial_len = 0;
+                return Some(self.partial);
+            }
         }
-        // At most 8.
-        self.partial_len += bytes.len() as u8;
-        if usize::from(self.partial_len) < HEADER_LEN {
-            return None;
-        }
-        self.partial_len = 0;
-        Some(self.partial)
+        None
     }
 }
 
 /// Takes at most `count` bytes off the front of `input`.
 #[inline]
 pub(crate) fn take<'i>(input: &mut &'i [u8], count: usize) -> &'i [u8] {
-    let (taken, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
+    let (taken, rest) = input.split_at_checked(count.min(input.len())).unwrap_or_default();
     *input = rest;
     taken
 }

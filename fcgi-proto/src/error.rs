@@ -9,6 +9,7 @@ use crate::record::RequestId;
 /// It is sticky: every later call that takes input returns it again. It is the input's only: what is already
 /// being answered may still be sent before the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// A header whose version is not 1 (section 3.3; open point Z1).

@@ -5,6 +5,7 @@
 /// A limit of `u32::MAX` is no limit. Nothing here is memory that the core holds: the caller's storage has
 /// limits of its own, and these keep a peer from making it do unbounded work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of one request's PARAMS stream. Guards the caller's storage for parameters against a peer that
@@ -27,8 +28,10 @@ pub struct Limits {
     pub max_reqs: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The defaults, where a constant is needed: a connection in a `static`.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             params: 512 * 1024,
             stdin: u32::MAX,
@@ -37,5 +40,11 @@ impl Default for Limits {
             max_conns: 1,
             max_reqs: u32::MAX,
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -10,11 +10,8 @@
 
 use core::fmt;
 
-use nom::bytes::complete::take;
-use nom::number::complete::{be_u8, be_u24};
-use nom::{IResult, Parser};
-
-use crate::decoder::take as take_front;
+use crate::bytes::Bytes;
+use crate::decoder::take;
 use crate::record::MAX_LENGTH;
 
 /// The longest name or value, in bytes: lengths have 31 bits.
@@ -25,6 +22,7 @@ pub const MAX_LEN: usize = 0x7fff_ffff;
 /// What to do with such PARAMS is open point Z7. Here a request whose parameters are not whole is never run:
 /// answer it with [`Refusal::Malformed`](crate::server::Refusal::Malformed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TruncatedPair {
     /// Bytes of whole pairs before the one that is not.
     pub whole: usize,
@@ -42,6 +40,7 @@ impl core::error::Error for TruncatedPair {}
 
 /// More bytes than there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CapacityError {
     /// The capacity or limit, in bytes.
     pub capacity: usize,
@@ -59,33 +58,24 @@ impl core::error::Error for CapacityError {}
 
 /// A length, and the bytes after it.
 #[inline]
-fn length(input: &[u8]) -> IResult<&[u8], usize> {
-    let (rest, first) = be_u8(input)?;
-    if first < 0x80 {
-        return Ok((rest, usize::from(first)));
-    }
-    let (rest, low) = be_u24(rest)?;
-    // 31 bits: where usize is narrower no slice is that long, and any length above it says so.
-    let length = (u32::from(first & 0x7f) << 24) | low;
-    Ok((rest, usize::try_from(length).unwrap_or(usize::MAX)))
-}
-
-#[inline]
-fn pair(input: &[u8]) -> IResult<&[u8], (&[u8], &[u8])> {
-    let (rest, (name_len, value_len)) = match input {
+fn length(input: &[u8]) -> Option<(usize, &[u8])> {
+    match *input {
         // Most of what web servers send.
-        &[name_len @ ..0x80, value_len @ ..0x80, ref rest @ ..] => {
-            (rest, (name_len.into(), value_len.into()))
+        [length @ ..0x80, ref rest @ ..] => Some((length.into(), rest)),
+        [first, b2, b1, b0, ref rest @ ..] => {
+            // 31 bits: where usize is narrower no slice is that long, and any length above it says so.
+            let length = u32::from_be_bytes([first & 0x7f, b2, b1, b0]);
+            Some((usize::try_from(length).unwrap_or(usize::MAX), rest))
         }
-        _ => (length, length).parse(input)?,
-    };
-    (take(name_len), take(value_len)).parse(rest)
+        _ => None,
+    }
 }
 
 /// Iterates over the pairs `(name, value)` in a slice, in their order, without copying.
 ///
 /// It ends at the end or before a pair that is not whole; [`rest`](Self::rest) tells which.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pairs<'a> {
     rest: &'a [u8],
 }
@@ -126,11 +116,13 @@ impl<'a> Pairs<'a> {
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (rest, pair) = pair(self.rest).ok()?;
+        let (name_len, rest) = length(self.rest)?;
+        let (value_len, rest) = length(rest)?;
+        let (name, rest) = rest.split_at_checked(name_len)?;
+        let (value, rest) = rest.split_at_checked(value_len)?;
         self.rest = rest;
-        Some(pair)
+        Some((name, value))
     }
 }
 
@@ -176,6 +168,7 @@ pub fn encode(name: &[u8], value: &[u8], buffer: &mut [u8], len: &mut usize) -> 
 /// # Ok::<(), fcgi_proto::pair::CapacityError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Packer<B> {
     buffer: B,
     len: usize,
@@ -231,16 +224,23 @@ pub(crate) fn encode_length(length: usize) -> Option<heapless::Vec<u8, 4>> {
 /// assert_eq!(params.get(b"CONTENT_LENGTH"), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Params<const N: usize> {
-    bytes: heapless::Vec<u8, N>,
+    bytes: Bytes<N>,
+}
+
+impl<const N: usize> Default for Params<N> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<const N: usize> Params<N> {
     /// No parameters yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: heapless::Vec::new() }
+        Self { bytes: Bytes::new() }
     }
 
     /// Appends the next bytes of the stream, cut anywhere.
@@ -248,8 +248,10 @@ impl<const N: usize> Params<N> {
     /// # Errors
     /// [`CapacityError`] if they do not fit; nothing is appended then.
     pub fn push(&mut self, data: &[u8]) -> Result<(), CapacityError> {
-        let needed = self.bytes.len().saturating_add(data.len());
-        self.bytes.extend_from_slice(data).map_err(|()| CapacityError { capacity: N, needed })
+        if self.bytes.push(data) {
+            return Ok(());
+        }
+        Err(CapacityError { capacity: N, needed: self.bytes.len().saturating_add(data.len()) })
     }
 
     /// Forgets everything, for the next request.
@@ -292,6 +294,7 @@ impl<'a, const N: usize> IntoIterator for &'a Params<N> {
 /// What a length claims reserves nothing. [`clear`](Self::clear) keeps the buffer for the next request.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ParamsBuf {
     bytes: alloc::vec::Vec<u8>,
     limit: usize,
@@ -357,6 +360,7 @@ impl<'a> IntoIterator for &'a ParamsBuf {
 
 /// A piece of a stream of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'i> {
     /// A pair whose name and value lie whole in the chunk.
     Pair {
@@ -404,21 +408,23 @@ pub enum Part<'i> {
 /// assert!(!decoder.at_boundary());
 /// ```
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decoder {
     name: u32,
     value: u32,
-    state: State,
+    stage: Stage,
+    /// Bytes that are missing of a length of four.
+    missing: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Before a pair.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Stage {
+    /// Before or in the length of the name.
     #[default]
-    Start,
-    /// In a length of the name, that many of its bytes missing.
-    NameLength(u8),
-    /// In a length of the value, that many of its bytes missing; 0 before its first.
-    ValueLength(u8),
+    NameLength,
+    /// Before or in the length of the value.
+    ValueLength,
     /// In the name or the value.
     Content,
 }
@@ -427,7 +433,7 @@ impl Decoder {
     /// At the start of a stream.
     #[must_use]
     pub const fn new() -> Self {
-        Self { name: 0, value: 0, state: State::Start }
+        Self { name: 0, value: 0, stage: Stage::NameLength, missing: 0 }
     }
 
     /// Eats from the front of `chunk` and returns the next part; `None` when the chunk is used up.
@@ -435,60 +441,34 @@ impl Decoder {
     /// Every part takes at least one byte of this call's chunk.
     pub fn next<'i>(&mut self, chunk: &mut &'i [u8]) -> Option<Part<'i>> {
         loop {
-            let (length, missing) = match self.state {
-                State::Content if self.name > 0 => {
-                    let (data, last) = fragment(chunk, &mut self.name)?;
-                    self.end_of_pair();
-                    return Some(Part::Name { data, last });
-                }
-                State::Content => {
-                    let (data, last) = fragment(chunk, &mut self.value)?;
-                    self.end_of_pair();
-                    return Some(Part::Value { data, last });
-                }
-                State::Start => {
-                    self.name = 0;
-                    (&mut self.name, 0)
-                }
-                State::NameLength(missing) => (&mut self.name, missing),
-                State::ValueLength(0) => {
-                    self.value = 0;
-                    (&mut self.value, 0)
-                }
-                State::ValueLength(missing) => (&mut self.value, missing),
+            let length = match self.stage {
+                Stage::NameLength => &mut self.name,
+                Stage::ValueLength => &mut self.value,
+                Stage::Content => return self.fragment(chunk),
             };
             let (byte, rest) = chunk.split_first()?;
             *chunk = rest;
-            let missing = match missing {
-                0 if *byte < 0x80 => {
-                    *length = u32::from(*byte);
-                    0
-                }
-                0 => {
-                    *length = u32::from(*byte & 0x7f);
-                    3
-                }
-                _ => {
-                    *length = (*length << 8) | u32::from(*byte);
-                    missing - 1
-                }
-            };
-            self.state = match self.state {
-                State::Start | State::NameLength(_) if missing > 0 => State::NameLength(missing),
-                State::Start | State::NameLength(_) => State::ValueLength(0),
-                _ if missing > 0 => State::ValueLength(missing),
-                _ => {
-                    self.state = State::Content;
+            if self.missing > 0 {
+                *length = (*length << 8) | u32::from(*byte);
+                self.missing -= 1;
+            } else {
+                *length = u32::from(*byte & 0x7f);
+                self.missing = if *byte < 0x80 { 0 } else { 3 };
+            }
+            if self.missing == 0 {
+                if self.stage == Stage::ValueLength {
+                    self.stage = Stage::Content;
                     return Some(self.content(chunk));
                 }
-            };
+                self.stage = Stage::ValueLength;
+            }
         }
     }
 
     /// Whether the bytes so far end with a whole pair, as a stream must (open point Z7).
     #[must_use]
     pub fn at_boundary(&self) -> bool {
-        self.state == State::Start
+        self.stage == Stage::NameLength && self.missing == 0
     }
 
     /// Both lengths are known: the whole pair, if it lies in the chunk, or its sizes.
@@ -499,26 +479,26 @@ impl Decoder {
             return Part::Sizes { name_len, value_len };
         }
         // Both are within the chunk, so they fit its usize.
-        let name = take_front(chunk, name_len as usize);
-        let value = take_front(chunk, value_len as usize);
-        self.state = State::Start;
+        let name = take(chunk, name_len as usize);
+        let value = take(chunk, value_len as usize);
+        self.stage = Stage::NameLength;
         Part::Pair { name, value }
     }
 
-    fn end_of_pair(&mut self) {
-        if self.name == 0 && self.value == 0 {
-            self.state = State::Start;
+    /// The next bytes of the name or the value, and whether they are its last.
+    fn fragment<'i>(&mut self, chunk: &mut &'i [u8]) -> Option<Part<'i>> {
+        let of_name = self.name > 0;
+        let left = if of_name { &mut self.name } else { &mut self.value };
+        let data = take(chunk, usize::try_from(*left).unwrap_or(usize::MAX));
+        if data.is_empty() {
+            return None;
         }
+        // At most left.
+        *left -= data.len() as u32;
+        let last = *left == 0;
+        if self.name == 0 && self.value == 0 {
+            self.stage = Stage::NameLength;
+        }
+        Some(if of_name { Part::Name { data, last } } else { Part::Value { data, last } })
     }
-}
-
-/// The next bytes of a name or value that lacks `left` of them, and whether they are its last.
-fn fragment<'i>(chunk: &mut &'i [u8], left: &mut u32) -> Option<(&'i [u8], bool)> {
-    let data = take_front(chunk, usize::try_from(*left).unwrap_or(usize::MAX));
-    if data.is_empty() {
-        return None;
-    }
-    // At most left.
-    *left -= data.len() as u32;
-    Some((data, *left == 0))
 }

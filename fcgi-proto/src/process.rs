@@ -20,6 +20,7 @@ pub const WEB_SERVER_ADDRS: &str = "FCGI_WEB_SERVER_ADDRS";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WebServerAddrs<'a> {
     list: &'a str,
 }
@@ -28,6 +29,7 @@ pub struct WebServerAddrs<'a> {
 ///
 /// The application must not start then (section 7): to ignore the value would be to let everyone in.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WebServerAddrsError {
     /// Which item of the list, from 0.
     pub index: usize,

@@ -7,9 +7,8 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
-use nom::number::complete::{be_u8, be_u16, be_u32};
-use nom::{IResult, Parser};
-
+use crate::bytes::copy;
+use crate::decoder::take;
 use crate::pair;
 
 /// `FCGI_LISTENSOCK_FILENO`: the descriptor of the listening socket in a started application (section 2.2).
@@ -42,6 +41,7 @@ const PADDING: &[u8; 8] = &[0; 8];
 
 /// The eleven record types of version 1 (section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum RecordType {
     /// `FCGI_BEGIN_REQUEST`, client to server: a request starts.
@@ -91,6 +91,7 @@ impl RecordType {
 
 /// A nonzero request id, unique among the active requests of one connection (section 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestId(NonZeroU16);
 
 impl RequestId {
@@ -121,6 +122,7 @@ impl fmt::Display for RequestId {
 
 /// What an application is asked to be for one request (sections 5.1 and 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u16)]
 pub enum Role {
     /// `FCGI_RESPONDER`: parameters and STDIN in, a response out; what CGI programs do (section 6.2).
@@ -171,6 +173,7 @@ impl fmt::Display for Role {
 /// Only bit 0 means something. The others are ignored when they arrive and zero when they are sent
 /// (open point Z12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Flags(pub u8);
 
 impl Flags {
@@ -183,6 +186,7 @@ impl Flags {
 
 /// How a request ended, as END_REQUEST tells it (section 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum ProtocolStatus {
     /// `FCGI_REQUEST_COMPLETE`: the request was executed.
@@ -225,6 +229,7 @@ impl fmt::Display for ProtocolStatus {
 /// The version byte is checked when it is parsed and 1 when it is emitted; the reserved byte is ignored and 0
 /// (open point Z12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// The type's number on the wire; [`RecordType::from_wire`] tells which it is.
     pub record_type: u8,
@@ -238,6 +243,7 @@ pub struct Header {
 
 /// A header's version byte that is not 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WrongVersion(pub u8);
 
 impl fmt::Display for WrongVersion {
@@ -277,11 +283,13 @@ impl Header {
     /// # Errors
     /// [`WrongVersion`] with the version byte, if it is not 1.
     pub fn parse(bytes: &[u8; HEADER_LEN]) -> Result<Self, WrongVersion> {
-        let [version, ..] = *bytes;
-        match header(bytes) {
-            Ok((_, (VERSION_1, header))) => Ok(header),
-            _ => Err(WrongVersion(version)),
+        let [version, record_type, id1, id0, length1, length0, padding_length, _reserved] = *bytes;
+        if version != VERSION_1 {
+            return Err(WrongVersion(version));
         }
+        let request_id = u16::from_be_bytes([id1, id0]);
+        let content_length = u16::from_be_bytes([length1, length0]);
+        Ok(Self { record_type, padding_length, request_id, content_length })
     }
 
     /// The header's bytes.
@@ -293,15 +301,9 @@ impl Header {
     }
 }
 
-#[inline]
-fn header(input: &[u8]) -> IResult<&[u8], (u8, Header)> {
-    let (rest, (version, record_type, request_id, content_length, padding_length, _reserved)) =
-        (be_u8, be_u8, be_u16, be_u16, be_u8, be_u8).parse(input)?;
-    Ok((rest, (version, Header { record_type, padding_length, request_id, content_length })))
-}
-
 /// The content of BEGIN_REQUEST (section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BeginRequest {
     /// The role's number on the wire; [`Role::from_wire`] tells which it is.
     pub role: u16,
@@ -330,6 +332,7 @@ impl BeginRequest {
 
 /// The content of END_REQUEST (section 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EndRequest {
     /// The application status: what a CGI program would have passed to `exit`.
     pub app_status: u32,
@@ -343,9 +346,9 @@ impl EndRequest {
 
     /// Reads the content; the reserved bytes are ignored.
     #[must_use]
-    pub fn parse(content: &[u8; Self::LEN]) -> Self {
-        let parsed: IResult<&[u8], (u32, u8)> = (be_u32, be_u8).parse(content.as_slice());
-        let (app_status, protocol_status) = parsed.map_or((0, 0), |(_, fields)| fields);
+    pub const fn parse(content: &[u8; Self::LEN]) -> Self {
+        let [status3, status2, status1, status0, protocol_status, ..] = *content;
+        let app_status = u32::from_be_bytes([status3, status2, status1, status0]);
         Self { app_status, protocol_status }
     }
 
@@ -359,6 +362,7 @@ impl EndRequest {
 
 /// The content of UNKNOWN_TYPE (section 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownType {
     /// The management record type that was not understood.
     pub record_type: u8,
@@ -398,6 +402,7 @@ impl UnknownType {
 /// assert_eq!(record.slices().concat(), b"ello\0\0\0");
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a record is only on the wire once its bytes are written"]
 pub struct Record<'a> {
     header: [u8; HEADER_LEN],
@@ -416,7 +421,8 @@ impl<'a> Record<'a> {
     pub fn stream(record_type: RecordType, id: RequestId, data: &'a [u8]) -> (Self, &'a [u8]) {
         let stderr = matches!(record_type, RecordType::Stderr);
         let max = if stderr { MAX_CONTENT - PADDING.len() } else { MAX_CONTENT };
-        let (content, rest) = data.split_at_checked(max).unwrap_or((data, &[]));
+        let mut rest = data;
+        let content = take(&mut rest, max);
         // At most MAX_CONTENT bytes: the length fits 16 bits.
         let mut header = Header::new(record_type, id.get(), content.len() as u16);
         if stderr && !content.is_empty() {
@@ -453,13 +459,11 @@ impl<'a> Record<'a> {
 
     /// Notes that the next `count` bytes were sent; more than [`remaining`](Self::remaining) counts as all.
     pub fn advance(&mut self, count: usize) {
-        let [header, content, padding] = self.slices().map(<[u8]>::len);
-        let of_header = count.min(header);
-        let of_content = (count - of_header).min(content);
-        let of_padding = (count - of_header - of_content).min(padding);
+        let of_header = count.min(HEADER_LEN - usize::from(self.header_sent));
+        let of_content = take(&mut self.content, count - of_header).len();
+        let of_padding = (count - of_header - of_content).min(usize::from(self.padding_left));
         // The first and the last are at most 8.
         self.header_sent += of_header as u8;
-        self.content = self.content.get(of_content..).unwrap_or(&[]);
         self.padding_left -= of_padding as u8;
     }
 
@@ -475,6 +479,7 @@ impl<'a> Record<'a> {
 ///
 /// A cursor like [`Record`].
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a record is only on the wire once its bytes are written"]
 pub struct PairRecord<'a> {
     head: heapless::Vec<u8, { HEADER_LEN + 8 }>,
@@ -540,11 +545,7 @@ fn copy_front(slices: &[&[u8]], buffer: &mut [u8]) -> usize {
     let mut copied = 0;
     for slice in slices {
         let free = buffer.get_mut(copied..).unwrap_or_default();
-        let count = slice.len().min(free.len());
-        for (to, from) in free.iter_mut().zip(*slice) {
-            *to = *from;
-        }
-        copied += count;
+        copied += copy(free, slice);
     }
     copied
 }
@@ -554,6 +555,7 @@ fn copy_front(slices: &[&[u8]], buffer: &mut [u8]) -> usize {
 ///
 /// It derefs to the bytes that are still to be sent, and is its own cursor like [`Record`].
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a control record is only on the wire once its bytes are written"]
 pub struct Control {
     bytes: heapless::Vec<u8, { Control::CAPACITY }>,
@@ -582,8 +584,8 @@ impl Control {
     fn push_with(&mut self, header: Header, content: &[u8]) {
         let padding = PADDING.get(..usize::from(header.padding_length)).unwrap_or(&[]);
         for part in [&header.encode(), content, padding] {
-            let fits = self.bytes.extend_from_slice(part);
-            debug_assert!(fits.is_ok(), "a control record of more than {} bytes", Self::CAPACITY);
+            let fits = self.bytes.extend_from_slice(part).is_ok();
+            debug_assert!(fits, "a control record of more than {} bytes", Self::CAPACITY);
         }
     }
 
@@ -629,6 +631,7 @@ mod tests {
             assert_eq!((content.len() + padding.len()) % 8, 0);
             assert!(content.len() + padding.len() <= MAX_LENGTH);
             assert_eq!(usize::from(header[6]), padding.len());
+            assert_eq!(content.len(), length.min(MAX_CONTENT - 8));
             assert_eq!(content.len() + rest.len(), length);
         }
         let (empty, _) = Record::stream(RecordType::Stderr, RequestId::ONE, &[]);

@@ -40,6 +40,7 @@ use crate::values::{Asked, Values};
 
 /// Something the client did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'i> {
     /// A request begins; its parameters follow.
@@ -112,6 +113,7 @@ pub enum Event<'i> {
 /// A refusal is a small whole answer on STDOUT and then END_REQUEST with the true protocol status: web
 /// servers turn a bare END_REQUEST into an empty 200 or a long wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refusal {
     /// 503 and `FCGI_CANT_MPX_CONN`: the connection carries one request at a time.
@@ -160,6 +162,7 @@ impl fmt::Display for Refusal {
 
 /// A call that does not fit the request's state. Nothing is sent and the connection is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
     /// No request with this id is active: it never began, has ended, or was rejected.
@@ -188,6 +191,7 @@ impl core::error::Error for SendError {}
 
 /// How far a request's input is: each role's legal order of streams (sections 6.2 to 6.4), one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Stage {
     ResponderParams,
     ResponderStdin,
@@ -247,6 +251,7 @@ impl Stage {
 
 /// The streams that a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum InputStream {
     Params,
     Stdin,
@@ -281,6 +286,7 @@ impl InputStream {
 
 /// One request's state.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Slot {
     /// 0 in a free slot.
     id: u16,
@@ -311,6 +317,7 @@ impl Slot {
 
 /// A reply that waits in the queue, as small as it can be kept.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Reply {
     Values(Asked),
     UnknownType(u8),
@@ -356,6 +363,7 @@ const QUEUE: usize = 4;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Connection<const N: usize> {
     decoder: Decoder,
     slots: [Slot; N],
@@ -431,24 +439,22 @@ impl<const N: usize> Connection<N> {
         Err(*self.failed.insert(ConnectionError::UnexpectedEof { missing: self.decoder.missing() }))
     }
 
+    /// What the next [reply](Self::poll_reply) refuses, for a log.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(RequestId, Refusal)> {
+        match self.replies.first()? {
+            &Some(Reply::Refusal(id, why) | Reply::CutOff(id, why)) => Some((id, why)),
+            _ => None,
+        }
+    }
+
     /// The next reply that this side owes by protocol: answers to management records, refusals.
     ///
     /// Send replies between records, never inside one.
     pub fn poll_reply(&mut self) -> Option<Control> {
         let reply = self.replies.first_mut()?.take()?;
         self.replies.rotate_left(1);
-        let mut control = Control::new();
-        match reply {
-            Reply::Values(asked) => asked.answer(&mut control, &self.limits, N),
-            Reply::UnknownType(record_type) => control.push(
-                RecordType::UnknownType,
-                record::NULL_REQUEST_ID,
-                &UnknownType { record_type }.encode(),
-            ),
-            Reply::Refusal(id, why) => refuse(&mut control, id, why, why.answer()),
-            Reply::CutOff(id, why) => refuse(&mut control, id, why, &[]),
-        }
-        Some(control)
+        Some(self.encode(reply))
     }
 
     /// Makes a STDOUT record of the front of `data`, and returns it with the rest of `data`.
@@ -480,16 +486,17 @@ impl<const N: usize> Connection<N> {
     /// # Errors
     /// As [`stdout`](Self::stdout); [`reject`](Self::reject) has no need to wait.
     pub fn finish(&mut self, id: RequestId, app_status: u32) -> Result<Control, SendError> {
-        let slot = self.active(id)?;
+        let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
         if !slot.may_finish() {
             return Err(SendError::TooEarly { id });
         }
+        let stderr = slot.has(Slot::STDERR);
+        *slot = Slot::FREE;
         let mut control = Control::new();
-        if slot.has(Slot::STDERR) {
+        if stderr {
             control.push(RecordType::Stderr, id.get(), &[]);
         }
         end(&mut control, id, app_status, ProtocolStatus::RequestComplete);
-        *slot = Slot::FREE;
         Ok(control)
     }
 
@@ -499,12 +506,8 @@ impl<const N: usize> Connection<N> {
     /// # Errors
     /// [`SendError::Inactive`].
     pub fn reject(&mut self, id: RequestId, why: Refusal) -> Result<Control, SendError> {
-        let slot = self.active(id)?;
-        let answer = if slot.has(Slot::STDOUT) { &[] } else { why.answer() };
-        *slot = Slot::FREE;
-        let mut control = Control::new();
-        refuse(&mut control, id, why, answer);
-        Ok(control)
+        let refusal = self.refuse(id, why).ok_or(SendError::Inactive { id })?;
+        Ok(self.encode(refusal))
     }
 
     /// Whether [`finish`](Self::finish) would end the request now: its inputs but the last have ended, or it
@@ -564,10 +567,6 @@ impl<const N: usize> Connection<N> {
         self.garbled || (self.closing && !self.any_active())
     }
 
-    fn active(&mut self, id: RequestId) -> Result<&mut Slot, SendError> {
-        self.slot(id).ok_or(SendError::Inactive { id })
-    }
-
     fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|slot| slot.id == id.get())
     }
@@ -579,7 +578,7 @@ impl<const N: usize> Connection<N> {
         flag: u8,
         data: &'a [u8],
     ) -> Result<(Record<'a>, &'a [u8]), SendError> {
-        let slot = self.active(id)?;
+        let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
         if !slot.stage.may_write() {
             return Err(SendError::TooEarly { id });
         }
@@ -622,7 +621,7 @@ impl<const N: usize> Connection<N> {
                         self.queue(Reply::Values(self.values.asked()));
                     }
                 }
-                Some(GetValuesResult | UnknownType) => self.ignore(header)?,
+                Some(GetValuesResult | UnknownType) => return self.ignore(header),
                 Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data) => {
                     return Err(ConnectionError::NullRequestId { record_type });
                 }
@@ -639,15 +638,15 @@ impl<const N: usize> Connection<N> {
                     slot.flags |= Slot::ABORTED;
                     Ok(Some(Event::Abort { id }))
                 }
-                _ => self.ignore(header).map(|()| None),
+                _ => self.ignore(header),
             },
-            Some(BeginRequest) if self.nothing_can_begin() => self.ignore(header).map(|()| None),
+            Some(BeginRequest) if self.nothing_can_begin() => self.ignore(header),
             Some(BeginRequest) if usize::from(content_length) != record::BeginRequest::LEN => {
                 Err(ConnectionError::BodyLength { record_type, found: content_length })
             }
             Some(BeginRequest) => Ok(None),
             Some(EndRequest | Stdout | Stderr | GetValues | GetValuesResult | UnknownType) | None => {
-                self.ignore(header).map(|()| None)
+                self.ignore(header)
             }
         }
     }
@@ -661,10 +660,10 @@ impl<const N: usize> Connection<N> {
     ) -> Result<Option<Event<'i>>, ConnectionError> {
         let limit = stream.limit(&self.limits);
         let Some(slot) = self.slot(id) else {
-            return self.ignore(header).map(|()| None);
+            return self.ignore(header);
         };
         match slot.stage.turn(stream) {
-            Turn::Never => self.ignore(header).map(|()| None),
+            Turn::Never => self.ignore(header),
             Turn::Later => Ok(Some(self.reject_queued(id, Refusal::Malformed))),
             Turn::Now if header.content_length == 0 => {
                 slot.stage = slot.stage.next();
@@ -714,38 +713,62 @@ impl<const N: usize> Connection<N> {
         id: RequestId,
         begin: BeginRequest,
     ) -> Result<Option<Event<'i>>, ConnectionError> {
-        if self.is_active(id) {
+        if self.slot(id).is_some() {
             return Err(ConnectionError::RequestActive { id });
         }
         let keep_conn = begin.flags.keep_conn();
         self.closing |= !keep_conn;
-        let Some(role) = Role::from_wire(begin.role) else {
-            self.queue(Reply::Refusal(id, Refusal::UnknownRole));
-            return Ok(None);
+        let why = match Role::from_wire(begin.role) {
+            None => Refusal::UnknownRole,
+            Some(role) => match self.slots.iter_mut().find(|slot| slot.id == 0) {
+                Some(slot) => {
+                    *slot = Slot { id: id.get(), stage: Stage::first(role), flags: 0, received: 0 };
+                    self.ignored = 0;
+                    return Ok(Some(Event::Begin { id, role, keep_conn }));
+                }
+                None if N == 1 => Refusal::CantMpxConn,
+                None => Refusal::Overloaded,
+            },
         };
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == 0) else {
-            let why = if N == 1 { Refusal::CantMpxConn } else { Refusal::Overloaded };
-            self.queue(Reply::Refusal(id, why));
-            return Ok(None);
-        };
-        *slot = Slot { id: id.get(), stage: Stage::first(role), flags: 0, received: 0 };
-        self.ignored = 0;
-        Ok(Some(Event::Begin { id, role, keep_conn }))
+        self.queue(Reply::Refusal(id, why));
+        Ok(None)
     }
 
     fn reject_queued<'i>(&mut self, id: RequestId, why: Refusal) -> Event<'i> {
-        let mut reply = Reply::Refusal(id, why);
-        if let Some(slot) = self.slot(id) {
-            if slot.has(Slot::STDOUT) {
-                reply = Reply::CutOff(id, why);
-            }
-            *slot = Slot::FREE;
+        if let Some(refusal) = self.refuse(id, why) {
+            self.queue(refusal);
         }
-        self.queue(reply);
         Event::Rejected { id, why }
     }
 
+    /// Ends an active request, and returns what it is to be answered.
+    fn refuse(&mut self, id: RequestId, why: Refusal) -> Option<Reply> {
+        let slot = self.slot(id)?;
+        let begun = slot.has(Slot::STDOUT);
+        *slot = Slot::FREE;
+        Some(if begun { Reply::CutOff(id, why) } else { Reply::Refusal(id, why) })
+    }
+
+    fn encode(&self, reply: Reply) -> Control {
+        let mut control = Control::new();
+        match reply {
+            Reply::Values(asked) => asked.answer(&mut control, &self.limits, N),
+            Reply::UnknownType(record_type) => control.push(
+                RecordType::UnknownType,
+                record::NULL_REQUEST_ID,
+                &UnknownType { record_type }.encode(),
+            ),
+            Reply::Refusal(id, why) => {
+                control.push(RecordType::Stdout, id.get(), why.answer());
+                end(&mut control, id, 0, why.protocol_status());
+            }
+            Reply::CutOff(id, why) => end(&mut control, id, 0, why.protocol_status()),
+        }
+        control
+    }
+
     /// Queues a reply; [`next_event`](Self::next_event) sees to it that there is room.
+    #[cold]
     fn queue(&mut self, reply: Reply) {
         let free = self.replies.iter_mut().find(|place| place.is_none());
         debug_assert!(free.is_some(), "input was taken with a full queue");
@@ -755,7 +778,7 @@ impl<const N: usize> Connection<N> {
     }
 
     /// Counts a record that is ignored against the budget.
-    fn ignore(&mut self, header: Header) -> Result<(), ConnectionError> {
+    fn ignore<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
         let size =
             record::HEADER_LEN as u32 + u32::from(header.content_length) + u32::from(header.padding_length);
         self.ignored = self.ignored.saturating_add(size);
@@ -763,16 +786,8 @@ impl<const N: usize> Connection<N> {
         if self.ignored > limit && limit != u32::MAX {
             return Err(ConnectionError::IgnoredTooMuch { limit });
         }
-        Ok(())
+        Ok(None)
     }
-}
-
-/// Appends a refused request's whole answer.
-fn refuse(control: &mut Control, id: RequestId, why: Refusal, answer: &[u8]) {
-    if !answer.is_empty() {
-        control.push(RecordType::Stdout, id.get(), answer);
-    }
-    end(control, id, 0, why.protocol_status());
 }
 
 /// Appends the end of STDOUT, which every role's answer has (section 6.1), and END_REQUEST.

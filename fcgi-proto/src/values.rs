@@ -4,7 +4,7 @@
 //! the values that came are left out of the answer.
 
 use crate::limits::Limits;
-use crate::pair::{self, Decoder, Part};
+use crate::pair::{Decoder, Part};
 use crate::record::{Control, MAX_CONNS, MAX_REQS, MPXS_CONNS, NULL_REQUEST_ID, RecordType};
 
 /// The defined names; bit `i` of a set stands for the `i`th.
@@ -12,6 +12,7 @@ const NAMES: [&[u8]; 3] = [MAX_CONNS, MAX_REQS, MPXS_CONNS];
 
 /// A set of the defined names.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Asked(u8);
 
 impl Asked {
@@ -20,21 +21,25 @@ impl Asked {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         let requests = limits.max_reqs.min(limits.max_conns.saturating_mul(slots));
         let values = [limits.max_conns, requests, u32::from(slots > 1)];
-        let mut content = [0; 80];
-        let mut len = 0;
+        let mut content = heapless::Vec::<u8, 80>::new();
         for (i, (name, value)) in NAMES.iter().zip(values).enumerate() {
             if self.0 & (1 << i) != 0 {
-                let encoded = pair::encode(name, Decimal::new(value).digits(), &mut content, &mut len);
-                debug_assert!(encoded.is_ok(), "80 bytes hold three names, their lengths and digits");
+                let decimal = Decimal::new(value);
+                let digits = decimal.digits();
+                // Lengths below 128 are one byte.
+                for part in [&[name.len() as u8, digits.len() as u8], *name, digits] {
+                    let fits = content.extend_from_slice(part);
+                    debug_assert!(fits.is_ok(), "80 bytes hold three names, their lengths and digits");
+                }
             }
         }
-        let content = content.get(..len).unwrap_or(&[]);
-        control.push(RecordType::GetValuesResult, NULL_REQUEST_ID, content);
+        control.push(RecordType::GetValuesResult, NULL_REQUEST_ID, &content);
     }
 }
 
 /// Reads the content of one GET_VALUES record.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Values {
     pairs: Decoder,
     asked: u8,
@@ -76,9 +81,10 @@ impl Values {
                 self.asked |= self.candidates & bit;
             }
         }
-        self.matched = u8::try_from(to).unwrap_or(u8::MAX);
         if last {
             (self.candidates, self.matched) = (u8::MAX, 0);
+        } else {
+            self.matched = u8::try_from(to).unwrap_or(u8::MAX);
         }
     }
 }
@@ -91,14 +97,15 @@ struct Decimal {
 
 impl Decimal {
     fn new(mut number: u32) -> Self {
-        let mut bytes = [b'0'; 10];
-        let mut start = bytes.len() - 1;
-        for (i, digit) in bytes.iter_mut().enumerate().rev() {
+        let mut bytes = [0; 10];
+        let mut start = bytes.len();
+        for digit in bytes.iter_mut().rev() {
             // A digit is below 10.
-            *digit += (number % 10) as u8;
+            *digit = b'0' + (number % 10) as u8;
+            start -= 1;
             number /= 10;
-            if *digit != b'0' {
-                start = i;
+            if number == 0 {
+                break;
             }
         }
         Self { bytes, start }

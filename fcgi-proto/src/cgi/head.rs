@@ -6,13 +6,15 @@
 
 use core::fmt;
 
-use super::{Status, is_token, parse_status};
+use super::{Field, Status, is_token, parse_status, split_field};
+use crate::bytes::append;
 
 /// Bytes of head that every web server takes; six of them fail at 16 KiB.
 pub const HEAD_LIMIT: usize = 8 * 1024;
 
 /// A response head that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum HeadError {
     /// A status that is not a code of 200 to 999, or a second one.
@@ -74,6 +76,7 @@ impl core::error::Error for HeadError {}
 /// # Ok::<(), fcgi_proto::cgi::HeadError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Head<B> {
     buffer: B,
     len: usize,
@@ -114,9 +117,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         self.push(&[name, b": ", check_value(value)?, b"\r\n"])?;
         let location = name.eq_ignore_ascii_case(b"Location");
         if location && self.status != Status::FOUND {
-            let added = self.len - before;
-            if let Some(head) = self.buffer.as_mut().get_mut(..self.len) {
-                head.rotate_right(added);
+            // Reversed, whole and in parts: a rotation that the compiler sees to be free of panics.
+            let head = self.buffer.as_mut().get_mut(..self.len).unwrap_or_default();
+            head.reverse();
+            if let Some((location, others)) = head.split_at_mut_checked(self.len - before) {
+                location.reverse();
+                others.reverse();
             }
         }
         self.described |= location || name.eq_ignore_ascii_case(b"Content-Type");
@@ -192,12 +198,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     fn push(&mut self, parts: &[&[u8]]) -> Result<(), HeadError> {
         let buffer = self.buffer.as_mut();
         let too_long = HeadError::TooLong { limit: buffer.len() };
-        let mut free = buffer.get_mut(self.len..).ok_or(too_long)?;
         let mut len = self.len;
         for part in parts {
-            let (to, rest) = free.split_at_mut_checked(part.len()).ok_or(too_long)?;
-            to.copy_from_slice(part);
-            (free, len) = (rest, len + part.len());
+            if !append(buffer, &mut len, part) {
+                return Err(too_long);
+            }
         }
         self.len = len;
         Ok(())
@@ -211,11 +216,11 @@ fn check_value(value: &[u8]) -> Result<&[u8], HeadError> {
     }
 }
 
-/// Iterates over the fields `(name, value)` of a head up to its blank line, without the spaces around values.
+/// Iterates over the fields `(name, value)` of a head up to its blank line, without the spaces and tabs around values.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), HeadError>;
+    type Item = Result<Field<'a>, HeadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let end = self.0.iter().position(|&byte| byte == b'\n')?;
@@ -225,11 +230,7 @@ impl<'a> Iterator for Fields<'a> {
         if line.is_empty() {
             return None;
         }
-        let colon = line.iter().position(|&byte| byte == b':');
-        Some(match colon.and_then(|colon| line.split_at_checked(colon)) {
-            Some((name, value)) => Ok((name, value.get(1..).unwrap_or(&[]).trim_ascii())),
-            None => Err(HeadError::NoColon),
-        })
+        Some(split_field(line).ok_or(HeadError::NoColon))
     }
 }
 
@@ -241,6 +242,7 @@ impl<'a> Iterator for Fields<'a> {
 /// assert_eq!(end.find(b"\nbody"), Some(1));
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HeadEnd {
     /// No byte but CR came since the last LF.
     line_is_empty: bool,
@@ -295,6 +297,13 @@ mod tests {
     }
 
     #[test]
+    fn only_spaces_and_tabs_are_taken_off_a_value() -> Result<(), HeadError> {
+        let head = adopt(b"Content-Type: \t a/b\x0c \n\n")?;
+        assert_eq!(head.as_slice(), b"Status: 200 OK\r\nContent-Type: a/b\x0c\r\n\r\n");
+        Ok(())
+    }
+
+    #[test]
     fn a_location_comes_before_a_status_other_than_302() -> Result<(), HeadError> {
         let head = adopt(b"Status: 301 Moved\nContent-Type: a/b\nLocation: /x\n\n")?;
         assert_eq!(head.as_slice(), b"Location: /x\r\nStatus: 301 Moved\r\nContent-Type: a/b\r\n\r\n");
@@ -320,6 +329,7 @@ mod tests {
         let before = head.bytes().len();
         assert_eq!(head.field(b"Y", &[b'b'; 30]), Err(HeadError::TooLong { limit: 64 }));
         assert_eq!(head.bytes().len(), before);
+        assert_eq!(HEAD_LIMIT, 8192);
         Ok(())
     }
 
@@ -361,6 +371,7 @@ mod tests {
         assert_eq!(refused(b"Status: OK\n\n"), Some(HeadError::Status));
         assert_eq!(refused(b"Status: 200 OK\nStatus: 404 No\n\n"), Some(HeadError::Status));
         assert_eq!(refused(b"Status: 200 OK\nX: a\rb\n\n"), Some(HeadError::Value { byte: b'\r' }));
+        assert_eq!(refused(b"X: a\r\r\n\n"), Some(HeadError::Value { byte: b'\r' }));
         assert_eq!(refused(b"X: a\0b\n\n"), Some(HeadError::Value { byte: 0 }));
         assert_eq!(refused(b" folded: a\n\n"), Some(HeadError::Name { byte: b' ' }));
     }

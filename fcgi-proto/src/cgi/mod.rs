@@ -3,20 +3,27 @@
 //!
 //! | side | what | section |
 //! |---|---|---|
-//! | server | [`Head`], [`HeadEnd`]: a response head, written | 6 |
+//! | server | [`Head`], [`HeadEnd`]: a response head, written; `Answer` (feature `alloc`): with its body | 6 |
 //! | client | [`ResponseHead`], [`Decision`]: a response head, read from STDOUT in any chunks | 6 |
+//! | client | [`ResponseBody`]: what of the rest is body | 6.3.4 |
 //! | client | [`Variables`], [`Target`], [`decode_path`]: what goes into PARAMS | 4.1 |
 //! | both | [`Status`], [`is_hop_by_hop`] | |
 //!
 //! A response head that cannot be sent is a [`HeadError`], one that cannot be taken a [`ResponseHeadError`],
 //! a request that cannot be passed on a [`VariablesError`] or a [`PathError`].
 
+#[cfg(feature = "alloc")]
+mod answer;
+mod body;
 mod head;
 mod response;
 mod variables;
 
 use core::fmt;
 
+#[cfg(feature = "alloc")]
+pub use answer::Answer;
+pub use body::{ResponseBody, ResponseTooLong};
 pub use head::{HEAD_LIMIT, Head, HeadEnd, HeadError};
 pub use response::{
     AuthorizerVariables, Decision, Location, ResponseFields, ResponseHead, ResponseHeadError,
@@ -25,6 +32,7 @@ pub use variables::{NAME_LIMIT, PathError, Target, Value, Variables, VariablesEr
 
 /// An HTTP status code of three digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Status(u16);
 
 macro_rules! statuses {
@@ -129,6 +137,21 @@ impl fmt::Display for Status {
 /// A token character of RFC 9110, section 5.6.2.
 fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// A name and a value.
+type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// A line's name and value, without the spaces and tabs around the value (RFC 9110, section 5.5); `None`
+/// without a colon.
+fn split_field(line: &[u8]) -> Option<Field<'_>> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, value) = line.split_at_checked(colon)?;
+    let mut value = value.get(1..)?;
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    Some((name, value))
 }
 
 /// The code and the reason, possibly empty, of a `Status` field's value (RFC 3875, section 6.3.3).

@@ -7,10 +7,16 @@
 
 use core::fmt;
 
-use super::{Status, is_token, parse_status};
+use nom::bytes::complete::take_till;
+use nom::character::complete::char;
+use nom::sequence::terminated;
+use nom::{IResult, Parser};
+
+use super::{Field, Status, is_token, parse_status, split_field};
 
 /// A response head that cannot be taken: the HTTP client gets 502, the connection need not be given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResponseHeadError {
     /// The response ended without one byte of output.
@@ -71,6 +77,7 @@ impl core::error::Error for ResponseHeadError {}
 
 /// Where a `Location` field points to (RFC 3875, section 6.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Location<'a> {
     /// A path on this server, perhaps with a query: it begins with one `/`.
     Local(&'a [u8]),
@@ -79,6 +86,7 @@ pub enum Location<'a> {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum State {
     Reading,
     Complete,
@@ -101,6 +109,7 @@ enum State {
 /// # Ok::<(), fcgi_proto::cgi::ResponseHeadError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseHead<B> {
     buffer: B,
     /// Bytes of the head that came.
@@ -303,9 +312,6 @@ fn is_status(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"Status")
 }
 
-/// A name and a value.
-type Field<'a> = (&'a [u8], &'a [u8]);
-
 /// A line's field, or `None` of the blank line.
 fn check_line(line: &[u8]) -> Result<Option<Field<'_>>, ResponseHeadError> {
     let line = without_end(line);
@@ -334,16 +340,6 @@ fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn split_field(line: &[u8]) -> Option<Field<'_>> {
-    let colon = line.iter().position(|&byte| byte == b':')?;
-    let (name, value) = line.split_at_checked(colon)?;
-    let mut value = value.get(1..)?;
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    Some((name, value))
-}
-
 /// Digits, at least one, of a number of 64 bits.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
@@ -355,23 +351,30 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// A line without its end, in a head whose lines all have one.
+fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let (rest, line) = terminated(take_till(|byte| byte == b'\n'), char('\n')).parse(input)?;
+    Ok((rest, without_end(line)))
+}
+
 /// The fields of checked lines.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Lines<'a>(&'a [u8]);
 
 impl<'a> Iterator for Lines<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.0.iter().position(|&byte| byte == b'\n')?;
-        let (line, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest.get(1..)?;
-        split_field(without_end(line))
+        let (rest, line) = line(self.0).ok()?;
+        self.0 = rest;
+        split_field(line)
     }
 }
 
 /// Iterates over the fields `(name, value)` of a response head, all but `Status`.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseFields<'a>(Lines<'a>);
 
 impl<'a> Iterator for ResponseFields<'a> {
@@ -384,6 +387,7 @@ impl<'a> Iterator for ResponseFields<'a> {
 
 /// What an Authorizer decided.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Decision<'a> {
     /// 200: access is allowed, as far as this Authorizer goes. The variables are to be kept with the HTTP
     /// request and given to the requests made for it later ([`Variables::extra`](super::Variables::extra));
@@ -397,6 +401,7 @@ pub enum Decision<'a> {
 /// Iterates over the variables `(NAME, value)` of an Authorizer's fields `Variable-NAME`; empty names are
 /// left out.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AuthorizerVariables<'a>(ResponseFields<'a>);
 
 impl<'a> Iterator for AuthorizerVariables<'a> {
@@ -431,7 +436,10 @@ mod tests {
         let mut body = Vec::new();
         for chunk in chunks {
             match head.push(chunk) {
-                Ok(Some(rest)) => body.extend_from_slice(rest),
+                Ok(Some(rest)) => {
+                    assert!(head.is_complete());
+                    body.extend_from_slice(rest);
+                }
                 Ok(None) => assert!(!head.is_complete() && body.is_empty()),
                 Err(error) => {
                     assert_eq!(head.push(b"\n\n"), Err(error), "sticky");

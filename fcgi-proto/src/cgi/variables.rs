@@ -31,6 +31,7 @@ type Text = heapless::String<48>;
 
 /// A request that cannot be passed on; nothing was handed out then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum VariablesError {
     /// A header field's name that is too long: 431 for the HTTP client.
@@ -90,6 +91,7 @@ impl core::error::Error for VariablesError {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Variables<'a> {
     /// REQUEST_METHOD.
@@ -381,6 +383,7 @@ fn number(number: u64) -> Text {
 
 /// A variable's value: one piece, or those of repeated header fields with what joins them.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Value<'v> {
     first: &'v [u8],
     /// Header fields, among them further ones of `name`.
@@ -435,6 +438,7 @@ impl<'v> Value<'v> {
 
 /// The parts of a request target, raw (RFC 9112, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Target<'a> {
     /// Host and port, if the target is an absolute one; without what stands before an `@`.
     pub authority: Option<&'a [u8]>,
@@ -481,6 +485,7 @@ fn split_before(bytes: &[u8], stop: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
 
 /// A target whose path cannot be decoded: 400 for the HTTP client, 414 if it is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PathError {
     /// The target has no path that begins with `/`: `*`, `host:port`.

@@ -1,0 +1,60 @@
+//! Up to `N` bytes in place. A `heapless::Vec` appends them one by one, which was two thirds of the
+//! instructions that a request took.
+
+use core::fmt;
+use core::ops::Deref;
+
+#[derive(Clone)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Bytes<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Bytes<N> {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+
+    /// Appends all of `data`, or nothing: whether there was room.
+    pub(crate) fn push(&mut self, data: &[u8]) -> bool {
+        append(&mut self.bytes, &mut self.len, data)
+    }
+
+    pub(crate) const fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl<const N: usize> Deref for Bytes<N> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len.min(N)).unwrap_or(&[])
+    }
+}
+
+impl<const N: usize> fmt::Debug for Bytes<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.deref().fmt(f)
+    }
+}
+
+/// Appends to the first `len` of `bytes`, once for every capacity.
+pub(crate) fn append(bytes: &mut [u8], len: &mut usize, data: &[u8]) -> bool {
+    let Some((free, _)) = bytes.get_mut(*len..).and_then(|free| free.split_at_mut_checked(data.len())) else {
+        return false;
+    };
+    copy(free, data);
+    *len += data.len();
+    true
+}
+
+/// Copies `from` to the front of `to`, as far as it has room: how many bytes. Other than `copy_from_slice` it
+/// cannot panic, which a compiler for size does not see of that.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    to.len().min(from.len())
+}
