@@ -589,6 +589,8 @@ fn b11_no_nul_no_repeated_name_and_no_http_proxy_becomes_a_variable() {
 }
 
 #[test]
-fn roles_are_the_numbers_of_the_specification() {
+fn roles_are_the_numbers_of_the_specification_and_have_its_streams() {
     assert_eq!(ROLES.map(|role| role as u16), [RESPONDER, AUTHORIZER, FILTER]);
+    assert_eq!(ROLES.map(Role::has_stdin), [true, false, true]);
+    assert_eq!(ROLES.map(Role::has_data), [false, false, true]);
 }

@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 
 use fcgi_proto::cgi::{
-    Decision, Head, HeadEnd, ResponseHead, ResponseHeadError, Status, Variables, VariablesError, decode_path,
+    Decision, Head, HeadEnd, ResponseHead, ResponseHeadError, Status, Target, Variables, VariablesError,
+    decode_path,
 };
 use fcgi_proto::record::Role;
 use proptest::collection::vec;
@@ -318,6 +319,23 @@ proptest! {
         prop_assert_eq!(decode_path(encoded.as_bytes(), &mut buffer), Ok(&decoded[..]));
         encoded += "?%zz";
         prop_assert_eq!(decode_path(encoded.as_bytes(), &mut buffer), Ok(&decoded[..]));
+    }
+
+    #[test]
+    fn the_parts_of_a_target_join_to_it(target in "(http://|https://|x:)?[/?#@:a-c]{0,12}") {
+        let Target { authority, path, query } = Target::parse(target.as_bytes());
+        let tail = query.map_or(path.to_vec(), |query| [path, b"?", query].concat());
+        match authority {
+            None => prop_assert_eq!(&tail[..], target.as_bytes()),
+            Some(authority) => {
+                // A path that was not there is `/`.
+                let [with, without] = [&tail[..], &tail[1..]].map(|tail| [authority, tail].concat());
+                let target = target.as_bytes();
+                prop_assert!(target.ends_with(&with) || path == b"/" && target.ends_with(&without));
+                prop_assert!(!authority.iter().any(|byte| b"/?#@".contains(byte)));
+            }
+        }
+        prop_assert!(!path.contains(&b'?'));
     }
 
     #[test]

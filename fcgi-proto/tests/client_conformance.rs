@@ -8,10 +8,10 @@ mod support;
 #[path = "support/client.rs"]
 mod web_server;
 
-use fcgi_proto::ConnectionError;
 use fcgi_proto::client::{Connection, Event, SendError};
 use fcgi_proto::pair::{self, Packer, Pairs};
 use fcgi_proto::record::{ProtocolStatus, RecordType, RequestId, Role};
+use fcgi_proto::{ConnectionError, Limits};
 use support::{
     ABORT, AUTHORIZER, BEGIN, DATA, END, FILTER, GET_VALUES, GET_VALUES_RESULT, PARAMS, RESPONDER, STDERR,
     STDIN, STDOUT, UNKNOWN_TYPE, Wire, id,
@@ -413,6 +413,11 @@ fn g8_g9_unknown_type_names_the_type_and_the_connection_goes_on() {
     let t = check(&Server::new().unknown_type(12).unknown_type(255).answer(1));
     t.assert_sound();
     assert_eq!(t.story(), format!("UNKNOWN_TYPE(12) UNKNOWN_TYPE(255) {}", answered(1)));
+    let mut limits = Limits::default();
+    limits.ignored = 16;
+    let t = check_all::<1>(limits, &|_| {}, &|_, _| {}, &Server::new().unknown_type(12).unknown_type(13));
+    let too_much = ConnectionError::IgnoredTooMuch { limit: 16 };
+    assert_eq!((t.story(), t.error), ("UNKNOWN_TYPE(12)".to_owned(), Some(too_much)));
 }
 
 #[test]
@@ -790,7 +795,7 @@ fn z5_types_of_the_wrong_direction_are_ignored() {
 
 #[test]
 fn z4_z5_what_is_ignored_has_a_budget_of_its_own_between_two_requests() {
-    let limits = support::limits(|limits| limits.ignored = 100);
+    let limits = support::limits(|limits| limits.ignored = 110);
     let ignored = |count| (0..count).fold(Server::new(), |server, _| server.record(99, 1, &[0; 12]));
     let run = |bytes: &[u8]| {
         let send = |connection: &mut Connection<1>| drop(GET.send(connection));
@@ -806,13 +811,14 @@ fn z4_z5_what_is_ignored_has_a_budget_of_its_own_between_two_requests() {
         )
     };
     assert_eq!(run(&ignored(5)).error, None);
-    assert_eq!(run(&ignored(6)).error, Some(ConnectionError::IgnoredTooMuch { limit: 100 }));
+    assert_eq!(run(&ignored(6)).error, Some(ConnectionError::IgnoredTooMuch { limit: 110 }));
+    // With the empty record that ends an answer.
     assert_eq!(run(&ignored(5).answer(1).raw(&ignored(5))).error, None);
     // Whatever it is that is ignored.
     for (kind, id) in [(STDIN, 1), (STDOUT, 2), (UNKNOWN_TYPE, 0), (GET_VALUES_RESULT, 0), (GET_VALUES, 0)] {
         let ignored = |count| (0..count).fold(Server::new(), |server, _| server.record(kind, id, &[0; 12]));
         assert_eq!(run(&ignored(5)).error, None);
-        assert_eq!(run(&ignored(6)).error, Some(ConnectionError::IgnoredTooMuch { limit: 100 }));
+        assert_eq!(run(&ignored(6)).error, Some(ConnectionError::IgnoredTooMuch { limit: 110 }));
     }
 }
 

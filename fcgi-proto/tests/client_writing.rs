@@ -265,3 +265,46 @@ fn a_record_holds_what_it_was_made_of_while_the_connection_goes_on() {
     assert!(!sent.is_empty());
     assert_eq!(pair.bytes(), b"\x01\x04\0\x01\0\x04\x04\0\x01\x01A1\0\0\0\0");
 }
+
+#[test]
+fn a_request_that_begins_with_its_pairs_is_the_same_as_one_record_after_the_other() {
+    let values: Vec<_> = (0..200).map(|number| vec![b'v'; number * 7]).collect();
+    let pairs = || values.iter().map(|value| (&b"NAME"[..], &value[..]));
+    let mut out = b"before".to_vec();
+    let mut connection = fresh::<2>();
+    let id = connection.begin_with(Role::Filter, true, pairs(), &mut out).unwrap();
+    let mut other = fresh::<2>();
+    let (_, begin) = other.begin(Role::Filter, true).unwrap();
+    let mut expected = [b"before", &begin[..]].concat();
+    let mut packer = Packer::new(vec![0; 65_535]);
+    for (name, value) in pairs() {
+        if packer.push(name, value).is_err() {
+            expected.extend(other.params(id, packer.bytes()).unwrap().slices().concat());
+            packer.clear();
+            packer.push(name, value).unwrap();
+        }
+    }
+    expected.extend(other.params(id, packer.bytes()).unwrap().slices().concat());
+    expected.extend_from_slice(&other.params_end(id).unwrap());
+    assert!(out == expected);
+    assert!(connection.stdin(id, b"body").is_ok(), "STDIN is next");
+    let second = connection.begin_with(Role::Responder, true, [].into_iter(), &mut out).unwrap();
+    assert_eq!(second.get(), 2);
+}
+
+#[test]
+fn a_request_with_a_pair_that_fits_no_record_does_not_begin() {
+    let (mut connection, mut out) = (fresh::<1>(), Vec::new());
+    for (length, fits) in [(65_527, false), (70_000, false), (65_526, true)] {
+        let value = vec![b'v'; length];
+        let pairs = [(&b"A"[..], &b"1"[..]), (b"NAME", &value), (b"B", b"2")];
+        let result = connection.begin_with(Role::Responder, true, pairs.into_iter(), &mut out);
+        match result {
+            Ok(id) => assert!(fits && connection.is_active(id)),
+            Err(error) => {
+                assert_eq!(error, client::SendError::TooLong { needed: length + 4 + 5 });
+                assert!(!fits && out.is_empty() && !connection.is_active(RequestId::ONE));
+            }
+        }
+    }
+}

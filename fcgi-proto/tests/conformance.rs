@@ -527,7 +527,8 @@ fn g2_only_what_is_asked_for_is_answered() {
 
 #[test]
 fn g3_unknown_names_are_left_out() {
-    let names = ["", "FCGI_MAX_CONN", "FCGI_MAX_CONNSX", "fcgi_max_conns", "FCGI_MPXS_CONNS", "X"];
+    let names =
+        ["", "FCGI_MAX_CONN", "FCGI_MAX_CONNSX", "XCGI_MAX_CONNS", "fcgi_max_conns", "FCGI_MPXS_CONNS", "X"];
     let t = check(&Client::new().get_values(&names));
     assert_eq!(t.values(0), ["FCGI_MPXS_CONNS=0"]);
     let long = "FCGI_MAX_REQS".repeat(30);

@@ -11,7 +11,14 @@ use support::*;
 
 #[test]
 fn cve_2025_23016_sums_of_lengths_do_not_overflow() {
-    let lengths = [(0x7fff_ffff_u32, 0x7fff_ffff_u32), (0x7fff_fffe, 1), (0x7fff_ffff, 0), (0, 0x7fff_ffff)];
+    let lengths = [
+        (0x7fff_ffff_u32, 0x7fff_ffff_u32),
+        (0x7fff_fffe, 1),
+        (0x7fff_ffff, 0),
+        (0, 0x7fff_ffff),
+        (0x0100_0000, 0),
+        (1, 0x0200_0001),
+    ];
     for (name_len, value_len) in lengths {
         let wide = |length: u32| (length | 0x8000_0000).to_be_bytes();
         let bytes = [&wide(name_len)[..], &wide(value_len), &[b'x'; 500]].concat();

@@ -6,6 +6,7 @@ mod support;
 mod web_server;
 
 use fcgi_proto::ConnectionError;
+use fcgi_proto::cgi::{PathError, Variables, VariablesError, decode_path};
 use fcgi_proto::client::{Connection, Event, SendError};
 use fcgi_proto::pair::{Packer, Pairs};
 use fcgi_proto::record::{RequestId, Role};
@@ -503,17 +504,47 @@ fn cgi_fcgi_13_sizes_around_8184_8192_and_65535() {
 #[test]
 fn haproxy_2020_07_15_a_flood_of_nothing_is_bounded() {
     let limits = support::limits(|limits| limits.ignored = 1_000);
-    let mut connection = Connection::<1>::new(limits);
-    GET.send(&mut connection);
-    let bytes = Server::new().record(99, 1, b"");
-    let mut count = 0;
-    let error = loop {
-        let mut input = &bytes[..];
-        match connection.next_event(&mut input) {
-            Ok(None) => count += 1,
-            other => break other,
-        }
-    };
-    assert_eq!((count, error), (125, Err(ConnectionError::IgnoredTooMuch { limit: 1_000 })));
-    assert!(connection.is_active(RequestId::ONE) && !connection.is_reusable());
+    for (record_type, id, content, most) in
+        [(99, 1, &b""[..], 125), (STDOUT, 1, b"", 125), (STDERR, 1, b"", 125), (UNKNOWN_TYPE, 0, &[9; 8], 62)]
+    {
+        let mut connection = Connection::<1>::new(limits);
+        GET.send(&mut connection);
+        let bytes = Server::new().record(record_type, id, content);
+        let mut count = 0;
+        let error = 'flood: loop {
+            let mut input = &bytes[..];
+            while !input.is_empty() {
+                if let Err(error) = connection.next_event(&mut input) {
+                    break 'flood error;
+                }
+            }
+            count += 1;
+        };
+        assert_eq!((count, error), (most, ConnectionError::IgnoredTooMuch { limit: 1_000 }));
+        assert!(connection.is_active(RequestId::ONE) && !connection.is_reusable());
+    }
+}
+
+#[test]
+fn cve_2008_3660_odd_script_names_are_handed_on_as_they_are() {
+    for (target, path) in [
+        (&b"/a..php"[..], &b"/a..php"[..]),
+        (b"/a.php.", b"/a.php."),
+        (b"/a.php%20", b"/a.php "),
+        (b"/.php/../.", b"/.php/../."),
+        (b"/a.PHP%2e/b", b"/a.PHP./b"),
+    ] {
+        assert_eq!(decode_path(target, &mut [0; 20]), Ok(path));
+        let mut request = Variables::new(b"GET", target);
+        request.script_name = path;
+        let mut made = Vec::new();
+        let emitted = request.emit(Role::Responder, &[], |name, value| -> Result<(), VariablesError> {
+            if name == b"SCRIPT_NAME" {
+                made.extend(value.parts().collect::<Vec<_>>().concat());
+            }
+            Ok(())
+        });
+        assert_eq!((emitted, &made[..]), (Ok(()), path));
+    }
+    assert_eq!(decode_path(b"/a.jpg%00.php", &mut [0; 20]), Err(PathError::Byte { byte: 0, at: 6 }));
 }

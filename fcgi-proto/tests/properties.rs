@@ -1,13 +1,18 @@
 //! Properties that hold for all inputs: encoding and decoding are inverse, every way to read pairs agrees with
-//! a plain one, and a connection's events are those of a plain model, for any bytes in any cuts.
+//! a plain one, and either side's events are those of a plain model, for any bytes in any cuts.
 
 mod support;
+#[path = "support/client.rs"]
+mod web_server;
 
-use fcgi_proto::pair::{self, Decoder, Pairs, Params, ParamsBuf, Part};
+use std::net::IpAddr;
+
+use fcgi_proto::pair::{self, Decoder, Packer, Pairs, Params, ParamsBuf, Part};
+use fcgi_proto::process::WebServerAddrs;
 use fcgi_proto::record::{
     BeginRequest, EndRequest, Flags, Header, Record, RecordType, UnknownType, WrongVersion,
 };
-use fcgi_proto::{ConnectionError, Limits};
+use fcgi_proto::{ConnectionError, Limits, decoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -91,6 +96,14 @@ fn pairs_agree(bytes: &[u8], seed: u64) {
         let first = expected.iter().find(|(found, _)| found == name).map(|(_, value)| &value[..]);
         assert_eq!(Pairs::new(bytes).get(name), first);
     }
+    let (mut fixed, mut growing) = (Params::<20_000>::new(), ParamsBuf::new(20_000));
+    fixed.push(bytes).unwrap();
+    growing.push(bytes).unwrap();
+    for name in expected.iter().map(|(name, _)| &name[..]).chain([&b"no such name"[..]]) {
+        let first = Pairs::new(bytes).get(name);
+        assert_eq!((fixed.get(name), growing.get(name)), (first, first));
+    }
+    assert_eq!((owned((&fixed).into_iter()), owned((&growing).into_iter())), (expected.clone(), expected));
 }
 
 /// Bytes in which lengths are often small enough to be true.
@@ -134,6 +147,29 @@ proptest! {
             prop_assert_eq!(len, before);
             prop_assert!(buffer.iter().all(|byte| *byte == 0xee));
         }
+    }
+
+    #[test]
+    fn packed_records_join_to_all_pairs_and_split_none(
+        list in vec((vec(any::<u8>(), 0..150), vec(any::<u8>(), 0..150)), 0..20),
+        room in 0..700_usize,
+    ) {
+        let mut packer = Packer::new(vec![0; room]);
+        let (mut packed, mut kept) = (Vec::new(), OwnedPairs::new());
+        for (name, value) in &list {
+            let fits = pair::encoded_len(name, value).unwrap() <= room;
+            if packer.push(name, value).is_err() {
+                prop_assert!(Pairs::new(packer.bytes()).check().is_ok());
+                packed.extend_from_slice(packer.bytes());
+                packer.clear();
+                prop_assert_eq!(packer.push(name, value).is_ok(), fits);
+            }
+            if fits {
+                kept.push((name.clone(), value.clone()));
+            }
+        }
+        packed.extend_from_slice(packer.bytes());
+        prop_assert_eq!(owned(Pairs::new(&packed)), kept);
     }
 
     #[test]
@@ -402,5 +438,229 @@ proptest! {
         let ended: Vec<u16> = t.records().iter().filter(|r| r.kind == END).map(|r| r.id).collect();
         prop_assert_eq!(ended, ends);
         prop_assert!(t.is_idle && t.error.is_none());
+    }
+}
+
+/// What a client with the active requests 1 and 2, and one question for values, is to see of these records.
+struct Foreseen {
+    events: Vec<web_server::Seen>,
+    error: Option<ConnectionError>,
+    is_reusable: bool,
+    active: Vec<u16>,
+}
+
+impl Foreseen {
+    fn of(records: &[(u8, u16, Vec<u8>)]) -> Self {
+        use web_server::Seen;
+        let mut seen = Self { events: Vec::new(), error: None, is_reusable: true, active: vec![1, 2] };
+        let (mut asked, mut answered) = (true, [false; 4]);
+        for (kind, id, content) in records {
+            let (kind, id, active) = (*kind, *id, seen.active.contains(id));
+            match (kind, id) {
+                (BEGIN..=DATA, 0) => seen.error = Some(ConnectionError::NullRequestId { record_type: kind }),
+                (END, _) if content.len() != 8 => {
+                    let found = content.len() as u16;
+                    seen.error = Some(ConnectionError::BodyLength { record_type: kind, found });
+                }
+                (STDOUT | STDERR | END, _) if !active => seen.is_reusable = false,
+                (STDOUT | STDERR, _) if content.is_empty() => seen.events.push(Seen::Ended { kind, id }),
+                (STDOUT | STDERR, _) => {
+                    answered[usize::from(id)] |= kind == STDOUT;
+                    match seen.events.last_mut() {
+                        Some(Seen::Bytes { kind: last_kind, id: last_id, data })
+                            if (*last_kind, *last_id) == (kind, id) =>
+                        {
+                            data.extend(content);
+                        }
+                        _ => seen.events.push(Seen::Bytes { kind, id, data: content.clone() }),
+                    }
+                }
+                (END, _) => {
+                    let EndRequest { app_status, protocol_status } =
+                        EndRequest::parse(content[..].try_into().unwrap());
+                    let answered = answered[usize::from(id)];
+                    seen.active.retain(|active| *active != id);
+                    seen.is_reusable &= protocol_status == 0;
+                    seen.events.push(Seen::End { id, app_status, protocol_status, answered });
+                }
+                (GET_VALUES_RESULT, 0) if asked => {
+                    asked = false;
+                    seen.events.push(Seen::Values { data: content.clone(), whole: true });
+                }
+                (UNKNOWN_TYPE, 0) if content.len() == 8 => seen.events.push(Seen::UnknownType(content[0])),
+                _ => {}
+            }
+            if seen.error.is_some() {
+                seen.is_reusable = false;
+                break;
+            }
+        }
+        seen
+    }
+}
+
+/// Headers, each with its record's content.
+type Contents = Vec<(Header, Vec<u8>)>;
+
+/// The records in `bytes` as a plain reader finds them, and the bytes that the last one lacks: headers and what
+/// came of their content, of a fixed body only all of it.
+fn plain_records(mut bytes: &[u8]) -> (Contents, Result<u32, u8>) {
+    let mut records = Contents::new();
+    while let Some((header, rest)) = bytes.split_first_chunk() {
+        let header = match Header::parse(header) {
+            Ok(header) => header,
+            Err(WrongVersion(version)) => return (records, Err(version)),
+        };
+        let [content, padding] = [usize::from(header.content_length), usize::from(header.padding_length)];
+        let came = &rest[..content.min(rest.len())];
+        let is_cut =
+            [BEGIN, END, UNKNOWN_TYPE].contains(&header.record_type) && content == 8 && came.len() < 8;
+        records.push((header, if is_cut { Vec::new() } else { came.to_vec() }));
+        match rest.get(content + padding..) {
+            Some(rest) => bytes = rest,
+            None => return (records, Ok((content + padding - rest.len()) as u32)),
+        }
+    }
+    (records, Ok(if bytes.is_empty() { 0 } else { 8 - bytes.len() as u32 }))
+}
+
+proptest! {
+    #![proptest_config(config(1000))]
+
+    #[test]
+    fn a_client_sees_any_records_as_its_model_says(
+        records in vec(
+            (
+                prop_oneof![
+                    3 => Just(STDOUT),
+                    2 => Just(STDERR),
+                    2 => Just(END),
+                    1 => Just(GET_VALUES_RESULT),
+                    1 => Just(UNKNOWN_TYPE),
+                    1 => 0..16_u8,
+                ],
+                prop_oneof![1 => Just(0_u16), 12 => 1..4_u16],
+                prop_oneof![
+                    2 => Just(Vec::new()),
+                    3 => any::<[u8; 8]>().prop_map(Vec::from),
+                    1 => any::<u32>().prop_map(|status| [&status.to_be_bytes()[..], &[0; 4]].concat()),
+                    2 => vec(any::<u8>(), 0..30),
+                ],
+            ),
+            0..20,
+        ),
+        padding in 0..20_usize,
+    ) {
+        let mut server = web_server::Server::new().padding(&vec![0x5a; padding]);
+        for (kind, id, content) in &records {
+            server = server.record(*kind, *id, content);
+        }
+        let start = |connection: &mut fcgi_proto::client::Connection<2>| {
+            web_server::GET.send(connection);
+            web_server::GET.send(connection);
+            let _ = connection.get_values();
+        };
+        let t = web_server::check_after(start, &server);
+        let Foreseen { events, error, is_reusable, active } = Foreseen::of(&records);
+        prop_assert_eq!((&t.events, t.error), (&events, error), "{}", t.story());
+        prop_assert_eq!((t.is_reusable, t.active), (is_reusable, active));
+    }
+
+    #[test]
+    fn a_client_survives_any_bytes(bytes in vec(any::<u8>(), 0..200), first in 0..3_u8) {
+        let mut bytes = bytes;
+        if let Some(version) = bytes.first_mut() {
+            *version = first;
+        }
+        let t = web_server::check_many::<2>(&bytes);
+        prop_assert!(t.events.len() <= bytes.len() / 8);
+    }
+
+    #[test]
+    fn the_decoder_agrees_with_a_plain_reader_of_records(
+        records in vec((0..13_u8, any::<u16>(), vec(any::<u8>(), 0..20), 0..12_usize), 0..8),
+        more in vec(any::<u8>(), 0..20),
+        most in 1..30_usize,
+        seed: u64,
+    ) {
+        let mut client = Client::new();
+        for (kind, id, content, padding) in &records {
+            client = client.padding(&vec![1; *padding]).record(*kind, *id, content);
+        }
+        let bytes = [&client[..], &more].concat();
+        let mut decoder = decoder::Decoder::new();
+        let (mut found, mut failed) = (Vec::new(), None);
+        'all: for mut chunk in cut(&bytes, most, seed) {
+            loop {
+                match decoder.next(&mut chunk) {
+                    Ok(None) => break,
+                    Ok(Some(decoder::Part::Header(header))) => found.push((header, Vec::new())),
+                    Ok(Some(decoder::Part::Body { body, .. })) => found.last_mut().unwrap().1.extend(body),
+                    Ok(Some(decoder::Part::Content { data, last, .. })) => {
+                        let (header, content) = found.last_mut().unwrap();
+                        content.extend(data);
+                        prop_assert_eq!(last, content.len() == usize::from(header.content_length));
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break 'all;
+                    }
+                }
+            }
+        }
+        let (expected, end) = plain_records(&bytes);
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(failed, end.err().map(|found| ConnectionError::Version { found }));
+        if let Ok(missing) = end {
+            prop_assert_eq!((decoder.missing(), decoder.at_boundary()), (missing, missing == 0));
+        }
+    }
+
+    #[test]
+    fn of_any_names_asked_for_the_defined_ones_are_answered(
+        asked in vec(
+            (
+                prop::sample::select(vec![
+                    "FCGI_MAX_CONNS",
+                    "FCGI_MAX_REQS",
+                    "FCGI_MPXS_CONNS",
+                    "FCGI_MAX_CONN",
+                    "FCGI_MAX_CONNSX",
+                    "XCGI_MAX_REQS",
+                    "FCGI_M",
+                    "fcgi_max_conns",
+                    "",
+                ]),
+                prop::sample::select(vec!["", "1", "FCGI_MAX_REQS"]),
+            ),
+            0..6,
+        ),
+    ) {
+        let t = check(&Client::new().record(GET_VALUES, 0, &pairs(&asked)));
+        let mut expected = vec!["FCGI_MAX_CONNS=1", "FCGI_MAX_REQS=1", "FCGI_MPXS_CONNS=0"];
+        expected.retain(|value| asked.iter().any(|(name, _)| value.split_once('=').unwrap().0 == *name));
+        prop_assert_eq!(t.values(0), expected);
+    }
+
+    #[test]
+    fn the_listed_peers_are_let_in_and_no_others(
+        listed in vec(any::<IpAddr>(), 1..5),
+        others in vec(any::<IpAddr>(), 0..5),
+        change in 0..128_u32,
+        separator in prop::sample::select(vec![",", ", ", " ,"]),
+    ) {
+        let texts: Vec<String> = listed.iter().map(IpAddr::to_string).collect();
+        let list = texts.join(separator);
+        let addrs = WebServerAddrs::parse(&list).unwrap();
+        // Peers that differ in one bit from one that is listed.
+        let near = listed.iter().map(|peer| match peer {
+            IpAddr::V4(peer) => IpAddr::from((peer.to_bits() ^ 1 << (change % 32)).to_be_bytes()),
+            IpAddr::V6(peer) => IpAddr::from((peer.to_bits() ^ 1 << change).to_be_bytes()),
+        });
+        for peer in listed.iter().copied().chain(near).chain(others) {
+            let is_listed = listed.iter().any(|listed| listed.to_canonical() == peer.to_canonical());
+            prop_assert_eq!(addrs.allows(Some(peer)), is_listed, "{} in {}", peer, list);
+        }
+        prop_assert!(!addrs.allows(None));
     }
 }

@@ -499,7 +499,19 @@ pub(crate) fn feed<const N: usize>(limits: Limits, app: App<N>, chunks: &[&[u8]]
             let before = input.len();
             let event = connection.next_event(&mut input);
             let mut replies = 0;
-            while let Some(reply) = connection.poll_reply() {
+            while let (refusal, Some(reply)) = (connection.refusal(), connection.poll_reply()) {
+                match refusal {
+                    Some((id, why)) => {
+                        let ([high, low], status) = (id.get().to_be_bytes(), why.protocol_status() as u8);
+                        assert!(
+                            reply.ends_with(&[1, END, high, low, 0, 8, 0, 0, 0, 0, 0, 0, status, 0, 0, 0])
+                        );
+                    }
+                    None => assert!(
+                        [GET_VALUES_RESULT, UNKNOWN_TYPE].contains(&reply[1]),
+                        "a refusal that is not told"
+                    ),
+                }
                 t.sent.extend_from_slice(&reply);
                 replies += 1;
             }
