@@ -1,0 +1,53 @@
+//! Milliseconds since reset, from the SysTick timer; each of its ticks also looks at the stack.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use cortex_m::peripheral::Peripherals;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::register::msp;
+use cortex_m_rt::exception;
+
+/// The processor's frequency after reset: QEMU's. A real LM3S6965 has an oscillator of 12 MHz ± 30 % then.
+pub const CLOCK_HZ: u32 = 12_500_000;
+
+static TICKS: AtomicU32 = AtomicU32::new(0);
+static FREE_STACK: AtomicU32 = AtomicU32::new(u32::MAX);
+
+#[exception]
+fn SysTick() {
+    TICKS.fetch_add(1, Ordering::Relaxed);
+    let statics_end = cortex_m_rt::heap_start() as u32;
+    FREE_STACK.fetch_min(msp::read().saturating_sub(statics_end), Ordering::Relaxed);
+}
+
+/// The least bytes between the stack and the static memory that a tick found.
+#[must_use]
+pub fn free_stack() -> u32 {
+    FREE_STACK.load(Ordering::Relaxed)
+}
+
+/// Counts milliseconds.
+pub struct Clock {
+    now: u64,
+}
+
+impl Clock {
+    /// Starts the timer; to be called once.
+    #[must_use]
+    pub fn start() -> Self {
+        let Some(Peripherals { SYST: mut timer, .. }) = Peripherals::take() else { return Self { now: 0 } };
+        timer.set_clock_source(SystClkSource::Core);
+        timer.set_reload(CLOCK_HZ / 1000 - 1);
+        timer.clear_current();
+        timer.enable_counter();
+        timer.enable_interrupt();
+        Self { now: 0 }
+    }
+
+    /// Milliseconds since the start; to be asked at least every 49 days.
+    pub fn now(&mut self) -> u64 {
+        let ticks = TICKS.load(Ordering::Relaxed);
+        self.now += u64::from(ticks.wrapping_sub(self.now as u32));
+        self.now
+    }
+}
