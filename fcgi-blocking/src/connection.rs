@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use fcgi_proto::ConnectionError;
+use fcgi_proto::cgi::Answer;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::{RequestId, Role};
 use fcgi_proto::server::{self, Event, Refusal, SendError};
 
-use crate::output::{MAX_HEAD, MIN_HEAD, Output};
 use crate::places::Place;
 use crate::request::AppStatus;
 use crate::settings::Settings;
@@ -112,7 +112,7 @@ pub(crate) struct Connection<'t> {
     unread: Range<usize>,
     current: Option<Current>,
     params: ParamsBuf,
-    pub(crate) output: Output,
+    pub(crate) answer: Answer,
     /// When the parameters that are being read must be whole.
     params_deadline: Option<Instant>,
     /// When reading what nobody wants ends.
@@ -122,6 +122,8 @@ pub(crate) struct Connection<'t> {
     input_ended: bool,
     /// A write failed: part of a record may be out.
     write_failed: bool,
+    /// A request was refused.
+    refused: bool,
 }
 
 impl<'t> Connection<'t> {
@@ -142,12 +144,13 @@ impl<'t> Connection<'t> {
             unread: 0..0,
             current: None,
             params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
-            output: Output::new(settings.head_limit.clamp(MIN_HEAD, MAX_HEAD)),
+            answer: Answer::new(settings.head_limit),
             params_deadline: None,
             drain_deadline: None,
             read_timeout: None,
             input_ended: false,
             write_failed: false,
+            refused: false,
         })
     }
 
@@ -171,7 +174,7 @@ impl<'t> Connection<'t> {
                 Some(Stop::Aborted) => self.end_aborted(0)?,
                 Some(_) => self.current = None,
                 None if ready => {
-                    self.output.reset(self.params.get(b"REQUEST_METHOD"));
+                    self.answer.reset(self.params.get(b"REQUEST_METHOD"));
                     let params = std::mem::replace(&mut self.params, ParamsBuf::new(0));
                     return Ok(Some(Started { id, role, keep_conn, params }));
                 }
@@ -202,7 +205,7 @@ impl<'t> Connection<'t> {
                 Ok(())
             }
             (Some(Stop::Aborted), outcome) => self.end_aborted(outcome.unwrap_or_default().0),
-            (_, Ok(AppStatus(app_status))) => match self.output.end() {
+            (_, Ok(AppStatus(app_status))) => match self.answer.end() {
                 Ok(()) => self.end_answered(id, app_status),
                 Err(error) => self.end_failed(id, &error.to_string()),
             },
@@ -212,7 +215,7 @@ impl<'t> Connection<'t> {
 
     fn end_failed(&mut self, id: RequestId, why: &str) -> io::Result<()> {
         log::warn!("request {id}: {why}");
-        self.output.fail(why).map_err(invalid)?;
+        self.answer.fail(why).map_err(invalid)?;
         self.end_answered(id, 0)
     }
 
@@ -229,6 +232,10 @@ impl<'t> Connection<'t> {
             self.drain_request(|connection| {
                 connection.protocol.may_finish(id) || !connection.protocol.is_active(id)
             });
+        }
+        if matches!(self.current, Some(Current { stop: Some(Stop::Aborted), .. })) {
+            // It came behind what the handler read.
+            return self.end_aborted(app_status);
         }
         if self.protocol.is_active(id) && !self.protocol.may_finish(id) {
             // Nothing may be answered before that stream ends, but for the end itself.
@@ -289,7 +296,7 @@ impl<'t> Connection<'t> {
     }
 
     pub(crate) fn write_stdout(&mut self, data: &[u8]) -> io::Result<usize> {
-        let rest = self.output.write(data).map_err(invalid)?;
+        let rest = self.answer.write(data).map_err(invalid)?;
         if rest.is_empty() {
             return Ok(data.len());
         }
@@ -299,15 +306,15 @@ impl<'t> Connection<'t> {
 
     pub(crate) fn write_stderr(&mut self, data: &[u8]) -> io::Result<usize> {
         let (now, _) = data.split_at(data.len().min(16 * 1024));
-        if self.output.write_stderr(now) {
+        if self.answer.write_stderr(now) {
             self.send(&[], None)?;
         }
         Ok(now.len())
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.output.end_fields().map_err(invalid)?;
-        if self.output.head_is_whole() { self.send(&[], None).map(drop) } else { Ok(()) }
+        self.answer.end_fields().map_err(invalid)?;
+        if self.answer.head_is_whole() { self.send(&[], None).map(drop) } else { Ok(()) }
     }
 
     /// Reads input that nobody wants until `done`, within the bounds.
@@ -395,6 +402,7 @@ impl<'t> Connection<'t> {
 
     /// Refuses the request that is being read.
     fn reject(&mut self, id: RequestId, why: Refusal) -> Result<(), Stop> {
+        self.log_refusal(id, why);
         if let Some(current) = &mut self.current {
             current.stop = Some(Stop::Refused(why));
         }
@@ -404,12 +412,22 @@ impl<'t> Connection<'t> {
         }
     }
 
+    /// Only a connection's first refusal is a warning: no client can fill a log with them.
+    fn log_refusal(&mut self, id: RequestId, why: Refusal) {
+        let level =
+            if std::mem::replace(&mut self.refused, true) { log::Level::Debug } else { log::Level::Warn };
+        log::log!(level, "request {id}: refused: {why}");
+    }
+
     /// Sends what the protocol owes.
     fn reply(&mut self) -> Result<(), Stop> {
-        while let Some(reply) = self.protocol.poll_reply() {
+        loop {
+            if let Some((id, why)) = self.protocol.refusal() {
+                self.log_refusal(id, why);
+            }
+            let Some(reply) = self.protocol.poll_reply() else { return Ok(()) };
             self.write_all(&mut [IoSlice::new(&reply)]).map_err(stop)?;
         }
-        Ok(())
     }
 
     /// Reads into the buffer, which is used up.
@@ -483,9 +501,9 @@ impl<'t> Connection<'t> {
         }
         let id = current.id;
         // The buffer holds less than a record, and STDERR is sent before it is more than one.
-        let (held, _) = self.protocol.stdout(id, self.output.stdout()).map_err(misuse)?;
+        let (held, _) = self.protocol.stdout(id, self.answer.stdout()).map_err(misuse)?;
         let (record, rest) = self.protocol.stdout(id, direct).map_err(misuse)?;
-        let (stderr, _) = self.protocol.stderr(id, self.output.stderr()).map_err(misuse)?;
+        let (stderr, _) = self.protocol.stderr(id, self.answer.stderr()).map_err(misuse)?;
         let end = app_status.map(|status| self.protocol.finish(id, status)).transpose().map_err(misuse)?;
         let mut slices: [IoSlice<'_>; 10] = std::array::from_fn(|_| IoSlice::new(&[]));
         let parts = [held.slices(), record.slices(), stderr.slices()];
@@ -498,7 +516,7 @@ impl<'t> Connection<'t> {
         write_all(self.transport, &mut slices[..count], self.settings.write_timeout).inspect_err(|_| {
             self.write_failed = true;
         })?;
-        self.output.sent();
+        self.answer.sent();
         Ok(direct.len() - rest.len())
     }
 

@@ -19,7 +19,6 @@ mod client;
 mod connection;
 mod endpoint;
 mod listener;
-mod output;
 mod places;
 mod process;
 mod request;
@@ -32,14 +31,9 @@ pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Res
 pub use endpoint::{Endpoint, ParseEndpointError};
 pub use fcgi_proto::cgi::{HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
-pub use listener::{Listener, SocketFile, StdListener, is_exhaustion};
+pub use listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
 pub use process::{Process, Running};
 pub use request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::{BoxError, Handle, Server, serve_stream};
 pub use settings::Settings;
 pub use stream::Stream;
-
-/// The README's programs compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -288,8 +288,9 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
-/// Whether `error` only says that there is no connection, or not any more.
-fn is_transient(error: &io::Error) -> bool {
+/// Whether `error`, from accepting a connection, only says that there is none, or
+/// not any more: the next may be accepted at once.
+pub fn is_transient(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(

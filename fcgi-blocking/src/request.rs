@@ -107,7 +107,7 @@ impl<'c> Request<'c> {
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
     pub fn respond(&self, status: Status) -> ResponseWriter<'_, 'c> {
-        let begun = self.connection.borrow_mut().output.respond(status);
+        let begun = self.connection.borrow_mut().answer.respond(status);
         ResponseWriter { request: self, begun }
     }
 
@@ -206,7 +206,7 @@ impl ResponseWriter<'_, '_> {
     /// 8 KiB, and if the request was being answered already.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
         self.begun?;
-        self.request.connection.borrow_mut().output.field(name.as_ref(), value.as_ref())?;
+        self.request.connection.borrow_mut().answer.field(name.as_ref(), value.as_ref())?;
         Ok(self)
     }
 }

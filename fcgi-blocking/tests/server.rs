@@ -311,6 +311,27 @@ fn an_abort_reaches_the_handler_that_reads_and_is_answered_with_its_status() {
 }
 
 #[test]
+fn an_abort_behind_what_the_handler_read_ends_the_request_and_not_the_connection() {
+    for aborted in [Call::get("/"), Call::get("/").filter(b"a file")] {
+        let calls = [aborted.opening(), support::abort(1), Call::post("/", "next").bytes()];
+        let duplex = serve([calls.concat()], |request| {
+            if request.param_str("REQUEST_METHOD") == Some("POST") {
+                echo(request)?;
+                return Ok(AppStatus(0));
+            }
+            request.respond(Status::OK).write_all(b"not wanted any more")?;
+            Ok(AppStatus(7))
+        });
+        let written = duplex.written();
+        let mut from = &written[..];
+        let answer = Answer::read(&mut from, 1).expect("an end of the request");
+        assert_eq!((answer.app_status, answer.protocol_status), (7, 0));
+        assert_eq!(answer.stdout, b"");
+        Answer::read(&mut from, 1).expect("an answer to the next request").assert_ok("next");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_in_the_middle_of_a_body_is_an_error_to_the_handler() {
     let (sender, kinds) = mpsc::channel();
     let server = Running::unix(Settings::default(), move |request: &mut Request| {

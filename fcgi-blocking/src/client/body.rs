@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use super::ClientError;
 
 /// Memory for a body of unknown length; a longer one goes to a temporary file.
-const SPOOL_LIMIT: usize = 1024 * 1024;
+const MEMORY_LIMIT: usize = 1024 * 1024;
 
 /// The stream that a piece belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,13 @@ impl<'b> Source<'b> {
         Self { reader, length, left: length, ended: false }
     }
 
-    /// Reads all of `reader`, so that its length is known.
-    pub(crate) fn spooled(mut reader: impl Read) -> io::Result<Self> {
-        let mut spool = tempfile::spooled_tempfile(SPOOL_LIMIT);
-        let length = io::copy(&mut reader, &mut spool)?;
+    /// Reads all of `reader`, up to `limit` bytes, so that its length is known.
+    pub(crate) fn spooled(reader: impl Read, limit: u64) -> io::Result<Self> {
+        let mut spool = tempfile::spooled_tempfile(MEMORY_LIMIT);
+        let length = io::copy(&mut reader.take(limit.saturating_add(1)), &mut spool)?;
+        if length > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         spool.seek(SeekFrom::Start(0))?;
         Ok(Self { reader: Reader::Again(Box::new(spool)), length, left: length, ended: false })
     }

@@ -7,13 +7,11 @@ use std::ops::Range;
 
 use fcgi_proto::Limits;
 use fcgi_proto::client::{Connection, Event};
-use fcgi_proto::pair::Packer;
-use fcgi_proto::record::{MAX_CONTENT, MAX_LENGTH, RequestId, Role};
+use fcgi_proto::record::{MAX_CONTENT, RequestId, Role};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::body::Body;
-use super::params::Pairs;
-use super::{ClientError, ClientSettings, End};
+use super::{ClientError, ClientSettings, End, Value};
 use crate::stream::Stream;
 
 /// Bytes read at a time.
@@ -27,7 +25,7 @@ pub(crate) struct Request<'r> {
     pub(crate) role: Role,
     pub(crate) keep_conn: bool,
     pub(crate) method: &'r [u8],
-    pub(crate) pairs: Pairs,
+    pub(crate) variables: Vec<Value>,
 }
 
 /// What came of an answer.
@@ -101,32 +99,12 @@ impl Link {
 
     /// Makes the records of a request up to the end of its parameters.
     pub(crate) fn begin(&mut self, request: &Request<'_>) -> Result<RequestId, ClientError> {
-        let (id, begin) = self.protocol.begin(request.role, request.keep_conn)?;
         self.out.clear();
         self.sent = 0;
         self.answered = false;
         self.stderr.clear();
-        self.out.extend_from_slice(&begin);
-        let mut packer = Packer::new(vec![0; request.pairs.encoded_len().min(MAX_LENGTH)]);
-        for (name, value) in request.pairs.iter() {
-            if packer.push(name, value).is_err() {
-                self.params(id, packer.bytes())?;
-                packer.clear();
-                if packer.push(name, value).is_err() {
-                    // It fits no record, which is the protocol's to say.
-                    self.protocol.param(id, name, value).map(drop)?;
-                }
-            }
-        }
-        self.params(id, packer.bytes())?;
-        self.out.extend_from_slice(&self.protocol.params_end(id)?);
-        Ok(id)
-    }
-
-    fn params(&mut self, id: RequestId, pairs: &[u8]) -> Result<(), ClientError> {
-        let record = self.protocol.params(id, pairs)?;
-        record.slices().iter().for_each(|slice| self.out.extend_from_slice(slice));
-        Ok(())
+        let pairs = request.variables.iter().map(|(name, value)| (&name[..], &value[..]));
+        Ok(self.protocol.begin_with(request.role, request.keep_conn, pairs, &mut self.out)?)
     }
 
     /// Makes the GET_VALUES record.

@@ -40,6 +40,8 @@ pub struct ClientSettings {
     pub read_timeout: Duration,
     /// Bytes of a response's head. Default: 64 KiB.
     pub head_limit: usize,
+    /// Bytes of a request's body whose length only its end tells, and which is read first. Default: 1 GiB.
+    pub spool_limit: u64,
 }
 
 impl Default for ClientSettings {
@@ -50,6 +52,7 @@ impl Default for ClientSettings {
             first_byte_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(60),
             head_limit: 64 * 1024,
+            spool_limit: 1 << 30,
         }
     }
 }
@@ -185,9 +188,11 @@ impl<'c> Outgoing<'c> {
     /// for many applications read no more than CONTENT_LENGTH says, and none at all without.
     ///
     /// # Errors
-    /// [`ClientError::Body`] if it cannot be read or written.
+    /// [`ClientError::Body`] if it cannot be read or written, or is longer than
+    /// [`spool_limit`](ClientSettings::spool_limit).
     pub fn spooled(mut self, reader: impl Read) -> Result<Self, ClientError> {
-        self.body = Some(Source::spooled(reader).map_err(ClientError::Body)?);
+        self.body =
+            Some(Source::spooled(reader, self.client.settings.spool_limit).map_err(ClientError::Body)?);
         Ok(self)
     }
 
@@ -208,11 +213,11 @@ impl<'c> Outgoing<'c> {
     pub fn send(self) -> Result<Response<'c>, ClientError> {
         let Self { client, params, role, keep_conn, body, data } = self;
         let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
-        let pairs =
-            params.pairs(role, body.as_ref().map(Source::length), data.as_ref().map(Source::length))?;
+        let variables =
+            params.variables(role, body.as_ref().map(Source::length), data.as_ref().map(Source::length))?;
         let data = data.or_else(|| role.has_data().then(|| Source::bytes(&[])));
         let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes(&[])), data };
-        let request = Request { role, keep_conn, method: params.method(), pairs };
+        let request = Request { role, keep_conn, method: params.method(), variables };
         let mut kept = client.kept.take().filter(Link::is_usable);
         client.stderr.clear();
         loop {

@@ -1,10 +1,11 @@
 use std::net::SocketAddr;
 
 use fcgi_proto::cgi::{Variables, decode_path};
-use fcgi_proto::pair;
+#[cfg(feature = "http")]
+use fcgi_proto::http::{CgiRequest, Peer};
 use fcgi_proto::record::Role;
 
-use super::ClientError;
+use super::{ClientError, Value};
 
 /// Who asks, as far as the application is told.
 const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -21,9 +22,15 @@ const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Add
 /// ```
 #[derive(Clone, Debug)]
 pub struct Params {
-    method: String,
-    target: String,
-    set: Vec<(Vec<u8>, Vec<u8>)>,
+    method: Vec<u8>,
+    target: Vec<u8>,
+    protocol: Vec<u8>,
+    authority: Option<Vec<u8>>,
+    headers: Vec<Value>,
+    peer: Option<SocketAddr>,
+    server: Option<SocketAddr>,
+    https: bool,
+    set: Vec<Value>,
 }
 
 impl Params {
@@ -31,7 +38,40 @@ impl Params {
     /// SCRIPT_NAME is the path decoded.
     #[must_use]
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
-        Self { method: method.into(), target: target.into(), set: Vec::new() }
+        Self {
+            method: method.into().into_bytes(),
+            target: target.into().into_bytes(),
+            protocol: b"HTTP/1.1".to_vec(),
+            authority: Some(b"localhost".to_vec()),
+            headers: Vec::new(),
+            peer: Some(LOCAL),
+            server: None,
+            https: false,
+            set: Vec::new(),
+        }
+    }
+
+    /// Of an HTTP request with these parts (feature `http`), and from the [`Peer`] in their extensions.
+    ///
+    /// Header fields become variables as [`Variables::emit`] says. `Authorization` does not: who leaves it to
+    /// the application to look at passwords [sets](Self::set) HTTP_AUTHORIZATION.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn from_parts(parts: &http::request::Parts) -> Self {
+        let request = CgiRequest::new(parts);
+        let variables = request.variables();
+        let headers = request.headers().iter();
+        Self {
+            method: variables.method.to_vec(),
+            target: variables.target.to_vec(),
+            protocol: variables.protocol.to_vec(),
+            authority: variables.authority.map(<[u8]>::to_vec),
+            headers: headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
+            peer: parts.extensions.get().map(|Peer(peer)| *peer),
+            server: None,
+            https: false,
+            set: Vec::new(),
+        }
     }
 
     /// Of a GET request.
@@ -44,6 +84,22 @@ impl Params {
     #[must_use]
     pub fn post(target: impl Into<String>) -> Self {
         Self::new("POST", target)
+    }
+
+    /// The address that the request came to: SERVER_ADDR and SERVER_PORT, and SERVER_NAME unless that is
+    /// [set](Self::set).
+    #[must_use]
+    pub fn server(mut self, server: SocketAddr) -> Self {
+        self.server = Some(server);
+        self
+    }
+
+    /// Whether the request came over TLS: HTTPS, REQUEST_SCHEME, and SERVER_PORT without a
+    /// [server](Self::server).
+    #[must_use]
+    pub fn https(mut self, https: bool) -> Self {
+        self.https = https;
+        self
     }
 
     /// Sets a variable, instead of what it was.
@@ -59,50 +115,44 @@ impl Params {
         self.set("SCRIPT_FILENAME", filename)
     }
 
-    pub(crate) fn method(&self) -> &[u8] {
+    /// The method, also one that was [set](Self::set) as REQUEST_METHOD: it decides whether the answer has a
+    /// body.
+    #[must_use]
+    pub fn method(&self) -> &[u8] {
         let set = self.set.iter().rfind(|(name, _)| name == b"REQUEST_METHOD");
-        set.map_or(self.method.as_bytes(), |(_, method)| method)
+        set.map_or(&self.method, |(_, method)| method)
     }
 
-    /// The pairs of a request with this role and input of these lengths, in bytes.
-    pub(crate) fn pairs(
+    /// The variables of a request with this role and input of these lengths, in bytes; they are what
+    /// [`Client`](super::Client) sends.
+    ///
+    /// # Errors
+    /// [`ClientError::Target`], [`ClientError::Variables`].
+    pub fn variables(
         &self,
         role: Role,
         stdin: Option<u64>,
         data: Option<u64>,
-    ) -> Result<Pairs, ClientError> {
-        let extra: Vec<_> = self.set.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-        let mut variables = Variables::new(self.method.as_bytes(), self.target.as_bytes());
+    ) -> Result<Vec<Value>, ClientError> {
+        let [headers, extra] = [&self.headers, &self.set]
+            .map(|pairs| pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect::<Vec<_>>());
+        let mut variables = Variables::new(&self.method, &self.target);
         let mut path = vec![0; self.target.len()];
-        variables.script_name = decode_path(self.target.as_bytes(), &mut path)?;
-        variables.authority = Some(b"localhost");
-        variables.peer = Some(LOCAL);
+        variables.script_name = decode_path(&self.target, &mut path)?;
+        variables.protocol = &self.protocol;
+        variables.authority = self.authority.as_deref();
+        variables.peer = self.peer;
+        variables.server = self.server;
+        variables.https = self.https;
         variables.server_software = concat!("fcgi-blocking/", env!("CARGO_PKG_VERSION")).as_bytes();
         variables.content_length = stdin;
         variables.data_length = data.unwrap_or(0);
         variables.extra = &extra;
-        let mut pairs = Pairs::default();
-        variables.emit(role, &[], |name, value| {
-            pairs.pairs.push((name.to_vec(), value.parts().collect::<Vec<_>>().concat()));
+        let mut pairs = Vec::new();
+        variables.emit(role, &headers, |name, value| {
+            pairs.push((name.to_vec(), value.parts().collect::<Vec<_>>().concat()));
             Ok::<(), ClientError>(())
         })?;
         Ok(pairs)
-    }
-}
-
-/// Names and values, not encoded yet.
-#[derive(Default)]
-pub(crate) struct Pairs {
-    pairs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Pairs {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.pairs.iter().map(|(name, value)| (&name[..], &value[..]))
-    }
-
-    /// Bytes of all of them, encoded.
-    pub(crate) fn encoded_len(&self) -> usize {
-        self.iter().filter_map(|(name, value)| pair::encoded_len(name, value)).sum()
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use fcgi_proto::cgi::{ResponseHead, Status};
+use fcgi_proto::cgi::{ResponseBody, ResponseHead, Status};
 use fcgi_proto::record::{ProtocolStatus, RequestId};
 
 use super::body::Body;
@@ -19,17 +19,20 @@ pub struct End {
     pub answered: bool,
 }
 
-/// Bytes of output that are read and dropped after the body's end, while END_REQUEST is waited for.
-const EXCESS_LIMIT: u64 = 16 * 1024 * 1024;
+impl End {
+    /// Why the request was refused, if it was: no output came, and the status says that it was not executed.
+    #[must_use]
+    pub fn refusal(&self) -> Option<ProtocolStatus> {
+        let status = ProtocolStatus::from_wire(self.protocol_status);
+        status.filter(|status| *status != ProtocolStatus::RequestComplete && !self.answered)
+    }
+}
 
 /// A request whose answer's head came.
 pub(crate) struct Started {
     id: RequestId,
     head: ResponseHead<Box<[u8]>>,
-    /// Of the body, to be let through; `None` without limit.
-    left: Option<u64>,
-    /// What came beyond that.
-    excess: u64,
+    body: ResponseBody,
     end: Option<End>,
 }
 
@@ -54,9 +57,7 @@ impl Started {
                     }
                 }
                 Got::End(got) => {
-                    let refused = ProtocolStatus::from_wire(got.protocol_status)
-                        .filter(|status| *status != ProtocolStatus::RequestComplete && !got.answered);
-                    return Err(match (refused, head.finish()) {
+                    return Err(match (got.refusal(), head.finish()) {
                         (Some(status), _) => ClientError::Refused(status),
                         (None, Err(error)) => error.into(),
                         (None, Ok(())) => ClientError::Truncated,
@@ -65,8 +66,8 @@ impl Started {
                 Got::Values { .. } | Got::UnknownType => {}
             }
         }
-        let left = if head.has_body(request.method) { head.content_length()? } else { Some(0) };
-        Ok(Self { id, head, left, excess: 0, end: None })
+        let body = ResponseBody::new(&head, request.method)?;
+        Ok(Self { id, head, body, end: None })
     }
 }
 
@@ -126,32 +127,26 @@ impl<'c> Response<'c> {
     /// Reads the next bytes of the body; 0 at its end, once END_REQUEST came.
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, ClientError> {
         loop {
-            let Started { id, left, excess, end, .. } = &mut self.started;
+            let Started { id, body, end, .. } = &mut self.started;
             let Some(link) = &mut self.link else {
-                return match *left {
+                return match body.missing() {
                     // It failed before: that is no end.
                     _ if end.is_none() => Err(ClientError::Truncated),
-                    Some(missing) if missing > 0 => Err(ClientError::ContentTooShort { missing }),
-                    _ => Ok(0),
+                    0 => Ok(0),
+                    missing => Err(ClientError::ContentTooShort { missing }),
                 };
             };
             let chunk = link.chunk();
-            let wanted =
-                left.map_or(chunk.len(), |left| usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len()));
+            let wanted = body.wanted(chunk.len());
             if wanted > 0 {
                 let count = wanted.min(buffer.len());
                 buffer[..count].copy_from_slice(&chunk[..count]);
                 link.take_chunk(count);
-                if let Some(left) = left {
-                    *left -= count as u64;
-                }
+                body.take(count);
                 return Ok(count);
             }
             // What is left of the chunk is more than Content-Length says, or than there is to be at all.
-            *excess += chunk.len() as u64;
-            if *excess > EXCESS_LIMIT {
-                return Err(ClientError::ContentTooLong { limit: EXCESS_LIMIT });
-            }
+            body.skip(chunk.len())?;
             link.take_chunk(usize::MAX);
             match link.next(&mut self.body, Some(*id), &self.client.settings)? {
                 Got::Stdout | Got::Values { .. } | Got::UnknownType => {}

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use fcgi_blocking::Role;
 
+use super::executable::executable;
 use super::setups::{FCGIWRAP, PHP_CGI, Refusal, Setup};
 use super::site::Site;
-use super::tools::example;
 use super::web::{Answer, Web};
 use super::wire::{Relay, refusal};
 
@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) skip: fn(&Setup) -> Option<&'static str>,
 }
 
-const fn case(name: &'static str, run: fn(&Site)) -> Case {
+pub(crate) const fn case(name: &'static str, run: fn(&Site)) -> Case {
     Case { name, run, skip: |_| None }
 }
 
@@ -285,7 +285,7 @@ fn page(site: &Site) {
 
 fn fetched(site: &Site) {
     let script = format!("SCRIPT_FILENAME={}", site.place.dir.join("page.php").display());
-    let mut fetch = Command::new(example("fetch").expect("an example of this package"));
+    let mut fetch = Command::new(executable(env!("CARGO_PKG_NAME"), "fetch"));
     fetch.args([&site.place.address, "/page.php", &script, "QUERY_STRING=name=%3CFerris%3E"]);
     let output = fetch.output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);

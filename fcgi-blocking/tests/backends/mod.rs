@@ -5,13 +5,17 @@
 //! - [`site`]: one back end, started, answering, ended;
 //! - [`web`]: the web server's side, which is all that knows the client under test;
 //! - [`wire`]: records that the client cannot be made to send, and a relay that counts connections;
-//! - [`cases`]: what must hold with all of them.
+//! - [`cases`]: what must hold with all of them;
+//! - [`tests`]: all of it.
 
 pub(crate) mod cases;
+#[path = "../support/executable.rs"]
+mod executable;
 #[path = "../interop/process.rs"]
 mod process;
 pub(crate) mod setups;
 mod site;
+mod tests;
 mod tools;
 mod web;
 mod wire;

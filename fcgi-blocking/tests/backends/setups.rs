@@ -1,11 +1,12 @@
 //! Every back end and how it is started, as data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::executable::executable;
 use super::process::brought_to;
 use super::site::Place;
-use super::tools::{cache, cached, command, example, network_command, program, run};
+use super::tools::{cache, cached, command, network_command, program, run};
 
 pub(crate) struct Setup {
     pub(crate) name: &'static str,
@@ -160,9 +161,9 @@ pub(crate) const INSPECT_TCP: Setup = Setup {
     name: "inspect",
     files: &[],
     command: |place| {
-        let mut inspect = command(&brought_to(&place.dir, &example("inspect")?));
-        inspect.arg(&place.address);
-        Ok(inspect)
+        let mut command = command(&brought_to(&place.dir, &inspect()));
+        command.arg(&place.address);
+        Ok(command)
     },
     reach: Reach::Tcp,
     at_once: usize::MAX,
@@ -175,10 +176,14 @@ pub(crate) const INSPECT_TCP: Setup = Setup {
 
 pub(crate) const INSPECT_SPAWNED: Setup = Setup {
     name: "inspect, spawned",
-    command: |place| spawned(place, &brought_to(&place.dir, &example("inspect")?), &[]),
+    command: |place| spawned(place, &brought_to(&place.dir, &inspect()), &[]),
     reach: Reach::Unix,
     ..INSPECT_TCP
 };
+
+fn inspect() -> PathBuf {
+    executable("fcgi-blocking", "inspect")
+}
 
 fn php_fpm(place: &Place, children: usize) -> Result<Command, String> {
     let config = place.dir.join("fpm.conf");

@@ -72,19 +72,3 @@ pub(crate) fn cached(name: &str, fill: impl FnOnce(&Path) -> Result<(), String>)
     }
     Ok(place)
 }
-
-/// The path of an example of this package. Cargo is asked: two packages of a workspace may have examples of
-/// the same name.
-pub(crate) fn example(name: &str) -> Result<PathBuf, String> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
-    cargo.args(["-p", env!("CARGO_PKG_NAME"), "--example", name]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(output.status.success(), "the example {name} does not build");
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let path = messages.split_once("\"executable\":\"").and_then(|(_, rest)| rest.split_once('"'));
-    Ok(path.expect("cargo names the executable").0.into())
-}

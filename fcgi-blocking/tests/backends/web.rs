@@ -1,11 +1,12 @@
-//! The web server's side: all that the cases do with the client under test.
+//! The web server's side: all that the cases do with the client under test, which is that of `adapter`.
 
 use std::io::{self, Read};
 use std::time::Duration;
 
-use fcgi_blocking::{Client, ClientSettings, End, Outgoing, Params, Role};
+use fcgi_blocking::{ClientSettings, End, Params, Role};
 
 use super::site::Site;
+use crate::adapter::{Client, Outgoing};
 
 pub(crate) struct Web<'s> {
     client: Client,
@@ -72,7 +73,7 @@ impl<'s> Web<'s> {
     pub(crate) fn upload(
         &mut self,
         target: &str,
-        body: impl Read,
+        body: impl Read + Send + Unpin,
         length: Option<u64>,
     ) -> io::Result<Answer> {
         let params = self.upload_params(target);

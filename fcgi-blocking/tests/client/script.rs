@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use fcgi_blocking::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Stream};
+use fcgi_blocking::{ClientError, ClientSettings, Endpoint, Params, Stream};
 use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{BeginRequest, EndRequest, Header, RecordType, Role};
 use tempfile::TempDir;
 
+use crate::adapter::{Client, Response};
 use crate::support::{PATIENCE, record};
 
 /// More than any socket's buffers hold.

@@ -17,7 +17,7 @@ pub(crate) struct Case {
     pub(crate) skip: fn(&Setup) -> Option<&'static str>,
 }
 
-const fn case(name: &'static str, run: fn(&Site)) -> Case {
+pub(crate) const fn case(name: &'static str, run: fn(&Site)) -> Case {
     Case { name, run, skip: |_| None }
 }
 
@@ -278,20 +278,20 @@ fn check_body(site: &Site, browser: &Browser, body: &[u8]) {
     }
 }
 
-fn check_sum(answer: &Answer, body: &[u8]) {
+pub(crate) fn check_sum(answer: &Answer, body: &[u8]) {
     assert_eq!((answer.status, answer.text()), (200, sum(body) + "\n"));
 }
 
-fn sum(body: &[u8]) -> String {
+pub(crate) fn sum(body: &[u8]) -> String {
     format!("{} {:08x}", body.len(), crc32fast::hash(body))
 }
 
-fn has_param(answer: &Answer, name: &str, value: &str) -> bool {
+pub(crate) fn has_param(answer: &Answer, name: &str, value: &str) -> bool {
     answer.text().lines().any(|line| line.split_once('=') == Some((name, value)))
 }
 
 /// Bytes of every value, the same for the same seed.
-fn noise(size: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state ^= state << 13;

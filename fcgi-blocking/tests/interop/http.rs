@@ -50,7 +50,11 @@ impl Browser {
     }
 
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Answer {
-        answer("POST", path, self.agent.post(self.url(path)).content_type("text/x-test").send(body))
+        self.post_as(path, "text/x-test", body)
+    }
+
+    pub(crate) fn post_as(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
+        answer("POST", path, self.agent.post(self.url(path)).content_type(content_type).send(body))
     }
 
     fn url(&self, path: &str) -> String {

@@ -8,18 +8,19 @@
 //! - [`cases`]: what must hold behind all of them.
 
 pub(crate) mod cases;
-mod http;
-mod process;
-mod server;
+#[path = "../support/executable.rs"]
+mod executable;
+pub(crate) mod http;
+pub(crate) mod process;
+pub(crate) mod server;
 pub(crate) mod setups;
-mod site;
+pub(crate) mod site;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use cases::Case;
+use executable::executable;
 use setups::Setup;
 use site::Site;
 
@@ -31,28 +32,10 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// The path of the executable, built once.
-    ///
-    /// Cargo is asked, rather than the folder of examples searched: two packages of a workspace may
-    /// have examples of the same name, and the later build of the two lies there.
-    fn executable(&self) -> PathBuf {
-        static PATH: OnceLock<PathBuf> = OnceLock::new();
-        PATH.get_or_init(|| std::env::var_os("FCGI_INSPECT").map_or_else(|| self.build(), PathBuf::from))
-            .clone()
-    }
-
-    fn build(&self) -> PathBuf {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--message-format=json-render-diagnostics"]);
-        cargo.args(["-p", self.package, "--example", self.example]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
-        assert!(output.status.success(), "the example {} does not build", self.example);
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let path = messages.split_once("\"executable\":\"").and_then(|(_, rest)| rest.split_once('"'));
-        path.expect("cargo names the executable").0.into()
+    pub(crate) fn executable(&self) -> PathBuf {
+        let given = (self.example == "inspect").then(|| std::env::var_os("FCGI_INSPECT")).flatten();
+        let given = given.map(PathBuf::from);
+        given.unwrap_or_else(|| executable(self.package, self.example))
     }
 }
 

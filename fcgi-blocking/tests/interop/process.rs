@@ -1,4 +1,5 @@
 //! A child process that never outlives its test.
+#![allow(dead_code)] // Each test program uses a part.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::chown;
@@ -13,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process, 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The user `nobody`, whom everything runs as when the tests run as root.
-const NOBODY: u32 = 65534;
+pub(crate) const NOBODY: u32 = 65534;
 
 /// Runs in a process group of its own; killed with all its children when dropped.
 pub(crate) struct Process {
@@ -27,6 +28,11 @@ impl Process {
         if getuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
+        Self::start_as_it_is(command, log)
+    }
+
+    /// Starts `command`, which takes care of its user itself.
+    pub(crate) fn start_as_it_is(command: &mut Command, log: &Path) -> Process {
         let output = || Stdio::from(append(log));
         command.process_group(0).stdin(Stdio::null()).stdout(output()).stderr(output());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -39,16 +45,30 @@ impl Process {
         waitid(WaitId::Pid(self.pid()), options).is_ok_and(|status| status.is_none())
     }
 
+    /// Asks with SIGTERM.
+    pub(crate) fn terminate(&self) {
+        // Errors here say that nobody is left, which is what is wanted.
+        let _ = kill_process(self.pid(), Signal::TERM);
+    }
+
     /// Asks with SIGTERM, kills what is left after a while, and tells how the process ended.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         if !self.stopped {
             self.stopped = true;
-            // Errors here say that nobody is left, which is what is wanted.
-            let _ = kill_process(self.pid(), Signal::TERM);
+            self.terminate();
             wait_until(|| !self.is_running());
+            // As above.
             let _ = kill_process_group(self.pid(), Signal::KILL);
         }
         self.child.wait().expect("a child can be waited for")
+    }
+
+    /// Ends it as a machine ends that loses power.
+    pub(crate) fn kill(mut self) {
+        self.stopped = true;
+        // Nobody else may have ended it: it is not reaped.
+        kill_process_group(self.pid(), Signal::KILL).expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
     }
 
     fn pid(&self) -> Pid {

@@ -34,6 +34,15 @@ impl Site {
     /// Starts the application, then the web server, and returns when a request is answered; None if
     /// this machine lacks the web server.
     pub(crate) fn start(subject: &Subject, setup: &'static Setup) -> Option<Site> {
+        Self::start_via(subject, setup, |app| app)
+    }
+
+    /// Has the web server connect to what `relay` makes of the application's address, if that is TCP.
+    pub(crate) fn start_via(
+        subject: &Subject,
+        setup: &'static Setup,
+        relay: impl FnOnce(SocketAddr) -> SocketAddr,
+    ) -> Option<Site> {
         let program = match setup.server.program() {
             Ok(program) => program,
             Err(reason) => {
@@ -48,6 +57,7 @@ impl Site {
         fs::create_dir(dir.path().join("www")).expect("a document root");
         let executable = brought_to(dir.path(), &subject.executable());
         let (app, app_port) = start_app(&executable, dir.path(), setup.reach);
+        let tcp = relay(SocketAddr::from(([127, 0, 0, 1], app_port)));
         for _ in 0..ATTEMPTS {
             let port = free_port();
             let edits = setup.server.edits().iter().chain(setup.edits);
@@ -57,8 +67,8 @@ impl Site {
             });
             let text = (setup.server.config(&snippet, setup.extra))
                 .replace("{port}", &port.to_string())
-                .replace("{tcp}", &format!("127.0.0.1:{app_port}"))
-                .replace("{tcp_port}", &app_port.to_string())
+                .replace("{tcp}", &tcp.to_string())
+                .replace("{tcp_port}", &tcp.port().to_string())
                 .replace("{socket}", &path_text(&dir.path().join("app.sock")))
                 .replace("{app}", &path_text(&executable))
                 .replace("{dir}", &path_text(dir.path()));
@@ -132,7 +142,7 @@ fn start_app(executable: &Path, dir: &Path, reach: Reach) -> (Option<Process>, u
 }
 
 /// A port that no other test of this process has been given.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -5,22 +5,25 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::{env, fs, thread};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, thread};
 
 use fcgi_blocking::{Endpoint, Listener, StdListener};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::executable::executable;
 use super::{Client, PATIENCE};
 
-/// An example's executable, which `cargo test` builds.
+/// A command that runs an example of this package.
 pub(crate) fn example(name: &str) -> Command {
-    let test = env::current_exe().expect("this program has a path");
-    let profile = test.ancestors().nth(2).expect("it is in PROFILE/deps");
-    let path: PathBuf = profile.join("examples").join(name);
-    assert!(path.exists(), "{} is not built: run `cargo build --examples`", path.display());
-    let mut command = Command::new(path);
+    example_of(env!("CARGO_PKG_NAME"), name)
+}
+
+/// A command that runs an example of a package.
+pub(crate) fn example_of(package: &str, name: &str) -> Command {
+    let mut command = Command::new(executable(package, name));
     command.env_remove("FCGI_WEB_SERVER_ADDRS").env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
     command
 }
@@ -29,37 +32,73 @@ pub(crate) fn example(name: &str) -> Command {
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    /// What it wrote to stderr so far.
+    log: Arc<Mutex<Vec<u8>>>,
+    /// Tells when that was all.
+    log_ends: Receiver<()>,
 }
 
 impl Process {
     /// Starts `command` with the log on a pipe.
     pub(crate) fn start(command: &mut Command) -> Self {
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
-        Self { child: command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")) }
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut pipe = child.stderr.take().expect("stderr is a pipe");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (sender, log_ends) = mpsc::channel();
+        let written = Arc::clone(&log);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                written.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+            }
+            sender.send(())
+        });
+        Self { child, log, log_ends }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
+        kill_process(self.pid(), signal).expect("the process is there");
+    }
+
+    /// What it wrote to stderr so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8(self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()).expect("text")
     }
 
     /// Waits for the end; returns how it ended and all that it wrote to stderr.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let mut pipe = self.child.stderr.take().expect("stderr is a pipe");
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            let mut text = String::new();
-            sender.send(pipe.read_to_string(&mut text).map(|_| text))
-        });
-        let text = receiver.recv_timeout(PATIENCE).expect("the program ends in time").expect("text");
-        (self.child.wait().expect("it can be waited for"), text)
+        self.log_ends.recv_timeout(PATIENCE).expect("the program ends in time");
+        (self.child.wait().expect("it can be waited for"), self.log())
+    }
+
+    /// What Linux tells about it.
+    fn about(&self, what: &str) -> PathBuf {
+        format!("/proc/{}/{what}", self.child.id()).into()
     }
 
     /// The most memory that it has had resident so far, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(path).expect("Linux tells about processes");
+        let status = fs::read_to_string(self.about("status")).expect("Linux tells about processes");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("there is the line");
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(self.about("fd")).expect("Linux tells about processes").count()
+    }
+
+    /// How long it has had a processor so far, in ticks, of which a second has 100.
+    pub(crate) fn processor_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(self.about("stat")).expect("Linux tells about processes");
+        let (_, fields) = stat.rsplit_once(") ").expect("the state follows the name");
+        let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+        ticks.sum()
     }
 }
 

@@ -1,19 +1,15 @@
 //! The client and what real applications send and expect: requests record by record, answers in odd pieces,
 //! connections that are kept, or not.
 
-mod support;
-
-#[path = "client/script.rs"]
-mod script;
-
 use std::io::{self, Read};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 
-use fcgi_blocking::{Client, ClientError, Params, Role};
+use crate::adapter::Client;
+use crate::script::{self, App, answer, ask, end, page, stdout, text};
+use crate::support::{PATIENCE, raw_record, record};
+use fcgi_blocking::{ClientError, Params, Role};
 use fcgi_proto::record::{Header, RecordType};
-use script::{App, answer, ask, end, page, stdout, text};
-use support::{PATIENCE, raw_record, record};
 
 /// A record with `padding` bytes of junk.
 fn padded(record_type: RecordType, content: &[u8], padding: u8) -> Vec<u8> {

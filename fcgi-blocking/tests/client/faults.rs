@@ -1,23 +1,19 @@
 //! The client and applications that are absent, mute, slow, or talk nonsense, and bodies that fail. What such
 //! a peer costs is one request, within a limit of time.
 
-mod support;
-
-#[path = "client/script.rs"]
-mod script;
-
 use std::io::{self, ErrorKind, Read};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use fcgi_blocking::{Client, ClientError, Endpoint, Params, Stream};
+use crate::adapter::Client;
+use crate::script::{self, App, MUCH, answer, ask, client, cut, end, fail, limits, page, stdout, text};
+use crate::support::{self, PATIENCE, raw_record, record};
+use fcgi_blocking::{ClientError, Endpoint, Params, Stream};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{Header, RecordType};
-use script::{App, MUCH, answer, ask, client, cut, end, fail, limits, page, stdout, text};
-use support::{PATIENCE, raw_record, record};
 
 /// A limit whose end is waited for.
 const SHORT: Duration = Duration::from_millis(100);

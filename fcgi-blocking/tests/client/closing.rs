@@ -1,20 +1,15 @@
 //! The client and applications that close, early, late or not at all, or refuse: what is delivered, what is
 //! an error, and what is sent again.
 
-mod support;
-
-#[path = "client/script.rs"]
-mod script;
-
 use std::io::{self, ErrorKind};
 use std::sync::mpsc;
 
+use crate::script::{self, App, MUCH, answer, ask, cut, end, fail, page, stdout, text};
+use crate::support::{PATIENCE, record};
 use fcgi_blocking::{ClientError, Params};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
-use script::{App, MUCH, answer, ask, cut, end, fail, page, stdout, text};
-use support::{PATIENCE, record};
 
 #[test]
 fn a_request_is_sent_again_once_when_a_kept_connection_died_without_a_byte() {

@@ -1,17 +1,15 @@
 //! The examples as programs: what they answer, how they start, how they end.
 
-mod support;
-
 use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 use std::thread;
 
+use crate::support::child::{Process, Serving, example};
+use crate::support::{Answer, Call, Client, PATIENCE, record, stream};
 use fcgi_blocking::{Endpoint, Stream};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
 use rustix::process::Signal;
-use support::child::{Process, Serving, example};
-use support::{Answer, Call, Client, PATIENCE, record, stream};
 
 fn inspect() -> Serving {
     Serving::unix(&mut example("inspect"))

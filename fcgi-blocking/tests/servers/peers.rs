@@ -1,15 +1,10 @@
 //! What went wrong in other libraries behind real web servers, as far as sockets decide it.
 
-#[path = "../examples/inspect/app.rs"]
-mod app;
-mod support;
-
 use std::time::Duration;
 
-use app::handle;
-use fcgi_blocking::Settings;
+use crate::app::handle;
+use crate::support::{Call, Running, Settings, abort, record, settings, stream};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
-use support::{Call, Running, abort, record, settings, stream};
 
 fn inspect() -> [Running; 2] {
     Running::both(Settings::default(), handle)
