@@ -1,0 +1,172 @@
+//! `fetch ADDR SCRIPT_NAME [NAME=VALUE]…`: curl for FastCGI. Prints the answer's head and body on stdout and
+//! STDERR on stderr, and exits with the application status (at most 125), 126 for a refused request, 127 for
+//! a transport or protocol error.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use fcgi_proto::record::ProtocolStatus;
+use fcgi_smol::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role, Status};
+use lexopt::{Arg, ValueExt};
+use smol::fs::File;
+use smol::io::AsyncReadExt;
+
+const USAGE: &str = "usage: fetch ADDR SCRIPT_NAME [NAME=VALUE]... [--body FILE|-] \
+    [--role authorizer|filter] [--data FILE], or fetch ADDR --values";
+
+const REFUSED: u8 = 126;
+const FAILED: u8 = 127;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(lexopt::Parser::from_env()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error} ({USAGE})");
+            return ExitCode::from(2);
+        }
+    };
+    let result = smol::block_on(async {
+        if arguments.values { values(arguments.address).await } else { fetch(arguments).await }
+    });
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("fetch: {error}");
+            let refused = matches!(error.downcast_ref(), Some(ClientError::Refused(_)));
+            ExitCode::from(if refused { REFUSED } else { FAILED })
+        }
+    }
+}
+
+struct Arguments {
+    address: Endpoint,
+    script: String,
+    variables: Vec<(String, String)>,
+    body: Option<String>,
+    data: Option<String>,
+    role: Role,
+    values: bool,
+}
+
+impl Arguments {
+    fn parse(mut parser: lexopt::Parser) -> Result<Self, Box<dyn Error>> {
+        let mut words = Vec::new();
+        let mut variables = Vec::new();
+        let (mut body, mut data, mut role, mut values) = (None, None, Role::Responder, false);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("body") => body = Some(parser.value()?.string()?),
+                Arg::Long("data") => data = Some(parser.value()?.string()?),
+                Arg::Long("values") => values = true,
+                Arg::Long("role") => {
+                    role = match parser.value()?.string()?.as_str() {
+                        "authorizer" => Role::Authorizer,
+                        "filter" => Role::Filter,
+                        other => return Err(format!("{other:?} is not a role").into()),
+                    }
+                }
+                Arg::Value(word) => {
+                    let word = word.string()?;
+                    match word.split_once('=') {
+                        Some((name, value)) if words.len() == 2 => {
+                            variables.push((name.to_owned(), value.to_owned()));
+                        }
+                        _ => words.push(word),
+                    }
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        let mut words = words.into_iter();
+        let address: Endpoint = words.next().ok_or("no ADDR")?.parse()?;
+        if address == Endpoint::Inherited {
+            return Err("fd:0 is not to be connected to".into());
+        }
+        let script = words.next().or(values.then(String::new)).ok_or("no SCRIPT_NAME")?;
+        match words.next() {
+            Some(word) => Err(format!("{word:?} is not NAME=VALUE").into()),
+            None => Ok(Self { address, script, variables, body, data, role, values }),
+        }
+    }
+}
+
+async fn values(address: Endpoint) -> Result<u8, Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    for (name, value) in client(address).values().await? {
+        out.write_all(&[&name[..], b"=", &value, b"\n"].concat())?;
+    }
+    Ok(0)
+}
+
+fn client(address: Endpoint) -> Client {
+    Client::with_settings(address, ClientSettings::default())
+}
+
+async fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
+    let Arguments { address, script, variables, body, data, role, .. } = arguments;
+    let method = if body.is_some() { "POST" } else { "GET" };
+    let params = variables
+        .into_iter()
+        .fold(Params::new(method, &script), |params, (name, value)| params.set(name, value));
+    let client = client(address);
+    let mut request = client.request(params).role(role).keep_conn(false);
+    request = match body.as_deref() {
+        None => request,
+        Some("-") => request.spooled(smol::Unblock::new(io::stdin())).await?,
+        Some(path) => {
+            let (file, length) = open(path).await?;
+            request.body(file, length)
+        }
+    };
+    if let Some(path) = data {
+        let (file, length) = open(&path).await?;
+        request = request.data(file, length);
+    }
+    let error = match request.send().await {
+        Ok(response) => return print(response).await,
+        Err(error) => error,
+    };
+    io::stderr().write_all(&client.take_stderr())?;
+    Err(error.into())
+}
+
+async fn open(path: &str) -> io::Result<(File, u64)> {
+    let file = File::open(path).await;
+    let file = file.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+    let length = file.metadata().await?.len();
+    Ok((file, length))
+}
+
+async fn print(mut response: Response<'_>) -> Result<u8, Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    write!(out, "Status: {} ", response.status().code())?;
+    out.write_all(response.head().reason())?;
+    out.write_all(b"\r\n")?;
+    for (name, value) in response.fields() {
+        out.write_all(&[name, b": ", value, b"\r\n"].concat())?;
+    }
+    out.write_all(b"\r\n")?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let result = response.read(&mut buffer).await;
+        io::stderr().write_all(&response.take_stderr())?;
+        match result? {
+            0 => break,
+            count => out.write_all(&buffer[..count])?,
+        }
+        out.flush()?;
+    }
+    let end = response.end().ok_or(ClientError::Truncated)?;
+    // Some applications count their statuses from 1: with an answer other than 503 it was none.
+    match ProtocolStatus::from_wire(end.protocol_status) {
+        Some(status)
+            if status != ProtocolStatus::RequestComplete
+                && response.status() == Status::SERVICE_UNAVAILABLE =>
+        {
+            eprintln!("fetch: {}", ClientError::Refused(status));
+            Ok(REFUSED)
+        }
+        _ => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
+    }
+}

@@ -1,0 +1,92 @@
+//! `gateway [--listen 127.0.0.1:8080] [--app ADDR]… [--root DIR]`: a web server in front of FastCGI applications.
+//!
+//! Without `--app` it runs the `inspect` application inside itself: one command, a page.
+
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fcgi_smol::{Endpoint, Listener, Pool, PoolSettings, Server};
+use lexopt::{Arg, ValueExt};
+use smol::{Async, Executor};
+use tempfile::TempDir;
+
+use answer::Gateway;
+use site::Site;
+
+mod answer;
+#[path = "../common/mod.rs"]
+mod common;
+mod front;
+#[path = "../inspect/app.rs"]
+mod inspect;
+mod patience;
+mod site;
+
+const USAGE: &str = "gateway [--listen 127.0.0.1:8080] [--app ADDR]... [--root DIR]";
+
+fn main() -> ExitCode {
+    common::run(USAGE, |arguments| {
+        let Arguments { listen, mut apps, site } = Arguments::parse(lexopt::Parser::from_args(arguments))?;
+        let executor = Arc::new(Executor::new());
+        // Its folder is there as long as this.
+        let inspect = if apps.is_empty() { Some(Inspect::start(&executor)?) } else { None };
+        apps.extend(inspect.iter().map(Inspect::endpoint));
+
+        let listener = Async::<TcpListener>::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
+        let (stop, stopped) = smol::channel::bounded(1);
+        common::on_signals(move || {
+            stop.close();
+        })?;
+        println!("Open http://{}/ in a browser", listener.get_ref().local_addr()?);
+
+        let mut settings = PoolSettings::default();
+        settings.client.spool_limit = answer::BODY_LIMIT;
+        let gateway = Gateway { pool: Pool::new(apps, settings), site };
+        common::block_on(&executor, front::serve(listener, &executor, gateway, stopped));
+        Ok(())
+    })
+}
+
+struct Arguments {
+    listen: SocketAddr,
+    apps: Vec<Endpoint>,
+    site: Option<Site>,
+}
+
+impl Arguments {
+    fn parse(mut parser: lexopt::Parser) -> Result<Self, Box<dyn Error>> {
+        let mut arguments = Self { listen: ([127, 0, 0, 1], 8080).into(), apps: Vec::new(), site: None };
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("listen") => arguments.listen = parser.value()?.parse()?,
+                Arg::Long("app") => match parser.value()?.string()?.parse()? {
+                    Endpoint::Inherited => return Err("fd:0 is not to be connected to".into()),
+                    app => arguments.apps.push(app),
+                },
+                Arg::Long("root") => arguments.site = Some(Site::new(parser.value()?)?),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// The application `inspect`, on a Unix socket in a folder of its own.
+struct Inspect {
+    folder: TempDir,
+}
+
+impl Inspect {
+    fn start(executor: &Arc<Executor<'static>>) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let server = Server::new(Listener::bind_unix(folder.path().join("socket"), 0o600)?)?;
+        executor.spawn(server.serve(Arc::clone(executor), inspect::handle)).detach();
+        Ok(Self { folder })
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Unix(self.folder.path().join("socket"))
+    }
+}

@@ -1,0 +1,199 @@
+//! What `inspect` answers. The first segment of the path in REQUEST_URI that is one of its words decides;
+//! without one it is a page that shows the request.
+
+use std::time::Duration;
+
+use fcgi_smol::{AppStatus, BoxError, Request, ResponseWriter, Role, Status};
+use percent_encoding::percent_decode_str;
+use smol::Timer;
+use smol::io::{self, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+
+/// Bytes that are read or written at a time where much is.
+const CHUNK: usize = 64 * 1024;
+
+pub(crate) async fn handle(request: Request) -> Result<AppStatus, BoxError> {
+    match request.role() {
+        Role::Authorizer => authorize(&request).await,
+        Role::Filter => filter(&request).await,
+        Role::Responder => respond(&request).await,
+    }
+}
+
+fn text(request: &Request, status: Status) -> Result<ResponseWriter, BoxError> {
+    Ok(request.respond(status).header("Content-Type", "text/plain")?)
+}
+
+async fn respond(request: &Request) -> Result<AppStatus, BoxError> {
+    let uri = request.param_str("REQUEST_URI").unwrap_or_default();
+    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    let mut segments = path.split('/');
+    while let Some(word) = segments.next() {
+        let text = segments.clone().next().unwrap_or_default();
+        let mut number = || segments.next().and_then(|number| number.parse::<u64>().ok());
+        let done = match word {
+            "env" => env(request).await,
+            "echo" => echo(request).await,
+            "sum" => sum(request).await,
+            "bytes" => match number() {
+                Some(count) => bytes(request, count).await,
+                None => bad(request).await,
+            },
+            "stream" => match (number(), number()) {
+                (Some(count), Some(pause)) => stream(request, count, Duration::from_millis(pause)).await,
+                _ => bad(request).await,
+            },
+            "sleep" => match number() {
+                Some(pause) => {
+                    Timer::after(Duration::from_millis(pause)).await;
+                    ok(request).await
+                }
+                None => bad(request).await,
+            },
+            "status" => match number().and_then(|code| Status::new(u16::try_from(code).ok()?)) {
+                Some(status) => answer_status(request, status).await,
+                None => bad(request).await,
+            },
+            "stderr" => {
+                let line = percent_decode_str(text).chain(Some(b'\n')).collect::<Vec<_>>();
+                request.stderr().write_all(&line).await?;
+                ok(request).await
+            }
+            "exit" => match number().and_then(|code| u32::try_from(code).ok()) {
+                Some(code) => {
+                    ok(request).await?;
+                    return Ok(AppStatus(code));
+                }
+                None => bad(request).await,
+            },
+            "ignore" => ok(request).await,
+            "early" => early(request).await,
+            "panic" => panic!("as asked for"),
+            _ => continue,
+        };
+        return done.map(AppStatus::from);
+    }
+    page(request).await.map(AppStatus::from)
+}
+
+async fn ok(request: &Request) -> Result<(), BoxError> {
+    Ok(text(request, Status::OK)?.write_all(b"ok").await?)
+}
+
+async fn bad(request: &Request) -> Result<(), BoxError> {
+    Ok(text(request, Status::BAD_REQUEST)?.write_all(b"not a number that makes sense here\n").await?)
+}
+
+async fn env(request: &Request) -> Result<(), BoxError> {
+    let mut lines = text(request, Status::OK)?;
+    for (name, value) in request.params() {
+        lines.write_all(&[name, b"=", value, b"\n"].concat()).await?;
+    }
+    Ok(())
+}
+
+async fn echo(request: &Request) -> Result<(), BoxError> {
+    let content_type = request.param("CONTENT_TYPE").filter(|value| !value.is_empty());
+    let content_type = content_type.unwrap_or(b"application/octet-stream");
+    let mut body = request.respond(Status::OK).header("Content-Type", content_type)?;
+    io::copy(BufReader::with_capacity(CHUNK, request.stdin()), &mut body).await?;
+    Ok(())
+}
+
+/// The length and the CRC-32 of what comes.
+async fn checksum(mut input: impl AsyncRead + Unpin) -> io::Result<String> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut bytes = 0;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match input.read(&mut buffer).await? {
+            0 => return Ok(format!("{bytes} {:08x}\n", crc.finalize())),
+            count => {
+                crc.update(&buffer[..count]);
+                bytes += count;
+            }
+        }
+    }
+}
+
+async fn sum(request: &Request) -> Result<(), BoxError> {
+    let sum = checksum(request.stdin()).await?;
+    Ok(text(request, Status::OK)?.write_all(sum.as_bytes()).await?)
+}
+
+async fn early(request: &Request) -> Result<(), BoxError> {
+    let mut lines = text(request, Status::OK)?;
+    lines.write_all(b"early\n").await?;
+    lines.flush().await?;
+    Ok(lines.write_all(checksum(request.stdin()).await?.as_bytes()).await?)
+}
+
+async fn bytes(request: &Request, count: u64) -> Result<(), BoxError> {
+    let mut body = text(request, Status::OK)?.header("Content-Length", count.to_string())?;
+    let xs = [b'x'; CHUNK];
+    let mut left = count;
+    while left > 0 {
+        let chunk = &xs[..usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))];
+        body.write_all(chunk).await?;
+        left -= chunk.len() as u64;
+    }
+    Ok(())
+}
+
+async fn stream(request: &Request, count: u64, pause: Duration) -> Result<(), BoxError> {
+    let mut lines = text(request, Status::OK)?;
+    for number in 1..=count {
+        lines.write_all(format!("{number}\n").as_bytes()).await?;
+        lines.flush().await?;
+        if number < count {
+            Timer::after(pause).await;
+        }
+    }
+    Ok(())
+}
+
+async fn answer_status(request: &Request, status: Status) -> Result<(), BoxError> {
+    let mut answer = text(request, status)?;
+    if (300..400).contains(&status.code()) && status != Status::NOT_MODIFIED {
+        answer = answer.header("Location", "/env")?;
+    }
+    Ok(answer.write_all(format!("{status}\n").as_bytes()).await?)
+}
+
+async fn authorize(request: &Request) -> Result<AppStatus, BoxError> {
+    if request.param("HTTP_X_TOKEN") == Some(b"let-me-in") {
+        text(request, Status::OK)?.header("Variable-AUTH_USER", "inspect")?.flush().await?;
+    } else {
+        text(request, Status::FORBIDDEN)?.write_all(b"No entry without the token.\n").await?;
+    }
+    Ok(AppStatus(0))
+}
+
+async fn filter(request: &Request) -> Result<AppStatus, BoxError> {
+    let mut data = Vec::new();
+    request.data().read_to_end(&mut data).await?;
+    data.make_ascii_uppercase();
+    let mut answer = text(request, Status::OK)?;
+    let claimed = request.param_str("FCGI_DATA_LENGTH").and_then(|length| length.parse().ok());
+    if claimed != Some(data.len()) {
+        answer.write_all(b"data missing\n").await?;
+    }
+    answer.write_all(&data).await?;
+    Ok(AppStatus(0))
+}
+
+async fn page(request: &Request) -> Result<(), BoxError> {
+    let mut rows = String::new();
+    for (name, value) in request.params() {
+        let [name, value] = [name, value].map(String::from_utf8_lossy);
+        let [name, value] = [&name, &value].map(|text| html_escape::encode_text(text));
+        rows += &format!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n");
+    }
+    let kept = if request.keep_conn() { "kept" } else { "closed" };
+    let html = include_str!("page.html")
+        .replace("{role}", &request.role().to_string())
+        .replace("{id}", &request.id().to_string())
+        .replace("{kept}", kept)
+        .replace("{rows}", &rows);
+    let mut page = request.respond(Status::OK).header("Content-Type", "text/html; charset=utf-8")?;
+    Ok(page.write_all(html.as_bytes()).await?)
+}

@@ -1,0 +1,159 @@
+//! The web server's half: asks applications over TCP and Unix sockets, or any stream.
+
+mod body;
+mod exchange;
+pub(crate) mod link;
+mod outgoing;
+mod patience;
+mod response;
+pub(crate) mod socket;
+mod wakers;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fcgi_blocking::Endpoint;
+pub use fcgi_blocking::{ClientError, ClientSettings, End, Params, Value};
+use smol::io::{AsyncRead, AsyncWrite};
+
+use crate::pool::PoolSettings;
+use crate::pool::applications::Applications;
+use crate::pool::lease::Wanted;
+use body::{Body, Source};
+use exchange::Exchange;
+pub use outgoing::Outgoing;
+pub use response::Response;
+use socket::Socket;
+
+/// Asks one application. A clone is another handle to the same.
+///
+/// The connection is kept from request to request where the application lets it. Requests at the same time
+/// have a connection each, of which one is kept then. See [`Pool`](crate::Pool) for limits.
+///
+/// No executor is needed: whoever polls a request or its response does its reading and writing.
+///
+/// ```no_run
+/// use fcgi_smol::{Client, Params};
+///
+/// # smol::block_on(async {
+/// let client = Client::connect("unix:/run/php/php-fpm.sock").await?;
+/// let mut response = client.request(Params::get("/index.php").script("/srv/www/index.php")).send().await?;
+/// println!("{}", response.status());
+/// smol::io::copy(&mut response, &mut smol::Unblock::new(std::io::stdout())).await?; // as it comes
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// # Multiplexing
+///
+/// With [`multiplexed`](Self::multiplexed), requests share a connection. That is for applications that are
+/// known to multiplex: many lose requests, whatever they say to GET_VALUES.
+///
+/// - Whichever request is polled reads and writes for all.
+/// - FastCGI has no flow control for one request. Of a response that nobody reads, 256 KiB are kept; when there
+///   is more, nothing is read for the others either, until it is read or dropped. Read them at the same time,
+///   and spool those that go to slow readers.
+/// - A request or response that is dropped before its end is aborted. The others go on, what still comes for it
+///   is dropped, and the connection takes no further ones.
+#[derive(Clone)]
+pub struct Client {
+    applications: Arc<Applications>,
+}
+
+impl Client {
+    /// Connects with default [`ClientSettings`] to `127.0.0.1:9000`, `[::1]:9000`, `unix:/path` or a path.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`], also for an address that is none.
+    pub async fn connect(address: impl AsRef<str>) -> Result<Self, ClientError> {
+        let endpoint = address.as_ref().parse::<Endpoint>();
+        let endpoint = endpoint.map_err(|error| ClientError::Connect(error.into()))?;
+        let client = Self::with_settings(endpoint, ClientSettings::default());
+        drop(client.applications.lend(&mut Wanted::default()).await?);
+        Ok(client)
+    }
+
+    /// A client that connects when it has something to ask.
+    #[must_use]
+    pub fn with_settings(endpoint: Endpoint, settings: ClientSettings) -> Self {
+        Self::multiplexed(endpoint, settings, 1)
+    }
+
+    /// A client that connects when it has something to ask, and has up to `max_requests`, of 128, on a
+    /// connection at a time.
+    #[must_use]
+    pub fn multiplexed(endpoint: Endpoint, settings: ClientSettings, max_requests: usize) -> Self {
+        let settings = PoolSettings {
+            max_connections: usize::MAX,
+            max_requests_per_connection: max_requests,
+            ..one(settings)
+        };
+        Self { applications: Applications::new([endpoint], settings) }
+    }
+
+    /// A client of the application at the other end of `stream`, which it asks one request after the other,
+    /// until one of them closes it.
+    #[must_use]
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static, settings: ClientSettings) -> Self {
+        Self { applications: Applications::over(Socket::Other(Box::pin(stream)), one(settings)) }
+    }
+
+    /// Starts a request; nothing is sent yet.
+    pub fn request<'b>(&self, params: Params) -> Outgoing<'b> {
+        Outgoing::new(&self.applications, params)
+    }
+
+    /// Asks for the application's capacities, `FCGI_MAX_CONNS`, `FCGI_MAX_REQS` and `FCGI_MPXS_CONNS`, on a
+    /// connection of its own, after closing the one that is kept (section 4.1).
+    ///
+    /// Many applications answer nothing, some die of it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn values(&self) -> Result<Vec<Value>, ClientError> {
+        // An application with one worker serves no second connection.
+        self.applications.close_all_idle();
+        let mut wanted = Wanted { fresh: true, alone: true, ..Wanted::default() };
+        let mut lease = self.applications.lend(&mut wanted).await?;
+        lease.get_values();
+        let mut nothing = Source::bytes([]);
+        nothing.end();
+        let body = Body { stdin: nothing, data: None };
+        let mut exchange = Exchange::new(lease, body, self.applications.settings.client);
+        let mut pairs = Vec::new();
+        while exchange.more().await?.is_none() {
+            pairs.extend_from_slice(exchange.chunk());
+        }
+        exchange.lease().link().close();
+        let pairs = fcgi_proto::pair::Pairs::new(&pairs);
+        Ok(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
+    }
+
+    /// What came on STDERR of requests that got no response, since this was last asked; of more than 64 KiB
+    /// that nobody takes, the rest is dropped.
+    pub fn take_stderr(&self) -> Vec<u8> {
+        self.applications.take_stderr()
+    }
+}
+
+/// A pool of one application and, unless told otherwise, one connection.
+fn one(client: fcgi_blocking::ClientSettings) -> PoolSettings {
+    PoolSettings {
+        client,
+        max_connections: 1,
+        max_idle: 1,
+        idle_timeout: Duration::MAX,
+        max_requests_per_connection: 1,
+        max_waiting: usize::MAX,
+        wait_timeout: client.connect_timeout,
+        retry_after: Duration::ZERO,
+        max_retry_after: Duration::ZERO,
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("settings", &self.applications.settings.client).finish_non_exhaustive()
+    }
+}

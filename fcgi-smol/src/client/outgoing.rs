@@ -1,0 +1,141 @@
+//! A request, from its making to the head of its answer.
+
+use std::sync::Arc;
+
+use fcgi_proto::client::SendError;
+use fcgi_proto::record::{ProtocolStatus, Role};
+use smol::io::AsyncRead;
+
+use super::body::{Body, Source};
+use super::exchange::Exchange;
+use super::response::Response;
+use super::{ClientError, Params};
+use crate::pool::applications::Applications;
+use crate::pool::lease::Wanted;
+
+/// A request before it is sent. `'b` is how long what its body is read from lives: `'static`, so that it can be
+/// spawned, if that is owned.
+#[must_use = "nothing is sent before `send`"]
+pub struct Outgoing<'b> {
+    applications: Arc<Applications>,
+    params: Params,
+    role: Role,
+    keep_conn: bool,
+    body: Option<Source<'b>>,
+    data: Option<Source<'b>>,
+}
+
+impl<'b> Outgoing<'b> {
+    pub(crate) fn new(applications: &Arc<Applications>, params: Params) -> Self {
+        let applications = Arc::clone(applications);
+        Self { applications, params, role: Role::Responder, keep_conn: true, body: None, data: None }
+    }
+
+    /// What the application is asked to be; a Responder by default (section 6).
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// Whether the connection is kept after the request; it is by default.
+    pub fn keep_conn(mut self, keep_conn: bool) -> Self {
+        self.keep_conn = keep_conn;
+        self
+    }
+
+    /// The body: `length` bytes of `reader`, which is not read further. It is read as the application takes
+    /// it. While `reader` is waited for, and the application for it, no limit of time runs.
+    pub fn body(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
+        self.body = Some(Source::once(reader, length));
+        self
+    }
+
+    /// The body, from memory. Other than with [`body`](Self::body), the request can be sent again if a kept
+    /// connection turns out to be dead.
+    pub fn bytes(mut self, bytes: impl AsRef<[u8]> + Send + Unpin + 'b) -> Self {
+        self.body = Some(Source::bytes(bytes));
+        self
+    }
+
+    /// The body, of a length that only its end tells: it is read first, beyond 1 MiB into a temporary file,
+    /// for many applications read no more than CONTENT_LENGTH says, and none at all without. The request can
+    /// be sent again as with [`bytes`](Self::bytes).
+    ///
+    /// # Errors
+    /// [`ClientError::Body`] if it cannot be read or written, or is longer than
+    /// [`spool_limit`](crate::ClientSettings::spool_limit).
+    pub async fn spooled(mut self, reader: impl AsyncRead + Send) -> Result<Self, ClientError> {
+        let limit = self.applications.settings.client.spool_limit;
+        self.body = Some(Source::spooled(reader, limit).await.map_err(ClientError::Body)?);
+        Ok(self)
+    }
+
+    /// A Filter's file: `length` bytes of `reader` (section 6.4).
+    pub fn data(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
+        self.data = Some(Source::once(reader, length));
+        self
+    }
+
+    /// Sends the request and reads up to the end of the answer's head; the body's rest is sent as the answer
+    /// is read.
+    ///
+    /// A request is sent twice only if not one byte of an answer came, on a connection that had been kept and
+    /// turned out to be dead; by a [`Pool`](crate::Pool) also elsewhere, as it says. Dropping the future aborts
+    /// the request.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn send(self) -> Result<Response<'b>, ClientError> {
+        let Self { applications, params, role, keep_conn, body, data } = self;
+        let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
+        let lengths = [&body, &data].map(|source| source.as_ref().map(Source::length));
+        let variables = params.variables(role, lengths[0], lengths[1])?;
+        let data = data.or_else(|| role.has_data().then(|| Source::bytes([])));
+        let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes([])), data };
+        let mut wanted = Wanted { alone: !keep_conn, ..Wanted::default() };
+        loop {
+            let mut lease = applications.lend(&mut wanted).await?;
+            match lease.begin(role, keep_conn, &variables) {
+                // It ended between the choice and now, perhaps with another request that shared it.
+                Err(SendError::NotReusable) => continue,
+                result => result?,
+            }
+            let mut exchange = Exchange::new(lease, body, applications.settings.client);
+            let error = match Response::read(&mut exchange, params.method()).await {
+                Ok(started) => return Ok(Response::new(exchange, started)),
+                Err(error) => error,
+            };
+            let again = wanted.note(&error, &exchange, applications.count());
+            applications.keep_stderr(&exchange.take_stderr());
+            body = exchange.into_body();
+            if !again || !body.rewind().await {
+                return Err(error);
+            }
+            wanted.error = Some(error);
+        }
+    }
+}
+
+impl Wanted {
+    /// Whether a request that failed so may be sent again, and where it is not to go then.
+    fn note(&mut self, error: &ClientError, exchange: &Exchange<'_>, applications: usize) -> bool {
+        let (lease, place) = (exchange.lease(), exchange.lease().place());
+        let elsewhere = match error {
+            ClientError::Io(_) | ClientError::Truncated => {
+                // It had died while it was kept.
+                if lease.is_kept() && !lease.link().progress(place).answered {
+                    self.fresh = true;
+                    return true;
+                }
+                lease.link().is_unsent(place)
+            }
+            // It was not executed (section 5.5).
+            ClientError::Refused(ProtocolStatus::Overloaded | ProtocolStatus::CantMpxConn) => true,
+            _ => false,
+        };
+        if elsewhere {
+            self.tried.push(lease.application());
+        }
+        elsewhere && self.tried.len() < applications
+    }
+}

@@ -1,0 +1,118 @@
+//! What a connection runs over: a TCP or Unix socket, or any stream (FastCGI 1.0, section 3).
+
+use std::io::{self, Read};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use fcgi_blocking::Endpoint;
+use smol::future::FutureExt;
+use smol::io::{AsyncRead, AsyncWrite};
+
+/// How long to wait until a Unix socket with a full queue is tried again: nothing tells when it has room.
+const QUEUE_PAUSE: Duration = Duration::from_millis(20);
+
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
+
+/// An open connection, shut down in both directions when dropped.
+pub(crate) enum Socket {
+    Tcp(Async<TcpStream>),
+    Unix(Async<UnixStream>),
+    Other(Pin<Box<dyn Stream>>),
+}
+
+/// Does the same with whichever it is.
+macro_rules! each {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+            Socket::Unix($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+            Socket::Other($stream) => {
+                let $stream = $stream.as_mut();
+                $call
+            }
+        }
+    };
+}
+
+impl Socket {
+    /// Connects to `endpoint`, on TCP with `TCP_NODELAY`, within `limit`.
+    pub(crate) async fn connect(endpoint: &Endpoint, limit: Duration) -> io::Result<Self> {
+        let late = async {
+            Timer::after(limit).await;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        let connected = Self::try_connect(endpoint).or(late).await;
+        connected
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot connect to {endpoint}: {error}")))
+    }
+
+    async fn try_connect(endpoint: &Endpoint) -> io::Result<Self> {
+        match endpoint {
+            Endpoint::Tcp(address) => {
+                let stream = Async::<TcpStream>::connect(*address).await?;
+                stream.get_ref().set_nodelay(true)?;
+                Ok(Self::Tcp(stream))
+            }
+            Endpoint::Unix(path) => loop {
+                match Async::<UnixStream>::connect(path).await {
+                    // What is left of an EAGAIN.
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                        Timer::after(QUEUE_PAUSE).await;
+                    }
+                    result => return result.map(Self::Unix),
+                }
+            },
+            Endpoint::Inherited => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptor 0 only accepts connections"))
+            }
+        }
+    }
+
+    /// Whether something can be read now: bytes, an end or an error. What is read is lost.
+    pub(crate) fn has_input(&mut self) -> bool {
+        let would_block = |result: io::Result<usize>| matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        !match self {
+            Self::Tcp(stream) => would_block(stream.get_ref().read(&mut [0])),
+            Self::Unix(stream) => would_block(stream.get_ref().read(&mut [0])),
+            Self::Other(stream) => {
+                stream.as_mut().poll_read(&mut Context::from_waker(Waker::noop()), &mut [0]).is_pending()
+            }
+        }
+    }
+
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => stream.poll_read(cx, buffer))
+    }
+
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => stream.poll_write(cx, bytes))
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => stream.poll_flush(cx))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Closing is the abort that works (section 5.4), also while a clone of the descriptor is in a child
+        // process. Errors say that it is closed already.
+        let _ = match self {
+            Self::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Both),
+            Self::Unix(stream) => stream.get_ref().shutdown(Shutdown::Both),
+            Self::Other(_) => Ok(()),
+        };
+    }
+}

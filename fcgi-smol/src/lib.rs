@@ -1,0 +1,50 @@
+//! FastCGI on smol and async-io.
+//!
+//! This crate binds [`fcgi_proto`], which takes every protocol decision, to async-io's sockets, or any stream
+//! of `AsyncRead` and `AsyncWrite`. An application is a [`Listener`], a [`Server`] and an async handler that
+//! is given each [`Request`], on an executor of the caller's; see [`Server`] for one of twenty lines.
+//! [`Settings`] has the limits and what they guard against.
+//!
+//! A connection carries up to 64 requests at once, and GET_VALUES says `FCGI_MPXS_CONNS` = 1. Each request's
+//! input has a bounded share of memory, and the answers of all take turns. A connection that waits for a
+//! request holds no buffers.
+//!
+//! With the feature `tower`, a service of `http` requests answers them, such as an axum `Router`: see the module
+//! of that name.
+//!
+//! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
+//! protocol or a limit, debug for those that just leave.
+#![forbid(unsafe_code)]
+
+mod active;
+mod client;
+mod connection;
+mod connections;
+mod listener;
+mod pool;
+mod request;
+mod server;
+mod settings;
+mod spares;
+mod spawn;
+mod stop;
+mod task;
+#[cfg(feature = "tower")]
+pub mod tower;
+mod transport;
+
+pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Response, Value};
+pub use fcgi_blocking::{AppStatus, Endpoint, Listener, ParseEndpointError, SocketFile};
+pub use fcgi_proto::cgi::{HeadError, Status};
+pub use fcgi_proto::record::{RequestId, Role};
+pub use listener::IntoSocket;
+pub use pool::{Pool, PoolSettings};
+pub use request::{Input, Request, ResponseWriter, Stderr, Stdout};
+pub use server::{BoxError, Handle, Server, serve_stream};
+pub use settings::Settings;
+pub use spawn::Spawn;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,0 +1,276 @@
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_io::Timer;
+use fcgi_blocking::{is_exhaustion, is_transient};
+use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
+use smol::channel::{self, Receiver, Sender};
+use smol::future::{self, FutureExt};
+use smol::io::{AsyncRead, AsyncWrite};
+
+use crate::AppStatus;
+use crate::connection::{Common, Connection};
+use crate::connections::{CloseAll, Connections, Place};
+use crate::listener::{IntoSocket, Socket};
+use crate::request::Request;
+use crate::settings::Settings;
+use crate::spawn::Spawn;
+use crate::task::{ConnectionTask, RequestTask};
+use crate::transport::{Plain, Transport};
+
+/// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
+/// error's text on STDERR.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the accept loop waits, when descriptors have run out, for a connection to end.
+const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts connections and runs a handler for each request, on an executor of the caller's.
+///
+/// A connection is a task. A request that comes alone on its connection is polled by that task; requests that
+/// share a connection are tasks of their own, so that none waits for another.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use fcgi_smol::{Listener, Request, Server, Status};
+/// use smol::Executor;
+/// use smol::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// fn main() -> std::io::Result<()> {
+///     let executor = Arc::new(Executor::new());
+///     smol::block_on(executor.run(async {
+///         let listener = Listener::bind("unix:/run/app.sock")?;
+///         Server::new(listener)?
+///             .serve(&executor, |request: Request| async move {
+///                 let mut body = Vec::new();
+///                 request.stdin().read_to_end(&mut body).await?;
+///                 let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+///                 page.write_all(format!("{} bytes\n", body.len()).as_bytes()).await?;
+///                 Ok(())
+///             })
+///             .await
+///     }))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    socket: Socket,
+    settings: Settings,
+    handle: Handle,
+    stopped: Receiver<Never>,
+}
+
+#[derive(Debug)]
+enum Never {}
+
+/// Shuts a [`Server`] down from another task or thread, a signal's for example.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    stop: Sender<Never>,
+}
+
+impl Handle {
+    /// Stops accepting, lets the requests that run finish, closes idle connections.
+    /// [`Server::serve`] returns when the last connection has ended.
+    pub fn shutdown(&self) {
+        self.stop.close();
+    }
+}
+
+impl Server {
+    /// A server with default [`Settings`].
+    ///
+    /// # Errors
+    /// Those of registering the socket with async-io.
+    pub fn new(listener: impl IntoSocket) -> io::Result<Self> {
+        Self::with_settings(listener, Settings::default())
+    }
+
+    /// A server with its own settings.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_settings(listener: impl IntoSocket, settings: Settings) -> io::Result<Self> {
+        let (stop, stopped) = channel::bounded(1);
+        Ok(Self { socket: listener.into_socket()?, settings, handle: Handle { stop }, stopped })
+    }
+
+    /// What shuts this server down.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended. To drop the future
+    /// is to close all connections at once.
+    ///
+    /// If the environment has `FCGI_WEB_SERVER_ADDRS`, only the peers that it lists are let in, and none over
+    /// a Unix socket (sections 2.3 and 3.2).
+    ///
+    /// A handler that panics costs its request only: it becomes a 500.
+    ///
+    /// # Errors
+    /// Those of the listening socket, and [`InvalidInput`](io::ErrorKind::InvalidInput) for an
+    /// `FCGI_WEB_SERVER_ADDRS` that is no list of addresses.
+    pub async fn serve<E, H, F, T>(self, executor: E, handler: H) -> io::Result<()>
+    where
+        E: Spawn<RequestTask<F>> + Spawn<ServedConnection<H, F>>,
+        H: Fn(Request) -> F,
+        F: Future<Output = Result<T, BoxError>>,
+        T: Into<AppStatus>,
+    {
+        // Nobody else may be left to shut it down: that is no shutdown.
+        let Self { socket, settings, handle: _handle, stopped } = self;
+        let addrs = std::env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
+        let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
+        let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let common = Common::new(settings);
+        let connections = Connections::new(Arc::clone(&common));
+        let _closes = CloseAll(&connections);
+        let handler = Arc::new(handler);
+        let (spawner, spawned) = channel::unbounded();
+        let serve = async {
+            let accept = async {
+                loop {
+                    let (transport, peer) = accept(&socket, &connections).await?;
+                    if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
+                        log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                        continue;
+                    }
+                    let connection = Connection::new(transport, Arc::clone(&common));
+                    let place = connections.take(Arc::clone(&connection));
+                    let task = ConnectionTask::new(connection, Arc::clone(&handler), spawner.clone());
+                    executor.spawn(ServedConnection { task, peer, _place: place });
+                }
+            };
+            let stop = async {
+                // It closes, for nothing is ever sent.
+                let _ = stopped.recv().await;
+                Ok(())
+            };
+            let result: io::Result<()> = stop.or(accept).await;
+            // Who connects from now on is to find another server.
+            drop(socket);
+            connections.leave().await;
+            result
+        };
+        serve.or(spawn_all(&executor, spawned)).or(connections.expire()).await
+    }
+}
+
+/// Serves one connection over any stream: a pipe, TLS, a serial line. It resolves when the connection is over;
+/// to drop it is to end the connection.
+///
+/// The executor runs the handlers of requests that share the connection.
+///
+/// # Errors
+/// Those of the stream, and [`InvalidData`](io::ErrorKind::InvalidData) when the peer does not speak FastCGI.
+pub async fn serve_stream<S, E, H, F, T>(
+    stream: S,
+    settings: &Settings,
+    executor: E,
+    handler: H,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    E: Spawn<RequestTask<F>>,
+    H: Fn(Request) -> F,
+    F: Future<Output = Result<T, BoxError>>,
+    T: Into<AppStatus>,
+{
+    let common = Common::new(*settings);
+    let connection = Connection::new(Box::new(Plain(stream)), Arc::clone(&common));
+    let connections = Connections::new(common);
+    let _place = connections.take(Arc::clone(&connection));
+    let (spawner, spawned) = channel::unbounded();
+    let task = ConnectionTask::new(connection, Arc::new(handler), spawner);
+    task.or(spawn_all(&executor, spawned)).or(connections.expire()).await
+}
+
+/// Waits for a connection and for room: its stream, and its peer's address.
+async fn accept(
+    socket: &Socket,
+    connections: &Connections,
+) -> io::Result<(Box<dyn Transport>, Option<IpAddr>)> {
+    loop {
+        if connections.is_full() {
+            // None is closed before another is there that needs its place.
+            socket.readable().await?;
+            connections.room().await;
+        }
+        match socket.accept().await {
+            Err(error) if is_exhaustion(&error) => {
+                log::warn!("accept: {error}; waiting for a connection to end");
+                connections.close_longest_idle();
+                let pause = async {
+                    Timer::after(EXHAUSTION_PAUSE).await;
+                };
+                connections.change().or(pause).await;
+            }
+            Err(error) if is_transient(&error) => {}
+            accepted => return accepted,
+        }
+    }
+}
+
+/// Runs requests as tasks of their own, for ever.
+async fn spawn_all<E, F, O>(executor: &E, spawned: Receiver<RequestTask<F>>) -> O
+where
+    E: Spawn<RequestTask<F>>,
+{
+    while let Ok(task) = spawned.recv().await {
+        executor.spawn(task);
+    }
+    future::pending().await
+}
+
+/// One accepted connection.
+pub struct ServedConnection<H, F> {
+    task: ConnectionTask<H, F>,
+    peer: Option<IpAddr>,
+    _place: Place,
+}
+
+impl<H, F, T> Future for ServedConnection<H, F>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Result<T, BoxError>>,
+    T: Into<AppStatus>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.task).poll(cx).map(|result| {
+            if let Err(error) = result {
+                log::log!(level(&error), "{}: {error}", Peer(self.peer));
+            }
+        })
+    }
+}
+
+/// Clients that leave are everyday; those that break the protocol or a limit are not.
+fn level(error: &io::Error) -> log::Level {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error.kind() {
+        BrokenPipe | ConnectionReset | UnexpectedEof => log::Level::Debug,
+        _ => log::Level::Warn,
+    }
+}
+
+/// A connection's peer in the log.
+struct Peer(Option<IpAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("peer on a Unix socket"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+use fcgi_proto::{Limits, cgi};
+
+/// What a server allows its peers: every wait has a limit, every queue a bound, every count a maximum.
+///
+/// The defaults are safe on a hostile network.
+///
+/// ```
+/// let mut settings = fcgi_smol::Settings::default();
+/// settings.max_connections = 64;
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Connections served at once. Further ones wait to be accepted; when there are so many, the one that was
+    /// idle for longest is closed. Default: 16,384, of 2 KiB each while they are idle. The system's limit of
+    /// descriptors may be lower: then connections wait the same way.
+    pub max_connections: usize,
+    /// Requests answered at once, over all connections; further ones are refused with
+    /// `FCGI_OVERLOADED`. One connection carries 64 at most. Default: 16,384.
+    pub max_requests: usize,
+    /// How long a connection may wait for its next request. Long, for to close as a request arrives may
+    /// cost that request. Default: 5 minutes.
+    pub idle_timeout: Duration,
+    /// How long a request's parameters may take from its first byte to their end. Default: 30 seconds.
+    pub params_timeout: Duration,
+    /// How long a handler waits for the next bytes of STDIN or DATA. Web servers may stop in the middle
+    /// without a word, once they have an answer. Default: 30 seconds.
+    pub read_timeout: Duration,
+    /// How long the client may take no byte of an answer. Default: 30 seconds.
+    pub write_timeout: Duration,
+    /// How long input that no handler wants is read, so that the answer is not lost with it: before
+    /// END_REQUEST on a connection that is kept, after it on one that closes. Default: 5 seconds.
+    pub drain_timeout: Duration,
+    /// Bytes of such input, at most. Default: 64 MiB.
+    pub drain_limit: u64,
+    /// Bytes of one request's input that wait for its handler while other requests' is read. Once they are
+    /// there, nothing is read from the connection until the handler reads some or ends. Default: 64 KiB.
+    pub body_room: usize,
+    /// Bytes of a response head, at most; what is more fails the handler's write. A head leaves in one
+    /// record, so that more than 56 KiB less 8 bytes counts as that, and less than 128 bytes as 128.
+    /// Default: 8 KiB.
+    pub head_limit: usize,
+    /// The protocol's limits. `max_conns` is set to [`max_connections`](Self::max_connections), and
+    /// `max_reqs` to at most 64: HAProxy takes it as the requests of one connection.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_connections: 16 * 1024,
+            max_requests: 16 * 1024,
+            idle_timeout: Duration::from_secs(300),
+            params_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+            drain_limit: 64 * 1024 * 1024,
+            body_room: 64 * 1024,
+            head_limit: cgi::HEAD_LIMIT,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The longest wait that can be told from no limit.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+impl Settings {
+    /// With waits that can be added to a time, and what GET_VALUES is answered with.
+    pub(crate) fn checked(mut self, requests_per_connection: usize) -> Self {
+        for wait in self.waits() {
+            *wait = (*wait).min(LONGEST);
+        }
+        self.limits.max_conns = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
+        let requests = u32::try_from(self.max_requests.min(requests_per_connection)).unwrap_or(u32::MAX);
+        self.limits.max_reqs = self.limits.max_reqs.min(requests);
+        self
+    }
+
+    /// The shortest wait that has a limit.
+    pub(crate) fn shortest_wait(&self) -> Duration {
+        let mut settings = *self;
+        settings.waits().into_iter().fold(LONGEST, |shortest, wait| shortest.min(*wait))
+    }
+
+    fn waits(&mut self) -> [&mut Duration; 5] {
+        [
+            &mut self.idle_timeout,
+            &mut self.params_timeout,
+            &mut self.read_timeout,
+            &mut self.write_timeout,
+            &mut self.drain_timeout,
+        ]
+    }
+}

@@ -1,0 +1,34 @@
+//! Services of `http` requests, as tower and axum have them (feature `tower`), on both sides.
+//!
+//! An application: [`answer`] has a service answer a request.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, routing::get};
+//! use fcgi_smol::{Listener, Server, tower};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let app = Router::new().route("/", get(async || "hello"));
+//!     let executor = Arc::new(smol::Executor::new());
+//!     smol::block_on(executor.run(async {
+//!         let server = Server::new(Listener::bind("127.0.0.1:9000")?)?;
+//!         server.serve(&executor, move |request| tower::answer(app.clone(), request)).await
+//!     }))
+//! }
+//! ```
+//!
+//! What needs tokio's runtime, such as its timers, does not run on smol's.
+//!
+//! A web server: a [`Pool`](crate::Pool) is a service, which asks its applications. See
+//! [there](crate::Pool#impl-Service<Request<B>>-for-Pool).
+
+mod body;
+mod client;
+mod server;
+mod stderr;
+
+pub use body::Body;
+pub use client::ResponseBody;
+pub use fcgi_proto::http::Peer;
+pub use server::{Params, answer};
