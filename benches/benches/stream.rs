@@ -1,0 +1,109 @@
+//! 1 GiB up and 1 GiB down through both adapters, against a program that only reads and writes the socket with
+//! the same buffer, in turn, round after round. The peak of resident memory is the program's own account.
+
+mod support;
+
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use benches::load::Answer;
+use benches::request::request;
+use fcgi_blocking::{Endpoint, Stream};
+use fcgi_proto::pair;
+use fcgi_proto::record::HEADER_LEN;
+use support::is_test;
+use support::results::{Results, median};
+use support::server::{Program, Server};
+
+const PROGRAMS: [Program; 3] = [
+    Program::example("floor", "benches", "stream_floor"),
+    Program::example("fcgi-blocking", "benches", "stream_blocking"),
+    Program::example("fcgi-smol", "benches", "stream_smol"),
+];
+
+/// Bytes of STDIN that are written at once: two of nginx's records.
+const CHUNK: usize = 64 * 1024;
+
+fn main() {
+    let (rounds, bytes) = if is_test() { (1, 1 << 26) } else { (5, 1 << 30) };
+    let servers = PROGRAMS.map(|program| program.build().expect("it is an example").start_unix());
+    let mut results =
+        Results::new("stream", "direction,server,MiB a second,of the floor,peak KiB before,peak KiB after");
+    for (direction, up, down) in [("up", bytes, 0), ("down", 0, bytes)] {
+        // What a first transfer takes, any other takes too.
+        for server in &servers {
+            transfer(server, up / 1024, down / 1024).expect("it serves");
+        }
+        let before = servers.each_ref().map(|server| server.status("VmHWM"));
+        let mut rates: [Vec<(f64, f64)>; 3] = Default::default();
+        for _ in 0..rounds {
+            let mut floor = f64::NAN;
+            for (server, rates) in servers.iter().zip(&mut rates) {
+                let begun = Instant::now();
+                let transferred = transfer(server, up, down);
+                transferred.unwrap_or_else(|error| panic!("{}, {direction}: {error}", server.name));
+                let rate = bytes as f64 / 1048576.0 / begun.elapsed().as_secs_f64();
+                if server.name == "floor" {
+                    floor = rate;
+                }
+                rates.push((rate, rate / floor));
+            }
+        }
+        for ((server, before), rates) in servers.iter().zip(before).zip(rates) {
+            let rate = median(rates.iter().map(|(rate, _)| *rate).collect());
+            let ratio = median(rates.iter().map(|(_, ratio)| *ratio).collect());
+            let after = server.status("VmHWM");
+            results.add(format!("{direction},{},{rate:.0},{ratio:.3},{before},{after}", server.name));
+        }
+    }
+    results.save();
+}
+
+/// So many bytes up, so many down.
+fn transfer(server: &Server, up: u64, down: u64) -> io::Result<()> {
+    if server.name == "floor" {
+        bare(&server.endpoint, up, down)
+    } else {
+        fastcgi(&server.endpoint, up, down)
+    }
+}
+
+fn bare(endpoint: &Endpoint, up: u64, down: u64) -> io::Result<()> {
+    let (mut stream, mut buffer) = (Stream::connect(endpoint)?, vec![b'b'; CHUNK]);
+    stream.write_all([up, down].map(u64::to_be_bytes).as_flattened())?;
+    for _ in 0..up / CHUNK as u64 {
+        stream.write_all(&buffer)?;
+    }
+    let mut received = 0;
+    while received <= down {
+        received += some(stream.read(&mut buffer)?)?;
+    }
+    Ok(())
+}
+
+fn fastcgi(endpoint: &Endpoint, up: u64, down: u64) -> io::Result<()> {
+    let (mut pairs, mut len) = ([0; 256], 0);
+    for (name, value) in [("QUERY_STRING", down), ("CONTENT_LENGTH", up)] {
+        pair::encode(name.as_bytes(), value.to_string().as_bytes(), &mut pairs, &mut len).expect("it fits");
+    }
+    let whole = request(&pairs[..len], CHUNK);
+    let records = CHUNK + 2 * HEADER_LEN;
+    let (head, rest) = whole.split_at(whole.len() - records - HEADER_LEN);
+    let (body, end) = rest.split_at(records);
+    let mut stream = Stream::connect(endpoint)?;
+    stream.write_all(head)?;
+    for _ in 0..up / CHUNK as u64 {
+        stream.write_all(body)?;
+    }
+    stream.write_all(end)?;
+    let (mut buffer, mut answer, mut received) = (vec![0; CHUNK], Answer::default(), 0);
+    while !answer.ended() {
+        let count = some(stream.read(&mut buffer)?)?;
+        answer.take(&buffer[..count as usize], |data| received += data.len() as u64)?;
+    }
+    if received < down { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn some(count: usize) -> io::Result<u64> {
+    if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(count as u64) }
+}
