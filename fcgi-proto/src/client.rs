@@ -518,7 +518,7 @@ impl<const N: usize> Connection<N> {
                 self.values = content_length > 0;
                 Ok((!self.values).then_some(Event::Values { data: &[], last: true }))
             }
-            (Some(UnknownType), None) if content_length == 8 => self.ignore(header),
+            (Some(UnknownType), None) if content_length == 8 => self.ignore(),
             (
                 Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data),
                 None,
@@ -529,12 +529,12 @@ impl<const N: usize> Connection<N> {
             (Some(EndRequest | Stdout | Stderr), Some(id)) if !self.is_active(id) => {
                 // It may be a late answer to an earlier request with this id, and more of it may come.
                 self.retired = true;
-                self.ignore(header)
+                self.ignore()
             }
             (Some(EndRequest), Some(_)) => Ok(None),
             (Some(Stdout | Stderr), Some(_)) if content_length > 0 => Ok(None),
-            (Some(Stdout), Some(id)) => self.ignore(header).map(|_| Some(Event::StdoutEnd { id })),
-            (Some(Stderr), Some(id)) => self.ignore(header).map(|_| Some(Event::StderrEnd { id })),
+            (Some(Stdout), Some(id)) => self.ignore().map(|_| Some(Event::StdoutEnd { id })),
+            (Some(Stderr), Some(id)) => self.ignore().map(|_| Some(Event::StderrEnd { id })),
             (
                 Some(
                     BeginRequest | AbortRequest | Params | Stdin | Data | GetValues | GetValuesResult
@@ -542,7 +542,7 @@ impl<const N: usize> Connection<N> {
                 )
                 | None,
                 _,
-            ) => self.ignore(header),
+            ) => self.ignore(),
         }
     }
 
@@ -574,12 +574,12 @@ impl<const N: usize> Connection<N> {
         Some(Event::End { id, app_status, protocol_status, answered: slot.answered })
     }
 
-    /// Counts a record that is ignored, or brings nobody further, against the budget.
-    fn ignore<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
-        let size = HEADER_LEN as u32 + u32::from(header.content_length) + u32::from(header.padding_length);
+    /// Counts a record that is ignored or brings nobody further, whose header came last, against the budget.
+    fn ignore<'i>(&mut self) -> Result<Option<Event<'i>>, ConnectionError> {
+        let size = HEADER_LEN as u32 + self.decoder.missing();
         self.ignored = self.ignored.saturating_add(size);
         let limit = self.limits.ignored;
-        if self.ignored > limit && limit != u32::MAX {
+        if self.ignored > limit {
             return Err(ConnectionError::IgnoredTooMuch { limit });
         }
         Ok(None)

@@ -54,7 +54,8 @@ pub struct Decoder {
     /// Of a header, or of a fixed body.
     partial: [u8; HEADER_LEN],
     partial_len: u8,
-    /// The record that is being read, `content_length` and `padding_length` counting down.
+    /// The record that is being read, `content_length` and `padding_length` counting down; that of a fixed body
+    /// as a whole.
     left: Header,
     /// Whether the content is a fixed body, to be gathered in `partial`.
     fixed: bool,
@@ -110,26 +111,30 @@ impl Decoder {
 
     /// Whether the bytes so far end inside a header.
     pub(crate) fn in_header(&self) -> bool {
-        self.partial_len > 0 && !self.fixed
+        self.partial_len > 0 && self.left.content_length == 0
+    }
+
+    /// The record that is being read, the lengths of its content and padding counting down.
+    pub(crate) const fn record(&self) -> &Header {
+        &self.left
     }
 
     /// Bytes that the record being read still lacks, as far as it is known: 0 at a boundary.
     #[must_use]
     pub fn missing(&self) -> u32 {
         let body = u32::from(self.left.content_length) + u32::from(self.left.padding_length);
-        body + if self.in_header() { HEADER_LEN as u32 - u32::from(self.partial_len) } else { 0 }
+        let partial = u32::from(self.partial_len);
+        // A header's bytes that came are no part of the body, a fixed body's are.
+        let header = if self.in_header() { HEADER_LEN as u32 } else { 0 };
+        header + body - partial
     }
 
     #[inline]
     fn content<'i>(&mut self, input: &mut &'i [u8]) -> Option<Part<'i>> {
         let Header { record_type, request_id, content_length, .. } = self.left;
         if self.fixed {
-            let before = self.partial_len;
-            let body = self.gather(input);
-            let now = if body.is_some() { HEADER_LEN as u8 } else { self.partial_len };
-            self.left.content_length -= u16::from(now - before);
-            let body = body?;
-            self.fixed = false;
+            let body = self.gather(input)?;
+            self.left.content_length = 0;
             return Some(Part::Body { record_type, request_id, body });
         }
         let data = take(input, usize::from(content_length));

@@ -56,11 +56,25 @@ impl fmt::Display for CapacityError {
 
 impl core::error::Error for CapacityError {}
 
-/// A length, and the bytes after it.
+/// The lengths of a pair's name and value, and the bytes after them.
 #[inline]
+fn lengths(pairs: &[u8]) -> Option<(usize, usize, &[u8])> {
+    let (&[name_len, value_len], content) = pairs.split_first_chunk()?;
+    // One byte each: most of what web servers send.
+    if (name_len | value_len) < 0x80 {
+        return Some((name_len.into(), value_len.into(), content));
+    }
+    let (name_len, rest) = length(pairs)?;
+    let (value_len, content) = length(rest)?;
+    Some((name_len, value_len, content))
+}
+
+/// A length, and the bytes after it. Cold, since few pairs come here, and in line all the same: a loop over
+/// short ones then needs nothing of it.
+#[cold]
+#[inline(always)]
 fn length(input: &[u8]) -> Option<(usize, &[u8])> {
     match *input {
-        // Most of what web servers send.
         [length @ ..0x80, ref rest @ ..] => Some((length.into(), rest)),
         [first, b2, b1, b0, ref rest @ ..] => {
             // 31 bits: where usize is narrower no slice is that long, and any length above it says so.
@@ -95,6 +109,7 @@ impl<'a> Pairs<'a> {
 
     /// The value of the first of the remaining pairs that has this name.
     #[must_use]
+    #[inline]
     pub fn get(mut self, name: &[u8]) -> Option<&'a [u8]> {
         self.find(|&(found, _)| found == name).map(|(_, value)| value)
     }
@@ -103,6 +118,7 @@ impl<'a> Pairs<'a> {
     ///
     /// # Errors
     /// [`TruncatedPair`] with the place of the first that is not.
+    #[inline]
     pub fn check(mut self) -> Result<(), TruncatedPair> {
         let all = self.rest.len();
         self.by_ref().for_each(drop);
@@ -117,11 +133,11 @@ impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name_len, rest) = length(self.rest)?;
-        let (value_len, rest) = length(rest)?;
-        let (name, rest) = rest.split_at_checked(name_len)?;
-        let (value, rest) = rest.split_at_checked(value_len)?;
-        self.rest = rest;
+        let (name_len, value_len, content) = lengths(self.rest)?;
+        self.rest = content.get(name_len.saturating_add(value_len)..)?;
+        // Both are there: who wants only one of them, or none, pays for no more.
+        let (name, rest) = content.split_at_checked(name_len).unwrap_or_default();
+        let value = rest.get(..value_len).unwrap_or_default();
         Some((name, value))
     }
 }
@@ -269,6 +285,7 @@ impl<const N: usize> Params<N> {
 
     /// The value of the first parameter with this name.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.iter().get(name)
     }
@@ -337,6 +354,7 @@ impl ParamsBuf {
 
     /// The value of the first parameter with this name.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.iter().get(name)
     }

@@ -7,7 +7,7 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
-use crate::bytes::copy;
+use crate::bytes::{append, copy};
 use crate::decoder::take;
 use crate::pair;
 
@@ -468,6 +468,7 @@ impl<'a> Record<'a> {
     }
 
     /// Copies what fits into `buffer`, advances by it, and returns how many bytes that were.
+    #[inline]
     pub fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
         let copied = copy_front(&self.slices(), buffer);
         self.advance(copied);
@@ -558,16 +559,17 @@ fn copy_front(slices: &[&[u8]], buffer: &mut [u8]) -> usize {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a control record is only on the wire once its bytes are written"]
 pub struct Control {
-    bytes: heapless::Vec<u8, { Control::CAPACITY }>,
+    bytes: [u8; Control::CAPACITY],
+    len: u8,
     sent: u8,
 }
 
 impl Control {
     /// Room for the largest: a refusal's answer, the end of STDOUT, END_REQUEST.
-    pub(crate) const CAPACITY: usize = 128;
+    pub(crate) const CAPACITY: usize = 120;
 
     pub(crate) const fn new() -> Self {
-        Self { bytes: heapless::Vec::new(), sent: 0 }
+        Self { bytes: [0; Self::CAPACITY], len: 0, sent: 0 }
     }
 
     /// Appends one record, padded to 8 bytes.
@@ -580,13 +582,20 @@ impl Control {
         self.push_with(Header::new(record_type, request_id, content.len() as u16).padded(), content);
     }
 
-    /// Every caller's records fit [`Self::CAPACITY`]; the tests of all of them say so.
     fn push_with(&mut self, header: Header, content: &[u8]) {
         let padding = PADDING.get(..usize::from(header.padding_length)).unwrap_or(&[]);
         for part in [&header.encode(), content, padding] {
-            let fits = self.bytes.extend_from_slice(part).is_ok();
-            debug_assert!(fits, "a control record of more than {} bytes", Self::CAPACITY);
+            self.push_bytes(part);
         }
+    }
+
+    /// Appends bytes of records. Every caller's fit [`Self::CAPACITY`]; the tests of all of them say so.
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        let mut len = usize::from(self.len);
+        let fits = append(&mut self.bytes, &mut len, bytes);
+        debug_assert!(fits, "control records of more than {} bytes", Self::CAPACITY);
+        // At most CAPACITY, which fits 8 bits.
+        self.len = len as u8;
     }
 
     /// Bytes that are still to be sent.
@@ -597,7 +606,7 @@ impl Control {
 
     /// Notes that the next `count` bytes were sent; more than [`remaining`](Self::remaining) counts as all.
     pub fn advance(&mut self, count: usize) {
-        // At most CAPACITY, which fits 8 bits.
+        // At most len, which is of 8 bits.
         self.sent += count.min(self.len()) as u8;
     }
 
@@ -613,7 +622,7 @@ impl core::ops::Deref for Control {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.bytes.get(usize::from(self.sent)..).unwrap_or(&[])
+        self.bytes.get(usize::from(self.sent)..usize::from(self.len)).unwrap_or(&[])
     }
 }
 

@@ -259,6 +259,15 @@ enum InputStream {
 }
 
 impl InputStream {
+    const fn from_wire(record_type: u8) -> Option<Self> {
+        match RecordType::from_wire(record_type) {
+            Some(RecordType::Params) => Some(Self::Params),
+            Some(RecordType::Stdin) => Some(Self::Stdin),
+            Some(RecordType::Data) => Some(Self::Data),
+            _ => None,
+        }
+    }
+
     const fn event(self, id: RequestId, data: &[u8]) -> Event<'_> {
         match self {
             Self::Params => Event::Params { id, data },
@@ -493,10 +502,12 @@ impl<const N: usize> Connection<N> {
         let stderr = slot.has(Slot::STDERR);
         *slot = Slot::FREE;
         let mut control = Control::new();
-        if stderr {
-            control.push(RecordType::Stderr, id.get(), &[]);
-        }
+        // A stream that was not written has no end to be sent.
+        control.push_bytes(&Header::new(RecordType::Stderr, id.get(), 0).encode());
         end(&mut control, id, app_status, ProtocolStatus::RequestComplete);
+        if !stderr {
+            control.advance(record::HEADER_LEN);
+        }
         Ok(control)
     }
 
@@ -564,7 +575,7 @@ impl<const N: usize> Connection<N> {
 
     /// Whether input is thrown away unread: not even an abort means anything now.
     fn discards(&self) -> bool {
-        self.garbled || (self.closing && !self.any_active())
+        self.closing && (self.garbled || !self.any_active())
     }
 
     fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
@@ -592,63 +603,56 @@ impl<const N: usize> Connection<N> {
     fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
         match self.decoder.next(input)? {
             None => Ok(None),
-            Some(Part::Header(header)) => self.header(header),
-            Some(Part::Body { record_type, request_id, body }) => {
-                match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
-                    (Some(RecordType::BeginRequest), Some(id)) if !self.nothing_can_begin() => {
-                        self.begin(id, BeginRequest::parse(&body))
-                    }
-                    _ => Ok(None),
-                }
-            }
-            Some(Part::Content { record_type, request_id, data, last }) => {
-                Ok(self.content(record_type, request_id, data, last))
-            }
+            Some(Part::Header(_)) => self.header(),
+            Some(Part::Body { body, .. }) => self.body(body),
+            Some(Part::Content { data, last, .. }) => Ok(self.content(data, last)),
         }
     }
 
-    fn header<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
-        use RecordType::{
-            AbortRequest, BeginRequest, Data, EndRequest, GetValues, GetValuesResult, Params, Stderr, Stdin,
-            Stdout, UnknownType,
-        };
-        let Header { record_type, request_id, content_length, .. } = header;
+    fn header<'i>(&mut self) -> Result<Option<Event<'i>>, ConnectionError> {
+        let &Header { record_type, request_id, content_length, .. } = self.decoder.record();
         let Some(id) = RequestId::new(request_id) else {
-            match RecordType::from_wire(record_type) {
-                Some(GetValues) => {
-                    self.values = Values::new();
-                    if content_length == 0 {
-                        self.queue(Reply::Values(self.values.asked()));
-                    }
-                }
-                Some(GetValuesResult | UnknownType) => return self.ignore(header),
-                Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data) => {
-                    return Err(ConnectionError::NullRequestId { record_type });
-                }
-                None => self.queue(Reply::UnknownType(record_type)),
-            }
-            return Ok(None);
+            return self.management(record_type, content_length);
         };
+        if let Some(stream) = InputStream::from_wire(record_type) {
+            return self.stream(stream, id, content_length);
+        }
         match RecordType::from_wire(record_type) {
-            Some(Params) => self.stream(InputStream::Params, id, header),
-            Some(Stdin) => self.stream(InputStream::Stdin, id, header),
-            Some(Data) => self.stream(InputStream::Data, id, header),
-            Some(AbortRequest) => match self.slot(id) {
+            Some(RecordType::AbortRequest) => match self.slot(id) {
                 Some(slot) if !slot.has(Slot::ABORTED) => {
                     slot.flags |= Slot::ABORTED;
                     Ok(Some(Event::Abort { id }))
                 }
-                _ => self.ignore(header),
+                _ => self.ignore(),
             },
-            Some(BeginRequest) if self.nothing_can_begin() => self.ignore(header),
-            Some(BeginRequest) if usize::from(content_length) != record::BeginRequest::LEN => {
-                Err(ConnectionError::BodyLength { record_type, found: content_length })
+            Some(RecordType::BeginRequest) if !self.nothing_can_begin() => {
+                if usize::from(content_length) != BeginRequest::LEN {
+                    return Err(ConnectionError::BodyLength { record_type, found: content_length });
+                }
+                Ok(None)
             }
-            Some(BeginRequest) => Ok(None),
-            Some(EndRequest | Stdout | Stderr | GetValues | GetValuesResult | UnknownType) | None => {
-                self.ignore(header)
-            }
+            _ => self.ignore(),
         }
+    }
+
+    /// The header of a management record (section 4).
+    fn management<'i>(
+        &mut self,
+        record_type: u8,
+        content_length: u16,
+    ) -> Result<Option<Event<'i>>, ConnectionError> {
+        match RecordType::from_wire(record_type) {
+            Some(RecordType::GetValues) => {
+                self.values = Values::new();
+                if content_length == 0 {
+                    self.queue(Reply::Values(self.values.asked()));
+                }
+            }
+            Some(RecordType::GetValuesResult | RecordType::UnknownType) => return self.ignore(),
+            Some(_) => return Err(ConnectionError::NullRequestId { record_type }),
+            None => self.queue(Reply::UnknownType(record_type)),
+        }
+        Ok(None)
     }
 
     /// The header of a record of one of a request's input streams.
@@ -656,23 +660,23 @@ impl<const N: usize> Connection<N> {
         &mut self,
         stream: InputStream,
         id: RequestId,
-        header: Header,
+        content_length: u16,
     ) -> Result<Option<Event<'i>>, ConnectionError> {
-        let limit = stream.limit(&self.limits);
-        let Some(slot) = self.slot(id) else {
-            return self.ignore(header);
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id.get()) else {
+            return self.ignore();
         };
         match slot.stage.turn(stream) {
-            Turn::Never => self.ignore(header),
+            Turn::Never => self.ignore(),
             Turn::Later => Ok(Some(self.reject_queued(id, Refusal::Malformed))),
-            Turn::Now if header.content_length == 0 => {
+            Turn::Now if content_length == 0 => {
                 slot.stage = slot.stage.next();
                 slot.received = 0;
                 Ok(Some(stream.end_event(id)))
             }
             Turn::Now => {
-                slot.received = slot.received.saturating_add(u32::from(header.content_length));
-                if slot.received > limit && limit != u32::MAX {
+                slot.received = slot.received.saturating_add(u32::from(content_length));
+                let limit = stream.limit(&self.limits);
+                if slot.received > limit {
                     return Ok(Some(self.reject_queued(id, Refusal::Overloaded)));
                 }
                 Ok(None)
@@ -680,27 +684,29 @@ impl<const N: usize> Connection<N> {
         }
     }
 
-    fn content<'i>(
-        &mut self,
-        record_type: u8,
-        request_id: u16,
-        data: &'i [u8],
-        last: bool,
-    ) -> Option<Event<'i>> {
-        let stream = match RecordType::from_wire(record_type)? {
-            RecordType::Params => InputStream::Params,
-            RecordType::Stdin => InputStream::Stdin,
-            RecordType::Data => InputStream::Data,
-            RecordType::GetValues if request_id == record::NULL_REQUEST_ID => {
+    /// The content of a record with a fixed body.
+    fn body<'i>(&mut self, body: [u8; 8]) -> Result<Option<Event<'i>>, ConnectionError> {
+        let &Header { record_type, request_id, .. } = self.decoder.record();
+        match RequestId::new(request_id) {
+            Some(id) if record_type == RecordType::BeginRequest as u8 && !self.nothing_can_begin() => {
+                self.begin(id, BeginRequest::parse(&body))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn content<'i>(&mut self, data: &'i [u8], last: bool) -> Option<Event<'i>> {
+        let &Header { record_type, request_id, .. } = self.decoder.record();
+        let Some(id) = RequestId::new(request_id) else {
+            if record_type == RecordType::GetValues as u8 {
                 self.values.push(data);
                 if last {
                     self.queue(Reply::Values(self.values.asked()));
                 }
-                return None;
             }
-            _ => return None,
+            return None;
         };
-        let id = RequestId::new(request_id)?;
+        let stream = InputStream::from_wire(record_type)?;
         // A record that is to be ignored, or whose request ended meanwhile, finds no slot in its turn.
         match self.slot(id)?.stage.turn(stream) {
             Turn::Now => Some(stream.event(id, data)),
@@ -777,13 +783,12 @@ impl<const N: usize> Connection<N> {
         }
     }
 
-    /// Counts a record that is ignored against the budget.
-    fn ignore<'i>(&mut self, header: Header) -> Result<Option<Event<'i>>, ConnectionError> {
-        let size =
-            record::HEADER_LEN as u32 + u32::from(header.content_length) + u32::from(header.padding_length);
+    /// Counts a record that is ignored, whose header came last, against the budget.
+    fn ignore<'i>(&mut self) -> Result<Option<Event<'i>>, ConnectionError> {
+        let size = record::HEADER_LEN as u32 + self.decoder.missing();
         self.ignored = self.ignored.saturating_add(size);
         let limit = self.limits.ignored;
-        if self.ignored > limit && limit != u32::MAX {
+        if self.ignored > limit {
             return Err(ConnectionError::IgnoredTooMuch { limit });
         }
         Ok(None)
@@ -791,8 +796,13 @@ impl<const N: usize> Connection<N> {
 }
 
 /// Appends the end of STDOUT, which every role's answer has (section 6.1), and END_REQUEST.
+#[inline]
 fn end(control: &mut Control, id: RequestId, app_status: u32, status: ProtocolStatus) {
-    control.push(RecordType::Stdout, id.get(), &[]);
     let body = EndRequest { app_status, protocol_status: status as u8 };
-    control.push(RecordType::EndRequest, id.get(), &body.encode());
+    let records = [
+        Header::new(RecordType::Stdout, id.get(), 0).encode(),
+        Header::new(RecordType::EndRequest, id.get(), EndRequest::LEN as u16).encode(),
+        body.encode(),
+    ];
+    control.push_bytes(records.as_flattened());
 }

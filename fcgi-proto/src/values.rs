@@ -3,6 +3,7 @@
 //! Names are matched as they come, so that nothing is stored of them. Unknown names, names that are cut and
 //! the values that came are left out of the answer.
 
+use crate::bytes::Bytes;
 use crate::limits::Limits;
 use crate::pair::{Decoder, Part};
 use crate::record::{Control, MAX_CONNS, MAX_REQS, MPXS_CONNS, NULL_REQUEST_ID, RecordType};
@@ -21,15 +22,15 @@ impl Asked {
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         let requests = limits.max_reqs.min(limits.max_conns.saturating_mul(slots));
         let values = [limits.max_conns, requests, u32::from(slots > 1)];
-        let mut content = heapless::Vec::<u8, 80>::new();
+        let mut content = Bytes::<80>::new();
         for (i, (name, value)) in NAMES.iter().zip(values).enumerate() {
             if self.0 & (1 << i) != 0 {
                 let decimal = Decimal::new(value);
                 let digits = decimal.digits();
                 // Lengths below 128 are one byte.
                 for part in [&[name.len() as u8, digits.len() as u8], *name, digits] {
-                    let fits = content.extend_from_slice(part);
-                    debug_assert!(fits.is_ok(), "80 bytes hold three names, their lengths and digits");
+                    let fits = content.push(part);
+                    debug_assert!(fits, "80 bytes hold three names, their lengths and digits");
                 }
             }
         }

@@ -210,7 +210,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
 }
 
 fn check_value(value: &[u8]) -> Result<&[u8], HeadError> {
-    match value.iter().find(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+    // One comparison for most bytes.
+    match value.iter().find(|byte| **byte <= b'\r' && matches!(byte, b'\r' | b'\n' | 0)) {
         Some(&byte) => Err(HeadError::Value { byte }),
         None => Ok(value),
     }
