@@ -34,6 +34,7 @@ impl Write for Line {
         let count = data.len().min(self.step).min(self.left);
         self.left -= count;
         self.taken.extend(&data[..count]);
+        assert!(self.taken.len() < 1000, "a record without end");
         Ok(count)
     }
 
@@ -83,22 +84,28 @@ fn a_record_of_nothing_writes_nothing() {
 
 #[test]
 fn a_writer_that_takes_nothing_or_claims_too_much_ends_the_call() {
-    struct Liar(usize);
+    struct Liar {
+        claim: usize,
+        calls: usize,
+    }
     impl ErrorType for Liar {
         type Error = ErrorKind;
     }
     impl Write for Liar {
         fn write(&mut self, _data: &[u8]) -> Result<usize, ErrorKind> {
-            Ok(self.0)
+            self.calls += 1;
+            assert!(self.calls <= 3, "a record without end");
+            Ok(self.claim)
         }
         fn flush(&mut self) -> Result<(), ErrorKind> {
             Ok(())
         }
     }
     let (record, _) = Record::stream(RecordType::Stdout, RequestId::ONE, b"hello");
-    for (claim, left) in [(0, 16), (usize::MAX, 0)] {
-        let mut record = record.clone();
-        assert_eq!(record.write_to(&mut Liar(claim)), Ok(()));
-        assert_eq!(record.remaining(), left);
+    // Header, content and padding are each given to the writer, whatever it claims.
+    for (claim, calls, left) in [(0, 1, 16), (usize::MAX, 3, 0)] {
+        let (mut record, mut liar) = (record.clone(), Liar { claim, calls: 0 });
+        assert_eq!(record.write_to(&mut liar), Ok(()));
+        assert_eq!((liar.calls, record.remaining()), (calls, left));
     }
 }

@@ -1,5 +1,6 @@
 //! The core allocates nothing: a counting allocator watches a session of both sides, from a request's variables
-//! to its answer, whose users have all their memory from the start.
+//! to its answer, whose users have all their memory from the start. With the feature `alloc`, `begin_with`
+//! allocates one buffer.
 
 use allocation_counter::measure;
 use fcgi_proto::cgi::{Head, ResponseHead, Status, Variables, VariablesError};
@@ -184,6 +185,20 @@ fn a_session_of_both_sides_allocates_nothing() {
     let refusal =
         b"Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\nService Unavailable\n".len();
     assert_eq!(answers, Answers { body: 150_000 + refusal, stderr: 7, values: 51, ends });
+}
+
+#[test]
+fn a_request_that_begins_with_its_pairs_allocates_one_buffer_of_a_record_at_most() {
+    for (value, buffer) in [(&[b'v'; 10][..], 3 * 13), (&[b'v'; 60_000], 65_535)] {
+        let mut client = client::Connection::<1>::new(Limits::default());
+        let mut out = Vec::with_capacity(200_000);
+        let pairs = [(&b"A"[..], value); 3].into_iter();
+        let counted = measure(|| {
+            client.begin_with(Role::Responder, true, pairs, &mut out).unwrap();
+        });
+        assert!(out.len() > 3 * value.len());
+        assert_eq!((counted.count_total, counted.bytes_total), (1, buffer));
+    }
 }
 
 #[test]

@@ -136,14 +136,14 @@ impl Answer {
     pub fn write<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], HeadError> {
         let mut data = data;
         if let Stage::Written(end) = &mut self.stage {
-            let found = end.find(data);
-            let (head, rest) = data.split_at(found.unwrap_or(data.len()));
+            let ended = end.find(data).and_then(|end| data.split_at_checked(end));
+            let (head, rest) = ended.unwrap_or((data, &[]));
             if self.buffer.len() + head.len() > self.head_limit {
                 return Err(HeadError::TooLong { limit: self.head_limit });
             }
             self.buffer.extend_from_slice(head);
-            if found.is_none() {
-                return Ok(rest);
+            if ended.is_none() {
+                return Ok(&[]);
             }
             self.head.adopt(&self.buffer)?;
             self.stage = Stage::Fields;
@@ -231,5 +231,238 @@ impl Answer {
         self.respond(Status::INTERNAL_SERVER_ERROR)?;
         self.field(b"Content-Type", b"text/plain")?;
         self.write(b"Internal Server Error\n").map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"Status: 200 OK\r\nContent-Type: a/b\r\n\r\n";
+    const FAILED: &[u8] =
+        b"Status: 500 Internal Server Error\r\nContent-Type: text/plain\r\n\r\nInternal Server Error\n";
+
+    /// To a request of this method, with the least room that a head can have: 128 bytes.
+    fn answer(method: &[u8]) -> Answer {
+        let mut answer = Answer::new(0);
+        answer.reset(Some(method));
+        answer
+    }
+
+    /// To a GET, its head out.
+    fn begun() -> Answer {
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.write(HEAD), Ok(&b""[..]));
+        assert_eq!(answer.stdout(), HEAD);
+        answer.sent();
+        answer
+    }
+
+    #[test]
+    fn a_written_head_is_completed_and_waits_until_it_is_whole_however_it_is_cut() {
+        let written = b"Content-Type: a/b\n\nbody";
+        let head_len = written.len() - 4;
+        for cut in 0..=written.len() {
+            let (before, after) = written.split_at(cut);
+            let mut answer = answer(b"GET");
+            assert_eq!(answer.write(before), Ok(&b""[..]));
+            assert_eq!(answer.head_is_whole(), cut >= head_len);
+            assert_eq!(answer.stdout().is_empty(), cut < head_len);
+            assert_eq!(answer.write(after), Ok(&b""[..]));
+            assert_eq!(answer.end(), Ok(()));
+            assert_eq!(answer.stdout(), [HEAD, b"body"].concat());
+        }
+    }
+
+    #[test]
+    fn a_head_of_fields_ends_with_the_body_or_the_answer() {
+        for ends in [|answer: &mut Answer| answer.write(b"").map(drop), Answer::end_fields, Answer::end] {
+            let mut answer = answer(b"GET");
+            assert_eq!(answer.respond(Status::OK), Ok(()));
+            assert_eq!(answer.field(b"Content-Type", b"a/b"), Ok(()));
+            assert_eq!((answer.head_is_whole(), answer.stdout()), (false, &b""[..]));
+            assert_eq!(ends(&mut answer), Ok(()));
+            assert_eq!((answer.head_is_whole(), answer.stdout()), (true, HEAD));
+            assert_eq!(answer.end(), Ok(()));
+            assert_eq!(answer.stdout(), HEAD);
+        }
+    }
+
+    #[test]
+    fn a_head_begins_once_and_takes_no_field_before_or_after() {
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.field(b"A", b"b"), Err(HeadError::Begun));
+        let refused = answer.respond_with(|head| head.start(Status::OK).and(head.field(b"", b"")));
+        assert_eq!(refused, Err(HeadError::Name { byte: b':' }));
+        assert_eq!(answer.respond_with(|head| head.start(Status::OK)), Ok(()));
+        assert_eq!(answer.respond(Status::NOT_FOUND), Err(HeadError::Begun));
+        assert_eq!(answer.field(b"Content-Type", b"a/b"), Ok(()));
+        assert_eq!(answer.end_fields(), Ok(()));
+        assert_eq!(answer.respond(Status::NOT_FOUND), Err(HeadError::Begun));
+        assert_eq!(answer.field(b"A", b"b"), Err(HeadError::Begun));
+        assert_eq!(answer.stdout(), HEAD);
+        answer.sent();
+        assert_eq!(answer.respond(Status::NOT_FOUND), Err(HeadError::Begun));
+    }
+
+    #[test]
+    fn a_head_that_is_written_in_part_is_not_made_of_fields() {
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.write(b"Content-"), Ok(&b""[..]));
+        assert_eq!(answer.respond(Status::NOT_FOUND), Err(HeadError::Begun));
+        assert_eq!(answer.field(b"A", b"b"), Err(HeadError::Begun));
+        assert_eq!(answer.write(b"Type: a/b\n\n"), Ok(&b""[..]));
+        assert_eq!(answer.stdout(), HEAD);
+    }
+
+    #[test]
+    fn w23_to_head_and_with_204_and_304_the_body_is_dropped() {
+        let large = vec![b'b'; 100_000];
+        for (method, status, kept) in [
+            (&b"GET"[..], Status::OK, true),
+            (b"HEAD", Status::OK, false),
+            (b"GET", Status::NO_CONTENT, false),
+            (b"POST", Status::NOT_MODIFIED, false),
+        ] {
+            let mut answer = answer(method);
+            assert_eq!(answer.respond(status), Ok(()));
+            assert_eq!(answer.end_fields(), Ok(()));
+            let head = answer.stdout().to_vec();
+            for body in [&b"body"[..], &large] {
+                let rest = if kept && body.len() > 4 { body } else { b"" };
+                assert_eq!(answer.write(body), Ok(rest));
+            }
+            assert_eq!(answer.stdout(), [&head[..], if kept { b"body" } else { b"" }].concat());
+        }
+    }
+
+    #[test]
+    fn w25_a_head_has_its_room_and_one_record_at_most() {
+        let too_long = Err(HeadError::TooLong { limit: 128 });
+        assert_eq!(answer(b"GET").write(&[b'x'; 129]), too_long);
+        for (length, result) in [(28, Ok(&b""[..])), (29, too_long)] {
+            let mut answer = answer(b"GET");
+            assert_eq!(answer.write(&[b'x'; 100]), Ok(&b""[..]));
+            assert_eq!(answer.write(&vec![b'x'; length]), result);
+        }
+
+        for (asked, limit) in [(0, 128), (500, 500), (57_336, 57_336), (usize::MAX, 57_336)] {
+            let mut answer = Answer::new(asked);
+            let value = vec![b'v'; limit - HEAD.len() - 5];
+            assert_eq!(answer.respond(Status::OK), Ok(()));
+            assert_eq!(answer.field(b"Content-Type", b"a/b"), Ok(()));
+            assert_eq!(answer.field(b"A", &[b'v'; 60_000]), Err(HeadError::TooLong { limit }));
+            assert_eq!(answer.field(b"A", &value), Ok(()));
+            assert_eq!(answer.end(), Ok(()));
+            assert_eq!(answer.stdout().len(), limit);
+            assert_eq!(answer.write(&[b'b'; 8 * 1024]), Ok(&b""[..]));
+            assert!(answer.stdout().len() <= MAX_CONTENT);
+        }
+    }
+
+    #[test]
+    fn of_a_body_8_kib_are_gathered_and_what_has_no_room_is_left_to_the_caller() {
+        const ROOM: usize = 128 + 8 * 1024;
+        for part in [1, 100, ROOM] {
+            let (mut answer, body) = (begun(), vec![b'b'; ROOM]);
+            for part in body.chunks(part) {
+                assert_eq!(answer.write(part), Ok(&b""[..]));
+            }
+            assert_eq!(answer.write(b"c"), Ok(&b"c"[..]));
+            assert_eq!(answer.stdout(), body);
+            answer.sent();
+            assert_eq!((answer.write(b"c"), answer.stdout()), (Ok(&b""[..]), &b"c"[..]));
+        }
+        let large = vec![b'b'; ROOM + 1];
+        assert_eq!(begun().write(&large), Ok(&large[..]));
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.write(&[HEAD, &large].concat()), Ok(&large[..]));
+        assert_eq!(answer.stdout(), HEAD);
+    }
+
+    #[test]
+    fn stderr_waits_for_the_head_up_to_one_record() {
+        let mut answer = answer(b"GET");
+        assert!(!answer.write_stderr(&[b'e'; 32 * 1024]));
+        assert!(answer.write_stderr(b"f"));
+        assert_eq!((answer.stderr().len(), answer.stderr().last()), (32 * 1024 + 1, Some(&b'f')));
+        assert_eq!(answer.write(b"Content-Type: "), Ok(&b""[..]));
+        answer.sent();
+        assert_eq!((answer.stdout(), answer.stderr()), (&b""[..], &b""[..]));
+
+        assert!(!answer.write_stderr(b"early"));
+        assert_eq!(answer.write(b"a/b\n\n"), Ok(&b""[..]));
+        assert!(answer.write_stderr(b", late"));
+        assert_eq!((answer.stdout(), answer.stderr()), (HEAD, &b"early, late"[..]));
+        answer.sent();
+        assert_eq!((answer.stdout(), answer.stderr()), (&b""[..], &b""[..]));
+        assert!(answer.write_stderr(b""));
+    }
+
+    #[test]
+    fn a_failure_is_a_500_until_something_was_sent() {
+        type Start = fn(&mut Answer) -> Result<(), HeadError>;
+        let starts: [Start; 4] = [
+            |_| Ok(()),
+            |answer| answer.write(b"Content-Ty").map(drop),
+            |answer| answer.respond(Status::NO_CONTENT).and(answer.field(b"X", &[b'x'; 80])),
+            |answer| answer.write(HEAD).and(answer.write(b"body")).map(drop),
+        ];
+        for start in starts {
+            let mut answer = answer(b"GET");
+            assert_eq!(start(&mut answer), Ok(()));
+            answer.write_stderr(b"why: ");
+            assert_eq!(answer.fail("no file"), Ok(()));
+            assert_eq!((answer.stdout(), answer.stderr()), (FAILED, &b"why: no file\n"[..]));
+            assert_eq!(answer.end(), Ok(()));
+        }
+        let mut answer = begun();
+        assert_eq!(answer.write(b"body"), Ok(&b""[..]));
+        assert_eq!(answer.fail("late"), Ok(()));
+        assert_eq!((answer.stdout(), answer.stderr()), (&b"body"[..], &b"late\n"[..]));
+    }
+
+    #[test]
+    fn a_failure_after_stderr_alone_was_sent_is_a_500_and_to_head_without_its_body() {
+        let mut answer = answer(b"HEAD");
+        answer.write_stderr(b"early");
+        answer.sent();
+        assert_eq!(answer.fail("why"), Ok(()));
+        assert_eq!(answer.stdout(), FAILED.strip_suffix(b"Internal Server Error\n").unwrap());
+        assert_eq!(answer.stderr(), b"why\n");
+    }
+
+    #[test]
+    fn an_answer_without_a_head_or_with_a_bad_one_is_an_error_and_then_a_500() {
+        for (written, result) in [
+            (&b""[..], Ok(&b""[..])),
+            (b"Content-Type: a/b\n", Ok(b"")),
+            (b"HTTP/1.1 200 OK\r\n\r\n", Err(HeadError::NoColon)),
+        ] {
+            let mut answer = answer(b"GET");
+            assert_eq!(answer.write(written), result);
+            assert_eq!((answer.end(), answer.stdout()), (Err(HeadError::Unfinished), &b""[..]));
+            assert_eq!(answer.fail("why"), Ok(()));
+            assert_eq!((answer.end(), answer.stdout()), (Ok(()), FAILED));
+        }
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.respond(Status::OK).and(answer.field(b"X", &[b'x'; 105])), Ok(()));
+        assert_eq!(answer.end(), Err(HeadError::TooLong { limit: 128 }));
+        assert!(!answer.head_is_whole());
+    }
+
+    #[test]
+    fn the_next_answer_has_nothing_of_the_one_before() {
+        let mut answer = begun();
+        assert_eq!(answer.write(b"body"), Ok(&b""[..]));
+        answer.write_stderr(b"error");
+        answer.reset(Some(b"HEAD"));
+        assert_eq!((answer.head_is_whole(), answer.stderr()), (false, &b""[..]));
+        assert_eq!(answer.end(), Err(HeadError::Unfinished));
+        assert_eq!(answer.write(HEAD).and(answer.write(b"body")), Ok(&b""[..]));
+        assert_eq!(answer.stdout(), HEAD);
+        answer.reset(None);
+        assert_eq!(answer.fail("why"), Ok(()), "nothing of it was sent");
+        assert_eq!(answer.stdout(), FAILED);
     }
 }
