@@ -12,6 +12,9 @@ use crate::stream::Stream;
 /// request may be under way.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
+/// The same, when others wait for its place.
+const CROWDED_CALL: Duration = Duration::from_millis(250);
+
 pub(crate) struct Places {
     limit: usize,
     /// What the times in [`Presence::idle_since`] count from.
@@ -131,16 +134,22 @@ impl Places {
         }
     }
 
-    /// Has the longest idle connection closed, if no idle one is closing yet, and waits for a change.
+    /// Has the longest idle connection closed, if no idle one is closing yet, and waits for a change. One on
+    /// which nothing came yet is chosen last, and closed no sooner than after [`CROWDED_CALL`].
     fn wait_for_one<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
-        limit: Option<Duration>,
+        mut limit: Option<Duration>,
     ) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
         let idle = state.taken.values_mut().filter_map(|taken| Some((taken.idle_since()?, taken)));
-        if let Some((_, longest)) = idle.min_by_key(|(since, taken)| (!taken.closing, *since)) {
-            longest.close_if_idle();
+        let longest = idle.min_by_key(|(since, taken)| (!taken.closing, taken.is_fresh(), *since));
+        if let Some((since, longest)) = longest {
+            let idle = self.epoch.elapsed().saturating_sub(Duration::from_nanos(since));
+            match CROWDED_CALL.checked_sub(idle).filter(|_| longest.is_fresh()) {
+                Some(left) => limit = Some(limit.unwrap_or(left).min(left)),
+                None => longest.close_if_idle(),
+            }
         }
         let state = match limit {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),

@@ -15,6 +15,9 @@ use crate::connection::{Common, Connection};
 /// request may be under way.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
+/// The same, when others wait for its place.
+const CROWDED_CALL: Duration = Duration::from_millis(250);
+
 pub(crate) struct Connections {
     common: Arc<Common>,
     table: Mutex<Table>,
@@ -53,7 +56,7 @@ impl Connections {
         while self.is_full() {
             self.common.crowded.store(true, Ordering::Relaxed);
             self.close_longest_idle();
-            self.change().await;
+            self.change_within(CROWDED_CALL).await;
         }
         self.common.crowded.store(false, Ordering::Relaxed);
     }
@@ -65,16 +68,25 @@ impl Connections {
         let _ = self.common.change.1.recv().await;
     }
 
+    /// The same, but for at most that long.
+    pub(crate) async fn change_within(&self, limit: Duration) {
+        let pause = async {
+            Timer::after(limit).await;
+        };
+        self.change().or(pause).await;
+    }
+
     fn list(&self) -> Vec<Arc<Connection>> {
         self.lock().connections.values().cloned().collect()
     }
 
-    /// Has the longest idle connection closed, unless an idle one is closing already.
+    /// Has the longest idle connection closed, unless an idle one is closing already. One on which nothing
+    /// came yet is chosen last.
     pub(crate) fn close_longest_idle(&self) {
         let list = self.list();
-        let idle = list.iter().filter_map(|connection| Some((connection.idle_since()?, connection)));
-        if let Some((_, longest)) = idle.min_by_key(|((leaving, since), _)| (!leaving, *since)) {
-            longest.leave(None);
+        let idle = list.iter().filter_map(|connection| Some((connection.idle()?, connection)));
+        if let Some((idle, longest)) = idle.min_by_key(|(idle, _)| (!idle.leaving, idle.fresh, idle.since)) {
+            longest.leave(Some(idle.since + CROWDED_CALL));
         }
     }
 

@@ -5,7 +5,8 @@
 //! is given each [`Request`], on an executor of the caller's; see [`Server`] for one of twenty lines.
 //! [`Settings`] has the limits and what they guard against.
 //!
-//! A connection carries up to 64 requests at once, and GET_VALUES says `FCGI_MPXS_CONNS` = 1. Each request's
+//! A connection carries 64 requests at once, some more of a client that does not wait for END_REQUEST, and
+//! GET_VALUES says `FCGI_MPXS_CONNS` = 1. Each request's
 //! input has a bounded share of memory, and the answers of all take turns. A connection that waits for a
 //! request holds no buffers.
 //!

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_io::Timer;
 use fcgi_blocking::{is_exhaustion, is_transient};
 use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 use smol::channel::{self, Receiver, Sender};
@@ -208,10 +207,7 @@ async fn accept(
             Err(error) if is_exhaustion(&error) => {
                 log::warn!("accept: {error}; waiting for a connection to end");
                 connections.close_longest_idle();
-                let pause = async {
-                    Timer::after(EXHAUSTION_PAUSE).await;
-                };
-                connections.change().or(pause).await;
+                connections.change_within(EXHAUSTION_PAUSE).await;
             }
             Err(error) if is_transient(&error) => {}
             accepted => return accepted,

@@ -18,7 +18,7 @@ pub struct Settings {
     /// descriptors may be lower: then connections wait the same way.
     pub max_connections: usize,
     /// Requests answered at once, over all connections; further ones are refused with
-    /// `FCGI_OVERLOADED`. One connection carries 64 at most. Default: 16,384.
+    /// `FCGI_OVERLOADED`. One connection carries 96 at most. Default: 16,384.
     pub max_requests: usize,
     /// How long a connection may wait for its next request. Long, for to close as a request arrives may
     /// cost that request. Default: 5 minutes.

@@ -92,9 +92,13 @@ fn a_server_whose_descriptors_run_out_waits_and_goes_on() {
     let server = Serving::unix(&mut command);
     let few = Rlimit { current: Some(40), maximum: Some(40) };
     rustix::process::prlimit(Some(server.process.pid()), Resource::Nofile, few).expect("it is a child");
-    let mut busy: Vec<Client> = (0..60).map(|_| server.connect()).collect();
     let call = Call::post("/echo", "body");
-    busy.iter_mut().for_each(|client| client.send(call.opening()));
+    let begun = || {
+        let mut client = server.connect();
+        client.send(call.opening());
+        client
+    };
+    let mut busy: Vec<Client> = (0..60).map(|_| begun()).collect();
     // Those that were accepted are served and closed, and so make room for others.
     for client in &mut busy {
         client.send(call.bodies());

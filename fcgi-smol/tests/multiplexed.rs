@@ -64,22 +64,23 @@ fn sixty_four_requests_are_sent_and_answered_at_once() {
 }
 
 #[test]
-fn the_sixty_fifth_is_refused_and_the_others_untouched() {
+fn one_too_many_is_refused_and_the_others_untouched() {
     for server in Running::both(Settings::default(), sum) {
         let mut client = server.connect();
         let call = |id: u16| Call::post("/", "").param("QUERY_STRING", "0").id(id);
-        client.send((1..=64).flat_map(|id| call(id).opening()).collect::<Vec<_>>());
+        // GET_VALUES says 64, for clients that count a request as done before its end came.
+        client.send((1..=96).flat_map(|id| call(id).opening()).collect::<Vec<_>>());
         for _ in 0..3 {
-            client.send(call(65).bytes());
-            client.answer(65).assert_ended(503, ProtocolStatus::Overloaded);
+            client.send(call(97).bytes());
+            client.answer(97).assert_ended(503, ProtocolStatus::Overloaded);
         }
         client.send(stream(RecordType::Stdin, 7, b"seven"));
         client.answer(7).assert_ok(format!("7 5 {:08x}\n", crc32fast::hash(b"seven")));
         // Its place is free.
-        client.call(&call(65)).assert_ok("65 0 00000000\n");
-        let ends = (1..=64).filter(|id| *id != 7).flat_map(|id| record(RecordType::Stdin, id, b""));
+        client.call(&call(97)).assert_ok("97 0 00000000\n");
+        let ends = (1..=96).filter(|id| *id != 7).flat_map(|id| record(RecordType::Stdin, id, b""));
         client.send(ends.collect::<Vec<_>>());
-        assert_eq!(client.answers(63).len(), 63);
+        assert_eq!(client.answers(95).len(), 95);
     }
 }
 

@@ -27,8 +27,12 @@ use crate::spares::Spares;
 use crate::stop::Stop;
 use crate::transport::{Plain, Transport};
 
-/// Requests at once on one connection.
-pub(crate) const REQUESTS: usize = 64;
+/// Requests at once on one connection, as GET_VALUES tells.
+const REQUESTS: usize = 64;
+
+/// As many as are taken. HAProxy counts a request as done at its Content-Length, before its END_REQUEST, begins
+/// another, and drops a connection that refuses it.
+const SLOTS: usize = REQUESTS + 32;
 
 /// Bytes of records that wait to be written; while there are so many, neither input nor ended answers are
 /// taken.
@@ -74,6 +78,15 @@ pub(crate) enum Turn {
     Over(io::Result<()>),
 }
 
+/// How a connection waits for a request.
+pub(crate) struct Idle {
+    pub(crate) since: Instant,
+    /// It closes already.
+    pub(crate) leaving: bool,
+    /// Nothing came on it yet.
+    pub(crate) fresh: bool,
+}
+
 /// A request whose parameters are there.
 pub(crate) struct Started {
     pub(crate) begin: Begin,
@@ -89,7 +102,7 @@ pub(crate) struct Connection {
 
 pub(crate) struct State {
     transport: Box<dyn Transport>,
-    protocol: server::Connection<REQUESTS>,
+    protocol: server::Connection<SLOTS>,
     #[expect(clippy::vec_box, reason = "they move from connection to connection, and are large")]
     requests: Vec<Box<Active>>,
     next_key: u64,
@@ -229,10 +242,10 @@ impl Connection {
         state.deadlines(&self.common.settings).min()
     }
 
-    /// Since when the connection waits for a request, and whether it closes already.
-    pub(crate) fn idle_since(&self) -> Option<(bool, Instant)> {
+    /// Since when the connection waits for a request, if it does.
+    pub(crate) fn idle(&self) -> Option<Idle> {
         let state = self.lock();
-        state.idle_since.map(|since| (state.leaving, since))
+        state.idle_since.map(|since| Idle { since, leaving: state.leaving, fresh: state.fresh })
     }
 
     /// Closes the connection, at once if it is idle, else when it is. Of one on which nothing came yet, the

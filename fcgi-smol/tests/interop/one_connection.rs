@@ -14,7 +14,7 @@ use crate::interop::setups::{HAPROXY, Setup};
 use crate::interop::site::Site;
 use crate::wire::Wire;
 
-/// As many as one connection of the server carries.
+/// As many as one connection of the server carries, as GET_VALUES tells.
 const CLIENTS: usize = 64;
 
 /// One client uploads slowly, one asks for a sleep.
@@ -128,7 +128,7 @@ fn nobody_waits_for_another(site: &Site, wire: &Wire) {
 /// One request whose answer can be no other's.
 fn ask(browser: &Browser, client: usize, round: usize) {
     let body = noise(REQUEST / 4 + round % 16, (client << 32 | round) as u64);
-    match round % 4 {
+    match round % 5 {
         0 => {
             let query = format!("client={client}&round={round}");
             let answer = browser.get(&format!("/env?{query}"));
@@ -141,7 +141,11 @@ fn ask(browser: &Browser, client: usize, round: usize) {
             assert_eq!(answer.status, 200, "{}", answer.text());
             assert!(answer.body == body, "{client} {round}: {} bytes, or others", answer.body.len());
         }
-        // Not /bytes: at its Content-Length, before its END_REQUEST, HAProxy would begin another.
+        // At its Content-Length, before its END_REQUEST, HAProxy may begin another, the 65th.
+        3 => {
+            let answer = browser.get("/bytes/20000");
+            assert_eq!((answer.status, answer.body.len()), (200, 20_000), "{client} {round}");
+        }
         _ => {
             let answer = browser.get("/stream/50/0");
             let lines: String = (1..=50).map(|line| format!("{line}\n")).collect();
