@@ -32,7 +32,7 @@ fn main() {
     for (direction, up, down) in [("up", bytes, 0), ("down", 0, bytes)] {
         // What a first transfer takes, any other takes too.
         for server in &servers {
-            transfer(server, up / 1024, down / 1024).expect("it serves");
+            transfer(server, up / 4, down / 4).expect("it serves");
         }
         let before = servers.each_ref().map(|server| server.status("VmHWM"));
         let mut rates: [Vec<(f64, f64)>; 3] = Default::default();
