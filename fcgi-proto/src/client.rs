@@ -518,7 +518,6 @@ impl<const N: usize> Connection<N> {
                 self.values = content_length > 0;
                 Ok((!self.values).then_some(Event::Values { data: &[], last: true }))
             }
-            (Some(UnknownType), None) if content_length == 8 => self.ignore(),
             (
                 Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data),
                 None,

@@ -29,6 +29,8 @@ enum Stage {
     Fields,
     /// It is in `buffer`, or sent. Whether a body follows.
     Whole { body: bool },
+    /// What was written of it is not all here: nothing more is taken.
+    Refused(HeadError),
 }
 
 /// One request's answer, as web servers need it: the head leaves whole, checked and completed, in one record,
@@ -124,7 +126,7 @@ impl Answer {
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         match self.stage {
             Stage::Fields => self.head.field(name, value),
-            Stage::Written(_) | Stage::Whole { .. } => Err(HeadError::Begun),
+            Stage::Written(_) | Stage::Whole { .. } | Stage::Refused(_) => Err(HeadError::Begun),
         }
     }
 
@@ -132,14 +134,16 @@ impl Answer {
     /// behind [`stdout`](Self::stdout).
     ///
     /// # Errors
-    /// [`HeadError`], for a head that cannot be sent.
+    /// [`HeadError`], for a head that cannot be sent; one that was too long stays so.
     pub fn write<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], HeadError> {
         let mut data = data;
         if let Stage::Written(end) = &mut self.stage {
             let ended = end.find(data).and_then(|end| data.split_at_checked(end));
             let (head, rest) = ended.unwrap_or((data, &[]));
             if self.buffer.len() + head.len() > self.head_limit {
-                return Err(HeadError::TooLong { limit: self.head_limit });
+                let error = HeadError::TooLong { limit: self.head_limit };
+                self.stage = Stage::Refused(error);
+                return Err(error);
             }
             self.buffer.extend_from_slice(head);
             if ended.is_none() {
@@ -169,15 +173,19 @@ impl Answer {
     /// Ends a head of fields, if there is one.
     ///
     /// # Errors
-    /// [`HeadError`] of [`Head::finish`].
+    /// [`HeadError`] of [`Head::finish`], and that of a written head that was too long.
     pub fn end_fields(&mut self) -> Result<(), HeadError> {
-        if matches!(self.stage, Stage::Fields) {
-            let head = self.head.finish()?;
-            self.buffer.clear();
-            self.buffer.extend_from_slice(head);
-            self.stage = Stage::Whole { body: self.method_has_body && self.head.status().has_body(None) };
+        match self.stage {
+            Stage::Fields => {
+                let head = self.head.finish()?;
+                self.buffer.clear();
+                self.buffer.extend_from_slice(head);
+                self.stage = Stage::Whole { body: self.method_has_body && self.head.status().has_body(None) };
+                Ok(())
+            }
+            Stage::Refused(error) => Err(error),
+            Stage::Written(_) | Stage::Whole { .. } => Ok(()),
         }
-        Ok(())
     }
 
     /// The handler is done.
@@ -358,6 +366,26 @@ mod tests {
             assert_eq!(answer.write(&[b'b'; 8 * 1024]), Ok(&b""[..]));
             assert!(answer.stdout().len() <= MAX_CONTENT);
         }
+    }
+
+    #[test]
+    fn w25_a_written_head_that_was_too_long_stays_refused() {
+        let too_long = HeadError::TooLong { limit: 128 };
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.write(b"Content-Type: a/b\nX: "), Ok(&b""[..]));
+        assert_eq!(answer.write(&[b'x'; 128]), Err(too_long));
+        assert_eq!(answer.write(b"\n\nbody"), Err(too_long));
+        assert_eq!((answer.end_fields(), answer.end()), (Err(too_long), Err(too_long)));
+        assert_eq!(answer.respond(Status::OK), Err(HeadError::Begun));
+        assert_eq!(answer.field(b"A", b"b"), Err(HeadError::Begun));
+        assert_eq!((answer.head_is_whole(), answer.stdout()), (false, &b""[..]));
+        assert_eq!(answer.fail("why"), Ok(()));
+        assert_eq!((answer.end(), answer.stdout()), (Ok(()), FAILED));
+
+        answer.reset(None);
+        assert_eq!(answer.write(&[b'x'; 129]), Err(too_long));
+        answer.reset(None);
+        assert_eq!((answer.write(HEAD), answer.stdout()), (Ok(&b""[..]), HEAD));
     }
 
     #[test]
