@@ -134,8 +134,8 @@ impl Places {
         }
     }
 
-    /// Has the longest idle connection closed, if no idle one is closing yet, and waits for a change. One on
-    /// which nothing came yet is chosen last, and closed no sooner than after [`CROWDED_CALL`].
+    /// Has the longest idle connection closed, if no idle one is closing yet, and waits for a change. If
+    /// nothing came on it yet, it has until [`CROWDED_CALL`] is over.
     fn wait_for_one<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
@@ -143,7 +143,7 @@ impl Places {
     ) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
         let idle = state.taken.values_mut().filter_map(|taken| Some((taken.idle_since()?, taken)));
-        let longest = idle.min_by_key(|(since, taken)| (!taken.closing, taken.is_fresh(), *since));
+        let longest = idle.min_by_key(|(since, taken)| (!taken.closing, *since));
         if let Some((since, longest)) = longest {
             let idle = self.epoch.elapsed().saturating_sub(Duration::from_nanos(since));
             match CROWDED_CALL.checked_sub(idle).filter(|_| longest.is_fresh()) {

@@ -80,13 +80,12 @@ impl Connections {
         self.lock().connections.values().cloned().collect()
     }
 
-    /// Has the longest idle connection closed, unless an idle one is closing already. One on which nothing
-    /// came yet is chosen last.
+    /// Has the longest idle connection closed, unless an idle one is closing already.
     pub(crate) fn close_longest_idle(&self) {
         let list = self.list();
-        let idle = list.iter().filter_map(|connection| Some((connection.idle()?, connection)));
-        if let Some((idle, longest)) = idle.min_by_key(|(idle, _)| (!idle.leaving, idle.fresh, idle.since)) {
-            longest.leave(Some(idle.since + CROWDED_CALL));
+        let idle = list.iter().filter_map(|connection| Some((connection.idle_since()?, connection)));
+        if let Some(((_, since), longest)) = idle.min_by_key(|((leaving, since), _)| (!leaving, *since)) {
+            longest.leave(Some(since + CROWDED_CALL));
         }
     }
 

@@ -42,18 +42,6 @@ fn a_full_server_closes_no_connection_that_nobody_needs() {
 }
 
 #[test]
-fn a_full_server_closes_no_connection_before_its_first_request_if_another_is_idle() {
-    for server in Running::both(at_most(2), say("fine")) {
-        let mut fresh = server.connect();
-        let mut kept = server.connect();
-        kept.call(&Call::get("/")).assert_ok("fine");
-        server.connect().call(&Call::get("/")).assert_ok("fine");
-        kept.assert_closed();
-        fresh.call(&Call::get("/")).assert_ok("fine");
-    }
-}
-
-#[test]
 fn connections_beyond_the_maximum_wait_while_all_are_busy() {
     let (handler, has_started, go_on) = waiter();
     for server in [Running::unix(at_most(1), handler.clone()), Running::tcp(at_most(1), handler)] {

@@ -78,15 +78,6 @@ pub(crate) enum Turn {
     Over(io::Result<()>),
 }
 
-/// How a connection waits for a request.
-pub(crate) struct Idle {
-    pub(crate) since: Instant,
-    /// It closes already.
-    pub(crate) leaving: bool,
-    /// Nothing came on it yet.
-    pub(crate) fresh: bool,
-}
-
 /// A request whose parameters are there.
 pub(crate) struct Started {
     pub(crate) begin: Begin,
@@ -242,10 +233,10 @@ impl Connection {
         state.deadlines(&self.common.settings).min()
     }
 
-    /// Since when the connection waits for a request, if it does.
-    pub(crate) fn idle(&self) -> Option<Idle> {
+    /// Since when the connection waits for a request, and whether it closes already.
+    pub(crate) fn idle_since(&self) -> Option<(bool, Instant)> {
         let state = self.lock();
-        state.idle_since.map(|since| Idle { since, leaving: state.leaving, fresh: state.fresh })
+        state.idle_since.map(|since| (state.leaving, since))
     }
 
     /// Closes the connection, at once if it is idle, else when it is. Of one on which nothing came yet, the
