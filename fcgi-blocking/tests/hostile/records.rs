@@ -47,7 +47,7 @@ fn of_65_535_begins_on_a_connection_those_beyond_its_slots_are_refused() {
     let ids: Vec<u16> = (1..=u16::MAX).collect();
     // Now and then a request is finished, so that none is late.
     for ids in ids.chunks(8192) {
-        let (begun, refused) = ids.split_at(if crate::MULTIPLEXES { 64 } else { 1 });
+        let (begun, refused) = ids.split_at(if crate::MULTIPLEXES { 96 } else { 1 });
         let writer = peer.send_meanwhile(ids.iter().flat_map(|id| Call::get("/").id(*id).begin()).collect());
         for id in refused {
             let answer = peer.answer(*id);
