@@ -35,6 +35,13 @@ pub enum Part<'i> {
     },
 }
 
+/// Which part of a record comes next.
+pub(crate) enum Expects {
+    Header,
+    Body,
+    Content,
+}
+
 /// Cuts a byte stream into record parts.
 ///
 /// ```
@@ -83,9 +90,29 @@ impl Decoder {
     /// [`ConnectionError::Version`] for a header that is not of version 1.
     #[inline]
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Part<'i>>, ConnectionError> {
-        if self.left.content_length > 0 {
-            return Ok(self.content(input));
+        let Header { record_type, request_id, .. } = self.left;
+        Ok(match self.expects() {
+            Expects::Header => self.header(input)?.map(Part::Header),
+            Expects::Body => self.body(input).map(|body| Part::Body { record_type, request_id, body }),
+            Expects::Content => {
+                self.content(input).map(|(data, last)| Part::Content { record_type, request_id, data, last })
+            }
+        })
+    }
+
+    /// What comes next.
+    #[inline]
+    pub(crate) fn expects(&self) -> Expects {
+        match (self.left.content_length, self.fixed) {
+            (0, _) => Expects::Header,
+            (_, true) => Expects::Body,
+            (_, false) => Expects::Content,
         }
+    }
+
+    /// The next header, once it is whole.
+    #[inline]
+    pub(crate) fn header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ConnectionError> {
         if self.left.padding_length > 0 {
             let skipped = take(input, usize::from(self.left.padding_length));
             // At most padding_length.
@@ -100,7 +127,27 @@ impl Decoder {
                 RecordType::from_wire(header.record_type),
                 Some(RecordType::BeginRequest | RecordType::EndRequest | RecordType::UnknownType)
             );
-        Ok(Some(Part::Header(header)))
+        Ok(Some(header))
+    }
+
+    /// A fixed body, once it is whole.
+    #[inline]
+    pub(crate) fn body(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_LEN]> {
+        let body = self.gather(input)?;
+        self.left.content_length = 0;
+        Some(body)
+    }
+
+    /// The next bytes of other content, and whether they are its last.
+    #[inline]
+    pub(crate) fn content<'i>(&mut self, input: &mut &'i [u8]) -> Option<(&'i [u8], bool)> {
+        let data = take(input, usize::from(self.left.content_length));
+        if data.is_empty() {
+            return None;
+        }
+        // At most content_length.
+        self.left.content_length -= data.len() as u16;
+        Some((data, self.left.content_length == 0))
     }
 
     /// Whether the bytes so far end where a record ends.
@@ -127,23 +174,6 @@ impl Decoder {
         // A header's bytes that came are no part of the body, a fixed body's are.
         let header = if self.in_header() { HEADER_LEN as u32 } else { 0 };
         header + body - partial
-    }
-
-    #[inline]
-    fn content<'i>(&mut self, input: &mut &'i [u8]) -> Option<Part<'i>> {
-        let Header { record_type, request_id, content_length, .. } = self.left;
-        if self.fixed {
-            let body = self.gather(input)?;
-            self.left.content_length = 0;
-            return Some(Part::Body { record_type, request_id, body });
-        }
-        let data = take(input, usize::from(content_length));
-        if data.is_empty() {
-            return None;
-        }
-        // At most content_length.
-        self.left.content_length -= data.len() as u16;
-        Some(Part::Content { record_type, request_id, data, last: self.left.content_length == 0 })
     }
 
     /// Gathers the next 8 bytes; `None` until they are all there.

@@ -29,7 +29,7 @@
 
 use core::fmt;
 
-use crate::decoder::{Decoder, Part};
+use crate::decoder::{Decoder, Expects};
 use crate::error::ConnectionError;
 use crate::limits::Limits;
 use crate::record::{
@@ -457,6 +457,13 @@ impl<const N: usize> Connection<N> {
         }
     }
 
+    /// Whether a [reply](Self::poll_reply) waits.
+    #[must_use]
+    #[inline]
+    pub const fn has_reply(&self) -> bool {
+        matches!(self.replies, [Some(_), ..])
+    }
+
     /// The next reply that this side owes by protocol: answers to management records, refusals.
     ///
     /// Send replies between records, never inside one.
@@ -601,11 +608,15 @@ impl<const N: usize> Connection<N> {
 
     /// Takes in one part of a record. At most one reply is queued.
     fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
-        match self.decoder.next(input)? {
-            None => Ok(None),
-            Some(Part::Header(_)) => self.header(),
-            Some(Part::Body { body, .. }) => self.body(body),
-            Some(Part::Content { data, last, .. }) => Ok(self.content(data, last)),
+        match self.decoder.expects() {
+            Expects::Header => match self.decoder.header(input)? {
+                Some(_) => self.header(),
+                None => Ok(None),
+            },
+            Expects::Body => self.decoder.body(input).map_or(Ok(None), |body| self.body(body)),
+            Expects::Content => {
+                Ok(self.decoder.content(input).and_then(|(data, last)| self.content(data, last)))
+            }
         }
     }
 
