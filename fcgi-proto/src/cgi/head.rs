@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use super::{Field, Status, is_token, parse_status, split_field};
+use super::{Field, Status, is_same_name, is_token, parse_status, split_field};
 use crate::bytes::append;
 
 /// Bytes of head that every web server takes; six of them fail at 16 KiB.
@@ -115,7 +115,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         }
         let before = self.len;
         self.push(&[name, b": ", check_value(value)?, b"\r\n"])?;
-        let location = name.eq_ignore_ascii_case(b"Location");
+        let location = is_same_name(name, b"Location");
         if location && self.status != Status::FOUND {
             // Reversed, whole and in parts: a rotation that the compiler sees to be free of panics.
             let head = self.buffer.as_mut().get_mut(..self.len).unwrap_or_default();
@@ -125,7 +125,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
                 others.reverse();
             }
         }
-        self.described |= location || name.eq_ignore_ascii_case(b"Content-Type");
+        self.described |= location || is_same_name(name, b"Content-Type");
         Ok(())
     }
 

@@ -140,6 +140,12 @@ fn is_token(byte: &u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
+/// Whether two field names are the same, in any case of letters; quicker if the case is the same.
+#[inline]
+fn is_same_name(name: &[u8], known: &[u8]) -> bool {
+    name == known || name.eq_ignore_ascii_case(known)
+}
+
 /// A name and a value.
 type Field<'a> = (&'a [u8], &'a [u8]);
 
