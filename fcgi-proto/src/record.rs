@@ -451,6 +451,12 @@ impl<'a> Record<'a> {
         ]
     }
 
+    /// Its header and its padding, for content that lies between.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn frame(&self) -> ([u8; HEADER_LEN], &'static [u8]) {
+        (self.header, PADDING.get(..usize::from(self.padding_left)).unwrap_or(&[]))
+    }
+
     /// Bytes that are still to be sent, header and padding included.
     #[must_use]
     pub fn remaining(&self) -> usize {

@@ -6,7 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Head, HeadEnd, HeadError, Status};
-use crate::record::MAX_CONTENT;
+use crate::record::{HEADER_LEN, MAX_CONTENT, RequestId};
+use crate::server::{Connection, SendError};
 
 /// Body bytes that are gathered before they are sent.
 const BODY_ROOM: usize = 8 * 1024;
@@ -23,14 +24,47 @@ const STDERR_ROOM: usize = 32 * 1024;
 /// How far the head is.
 #[derive(Debug)]
 enum Stage {
-    /// The handler writes it itself; what came is in `buffer`.
+    /// The handler writes it itself; what came is in `held`.
     Written(HeadEnd),
     /// It is made field by field.
     Fields,
-    /// It is in `buffer`, or sent. Whether a body follows.
+    /// It is in `held`, or sent. Whether a body follows.
     Whole { body: bool },
-    /// What was written of it is not all here: nothing more is taken.
+    /// What was written of it is not all here, or the answer is over: nothing more is taken.
     Refused(HeadError),
+}
+
+/// What is to be sent next on STDOUT, behind room for the header that makes a record of it.
+#[derive(Debug)]
+struct Held(Vec<u8>);
+
+impl Held {
+    fn new() -> Self {
+        Self(vec![0; HEADER_LEN])
+    }
+
+    fn content(&self) -> &[u8] {
+        self.0.get(HEADER_LEN..).unwrap_or(&[])
+    }
+
+    fn push(&mut self, data: &[u8]) {
+        self.0.extend_from_slice(data);
+    }
+
+    fn clear(&mut self) {
+        self.0.truncate(HEADER_LEN);
+    }
+
+    /// Puts a header before the content, if there is any, and returns where the record begins.
+    fn frame(&mut self, header: [u8; HEADER_LEN]) -> usize {
+        if self.content().is_empty() {
+            return HEADER_LEN;
+        }
+        if let Some(room) = self.0.first_chunk_mut() {
+            *room = header;
+        }
+        0
+    }
 }
 
 /// One request's answer, as web servers need it: the head leaves whole, checked and completed, in one record,
@@ -61,8 +95,7 @@ pub struct Answer {
     head_limit: usize,
     /// Whether the request's method allows a body.
     method_has_body: bool,
-    /// What is to be sent next on STDOUT.
-    buffer: Vec<u8>,
+    held: Held,
     /// What is to be sent next on STDERR.
     stderr: Vec<u8>,
     /// Whether something of the answer was sent.
@@ -80,7 +113,7 @@ impl Answer {
             head: Head::new(vec![0; head_limit].into_boxed_slice()),
             head_limit,
             method_has_body: true,
-            buffer: Vec::new(),
+            held: Held::new(),
             stderr: Vec::new(),
             sent: false,
         }
@@ -90,7 +123,7 @@ impl Answer {
     pub fn reset(&mut self, method: Option<&[u8]>) {
         self.stage = Stage::Written(HeadEnd::default());
         self.method_has_body = Status::OK.has_body(method);
-        self.buffer.clear();
+        self.held.clear();
         self.stderr.clear();
         self.sent = false;
     }
@@ -111,7 +144,7 @@ impl Answer {
         &mut self,
         start: impl FnOnce(&mut Head<Box<[u8]>>) -> Result<(), HeadError>,
     ) -> Result<(), HeadError> {
-        if !matches!(self.stage, Stage::Written(_)) || !self.buffer.is_empty() {
+        if !matches!(self.stage, Stage::Written(_)) || !self.held.content().is_empty() {
             return Err(HeadError::Begun);
         }
         start(&mut self.head)?;
@@ -140,24 +173,24 @@ impl Answer {
         if let Stage::Written(end) = &mut self.stage {
             let ended = end.find(data).and_then(|end| data.split_at_checked(end));
             let (head, rest) = ended.unwrap_or((data, &[]));
-            if self.buffer.len() + head.len() > self.head_limit {
+            if self.held.content().len() + head.len() > self.head_limit {
                 let error = HeadError::TooLong { limit: self.head_limit };
                 self.stage = Stage::Refused(error);
                 return Err(error);
             }
-            self.buffer.extend_from_slice(head);
+            self.held.push(head);
             if ended.is_none() {
                 return Ok(&[]);
             }
-            self.head.adopt(&self.buffer)?;
+            self.head.adopt(self.held.content())?;
             self.stage = Stage::Fields;
             data = rest;
         }
         self.end_fields()?;
         match self.stage {
             Stage::Whole { body: false } => Ok(&[]),
-            _ if self.buffer.len() + data.len() <= self.head_limit + BODY_ROOM => {
-                self.buffer.extend_from_slice(data);
+            _ if self.held.content().len() + data.len() <= self.head_limit + BODY_ROOM => {
+                self.held.push(data);
                 Ok(&[])
             }
             _ => Ok(data),
@@ -178,8 +211,8 @@ impl Answer {
         match self.stage {
             Stage::Fields => {
                 let head = self.head.finish()?;
-                self.buffer.clear();
-                self.buffer.extend_from_slice(head);
+                self.held.clear();
+                self.held.push(head);
                 self.stage = Stage::Whole { body: self.method_has_body && self.head.status().has_body(None) };
                 Ok(())
             }
@@ -206,7 +239,7 @@ impl Answer {
     /// What is to be sent on STDOUT: nothing before the head is whole. It is less than a record.
     #[must_use]
     pub fn stdout(&self) -> &[u8] {
-        if self.head_is_whole() { &self.buffer } else { &[] }
+        if self.head_is_whole() { self.held.content() } else { &[] }
     }
 
     /// What is to be sent on STDERR, behind it.
@@ -219,9 +252,38 @@ impl Answer {
     pub fn sent(&mut self) {
         if self.head_is_whole() {
             self.sent = true;
-            self.buffer.clear();
+            self.held.clear();
         }
         self.stderr.clear();
+    }
+
+    /// Makes records of all that waits, of the ends of the request's output streams and of END_REQUEST with this
+    /// application status, one behind the other, to be sent as they are. Nothing more is taken then.
+    ///
+    /// # Errors
+    /// Those of [`Connection::finish`]. An answer that did not [end](Self::end) has no STDOUT.
+    pub fn finish<const N: usize>(
+        &mut self,
+        connection: &mut Connection<N>,
+        id: RequestId,
+        app_status: u32,
+    ) -> Result<&[u8], SendError> {
+        if !self.head_is_whole() {
+            self.held.clear();
+        }
+        // Each is less than a record.
+        let (stdout, _) = connection.stdout(id, self.held.content())?;
+        let (header, padding) = stdout.frame();
+        let (stderr, _) = connection.stderr(id, &self.stderr)?;
+        let end = connection.finish(id, app_status)?;
+        self.stage = Stage::Refused(HeadError::Begun);
+        let from = self.held.frame(header);
+        self.held.push(padding);
+        for part in stderr.slices().into_iter().filter(|part| !part.is_empty()) {
+            self.held.push(part);
+        }
+        self.held.push(&end);
+        Ok(self.held.0.get(from..).unwrap_or(&[]))
     }
 
     /// The handler failed: a 500 instead of its answer, if nothing of that was sent, and a line on STDERR.
@@ -235,7 +297,7 @@ impl Answer {
             return Ok(());
         }
         self.stage = Stage::Written(HeadEnd::default());
-        self.buffer.clear();
+        self.held.clear();
         self.respond(Status::INTERNAL_SERVER_ERROR)?;
         self.field(b"Content-Type", b"text/plain")?;
         self.write(b"Internal Server Error\n").map(drop)
@@ -425,6 +487,64 @@ mod tests {
         answer.sent();
         assert_eq!((answer.stdout(), answer.stderr()), (&b""[..], &b""[..]));
         assert!(answer.write_stderr(b""));
+    }
+
+    /// A connection with an active request whose parameters are there.
+    fn asked() -> Connection<1> {
+        let mut connection = Connection::new(crate::Limits::default());
+        let mut input = &b"\x01\x01\0\x01\0\x08\0\0\0\x01\x01\0\0\0\0\0\x01\x04\0\x01\0\0\0\0"[..];
+        while connection.next_event(&mut input).unwrap().is_some() {}
+        connection
+    }
+
+    #[test]
+    fn the_end_takes_all_that_waits_in_one_piece() {
+        const ID: RequestId = RequestId::ONE;
+        for (body, stderr) in [(&b"body"[..], &b""[..]), (b"a body of 24 and no pad!", b"error"), (b"", b"e")]
+        {
+            let mut answer = answer(b"GET");
+            assert_eq!(answer.write(HEAD).and(answer.write(body)), Ok(&b""[..]));
+            answer.write_stderr(stderr);
+            let mut connection = asked();
+            let (stdout, _) = connection.stdout(ID, answer.stdout()).unwrap();
+            let (stderr, _) = connection.stderr(ID, answer.stderr()).unwrap();
+            let end = connection.finish(ID, 7).unwrap();
+            let records = [&stdout.slices().concat(), &stderr.slices().concat(), &end[..]].concat();
+            assert_eq!(answer.finish(&mut asked(), ID, 7), Ok(&records[..]));
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_answer_that_was_sent_or_has_no_head_is_only_its_ends() {
+        let end = asked().finish(RequestId::ONE, 0).unwrap();
+        let mut written = answer(b"GET");
+        assert_eq!(written.write(b"Content-Type: a"), Ok(&b""[..]));
+        for mut answer in [begun(), answer(b"GET"), written] {
+            assert_eq!(answer.finish(&mut asked(), RequestId::ONE, 0), Ok(&end[..]));
+        }
+    }
+
+    #[test]
+    fn after_its_end_an_answer_takes_nothing_until_the_next_request() {
+        let mut answer = begun();
+        assert_eq!(answer.write(b"body"), Ok(&b""[..]));
+        let mut connection = asked();
+        assert!(answer.finish(&mut connection, RequestId::ONE, 0).is_ok());
+        assert_eq!((answer.write(b"more"), answer.stdout()), (Err(HeadError::Begun), &b""[..]));
+        answer.reset(Some(b"GET"));
+        assert_eq!((answer.write(HEAD), answer.stdout()), (Ok(&b""[..]), HEAD));
+    }
+
+    #[test]
+    fn an_end_that_is_refused_leaves_the_answer_as_it_was() {
+        let mut answer = begun();
+        assert_eq!(answer.write(b"body"), Ok(&b""[..]));
+        answer.write_stderr(b"error");
+        let id = RequestId::ONE;
+        let mut connection = Connection::<1>::new(crate::Limits::default());
+        assert_eq!(answer.finish(&mut connection, id, 0), Err(SendError::Inactive { id }));
+        assert_eq!((answer.stdout(), answer.stderr()), (&b"body"[..], &b"error"[..]));
+        assert!(answer.finish(&mut asked(), id, 0).is_ok());
     }
 
     #[test]
