@@ -159,13 +159,12 @@ impl<'t> Connection<'t> {
     pub(crate) fn next_request(&mut self) -> io::Result<Option<Started>> {
         self.params_deadline = None;
         loop {
-            if self.protocol.is_finished() {
+            if self.unread.is_empty() && self.protocol.is_finished() {
                 return Ok(None);
             }
-            let idle = self.protocol.is_idle() && self.unread.is_empty();
             match self.pull(Wait::Request) {
                 Ok(()) => {}
-                Err(Stop::Eof | Stop::TimedOut(..)) if idle => return Ok(None),
+                Err(Stop::Eof | Stop::TimedOut(..)) if self.protocol.is_idle() => return Ok(None),
                 Err(stop) => return Err(stop.into()),
             }
             let Some(Current { id, role, keep_conn, ready, ref stop, .. }) = self.current else { continue };
@@ -243,10 +242,10 @@ impl<'t> Connection<'t> {
             let refusal = self.protocol.reject(id, Refusal::Malformed).map_err(misuse)?;
             return self.write_all(&mut [IoSlice::new(&refusal)]);
         }
-        let sent = self.send(&[], Some(app_status));
+        let sent = self.finish(id, app_status);
         let refused =
             self.current.take().is_some_and(|current| matches!(current.stop, Some(Stop::Refused(_))));
-        if refused { Ok(()) } else { sent.map(drop) }
+        if refused { Ok(()) } else { sent }
     }
 
     /// Closes in the order that loses no answer: shut down writing, drain input within a bound, close. To
@@ -300,21 +299,21 @@ impl<'t> Connection<'t> {
         if rest.is_empty() {
             return Ok(data.len());
         }
-        let sent = self.send(rest, None)?;
+        let sent = self.send(rest)?;
         Ok(data.len() - rest.len() + sent)
     }
 
     pub(crate) fn write_stderr(&mut self, data: &[u8]) -> io::Result<usize> {
         let (now, _) = data.split_at(data.len().min(16 * 1024));
         if self.answer.write_stderr(now) {
-            self.send(&[], None)?;
+            self.send(&[])?;
         }
         Ok(now.len())
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.answer.end_fields().map_err(invalid)?;
-        if self.answer.head_is_whole() { self.send(&[], None).map(drop) } else { Ok(()) }
+        if self.answer.head_is_whole() { self.send(&[]).map(drop) } else { Ok(()) }
     }
 
     /// Reads input that nobody wants until `done`, within the bounds.
@@ -397,7 +396,7 @@ impl<'t> Connection<'t> {
         if let Some((id, why)) = rejection {
             self.reject(id, why)?;
         }
-        self.reply()
+        if self.protocol.has_reply() { self.reply() } else { Ok(()) }
     }
 
     /// Refuses the request that is being read.
@@ -420,6 +419,7 @@ impl<'t> Connection<'t> {
     }
 
     /// Sends what the protocol owes.
+    #[cold]
     fn reply(&mut self) -> Result<(), Stop> {
         loop {
             if let Some((id, why)) = self.protocol.refusal() {
@@ -492,9 +492,19 @@ impl<'t> Connection<'t> {
         }
     }
 
+    /// Sends what the answer holds back and the end of the request, in one write.
+    fn finish(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
+        if self.write_failed {
+            return Err(cut_off());
+        }
+        let records = self.answer.finish(&mut self.protocol, id, app_status).map_err(misuse)?;
+        write_all(self.transport, &mut [IoSlice::new(records)], self.settings.write_timeout)
+            .inspect_err(|_| self.write_failed = true)
+    }
+
     /// Sends what the answer holds back, then the first record of `direct`, of which it returns the length,
-    /// then STDERR, then the end of the request with its status if there is one: all in one write.
-    fn send(&mut self, direct: &[u8], app_status: Option<u32>) -> io::Result<usize> {
+    /// then STDERR: all in one write.
+    fn send(&mut self, direct: &[u8]) -> io::Result<usize> {
         let Some(current) = &self.current else { return Err(io::ErrorKind::NotConnected.into()) };
         if self.write_failed {
             return Err(cut_off());
@@ -504,10 +514,9 @@ impl<'t> Connection<'t> {
         let (held, _) = self.protocol.stdout(id, self.answer.stdout()).map_err(misuse)?;
         let (record, rest) = self.protocol.stdout(id, direct).map_err(misuse)?;
         let (stderr, _) = self.protocol.stderr(id, self.answer.stderr()).map_err(misuse)?;
-        let end = app_status.map(|status| self.protocol.finish(id, status)).transpose().map_err(misuse)?;
-        let mut slices: [IoSlice<'_>; 10] = std::array::from_fn(|_| IoSlice::new(&[]));
+        let mut slices: [IoSlice<'_>; 9] = std::array::from_fn(|_| IoSlice::new(&[]));
         let parts = [held.slices(), record.slices(), stderr.slices()];
-        let parts = parts.iter().flatten().copied().chain(end.as_deref()).filter(|part| !part.is_empty());
+        let parts = parts.iter().flatten().copied().filter(|part| !part.is_empty());
         let mut count = 0;
         for (slice, part) in slices.iter_mut().zip(parts) {
             *slice = IoSlice::new(part);

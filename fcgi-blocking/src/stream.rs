@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::Endpoint;
 
@@ -214,9 +214,18 @@ impl AsFd for Stream {
     }
 }
 
+/// A peer that is gone is an error, not a signal. Apple's systems know no such flag; std sets an option there.
+#[cfg(not(target_vendor = "apple"))]
+const SEND: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND: SendFlags = SendFlags::empty();
+
+// The calls that every request needs are the system's own: libc's are points where a thread can be cancelled,
+// which takes four atomic operations each time.
 impl Read for &Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        each!(self, socket => (&*socket).read(buffer))
+        let (_, count) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
+        Ok(count)
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -226,7 +235,7 @@ impl Read for &Stream {
 
 impl Write for &Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        each!(self, socket => (&*socket).write(bytes))
+        Ok(rustix::net::send(self, bytes, SEND)?)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
