@@ -199,15 +199,12 @@ impl State {
             *out = common.spares.out();
         }
         if protocol.may_finish(id) {
-            if !aborted {
-                let stdout = protocol.stdout(id, request.answer.stdout());
-                let stderr = protocol.stderr(id, request.answer.stderr());
-                for (record, _) in [stdout, stderr].into_iter().flatten() {
-                    record.slices().iter().for_each(|slice| out.extend_from_slice(slice));
+            if aborted {
+                if let Ok(end) = protocol.finish(id, app_status) {
+                    out.extend_from_slice(&end);
                 }
-            }
-            if let Ok(end) = protocol.finish(id, app_status) {
-                out.extend_from_slice(&end);
+            } else if let Ok(records) = request.answer.finish(protocol, id, app_status) {
+                out.extend_from_slice(records);
             }
         } else if let Ok(end) = protocol.reject(id, Refusal::Malformed) {
             // Nothing may be answered before its input has come that far, but for the end itself.
