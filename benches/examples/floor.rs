@@ -14,12 +14,16 @@ fn main() -> io::Result<()> {
     let listener = address.map_or_else(Listener::inherited, Listener::bind)?;
     let (never, _open) = std::os::unix::net::UnixStream::pair()?;
     while let Some((stream, _)) = listener.accept(&never)? {
-        thread::spawn(move || serve(stream));
+        // The sockets of std themselves.
+        match stream {
+            Stream::Tcp(socket) => thread::spawn(move || serve(socket)),
+            Stream::Unix(socket) => thread::spawn(move || serve(socket)),
+        };
     }
     Ok(())
 }
 
-fn serve(mut stream: Stream) -> io::Result<()> {
+fn serve(mut stream: impl Read + Write) -> io::Result<()> {
     let (mut buffer, mut have) = (vec![0; 128 * 1024], 0);
     let mut answer = answer();
     loop {
