@@ -35,11 +35,11 @@ pub enum Part<'i> {
     },
 }
 
-/// Which part of a record comes next.
-pub(crate) enum Expects {
+/// What is gathered before it is handed out.
+pub(crate) enum Whole {
+    /// It is [`Decoder::record`] now.
     Header,
-    Body,
-    Content,
+    Body([u8; HEADER_LEN]),
 }
 
 /// Cuts a byte stream into record parts.
@@ -91,34 +91,36 @@ impl Decoder {
     #[inline]
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Part<'i>>, ConnectionError> {
         let Header { record_type, request_id, .. } = self.left;
-        Ok(match self.expects() {
-            Expects::Header => self.header(input)?.map(Part::Header),
-            Expects::Body => self.body(input).map(|body| Part::Body { record_type, request_id, body }),
-            Expects::Content => {
-                self.content(input).map(|(data, last)| Part::Content { record_type, request_id, data, last })
-            }
-        })
-    }
-
-    /// What comes next.
-    #[inline]
-    pub(crate) fn expects(&self) -> Expects {
-        match (self.left.content_length, self.fixed) {
-            (0, _) => Expects::Header,
-            (_, true) => Expects::Body,
-            (_, false) => Expects::Content,
+        if self.in_content() {
+            let content = self.content(input);
+            return Ok(content.map(|(data, last)| Part::Content { record_type, request_id, data, last }));
         }
+        Ok(self.whole(input)?.map(|whole| match whole {
+            Whole::Header => Part::Header(self.left),
+            Whole::Body(body) => Part::Body { record_type, request_id, body },
+        }))
     }
 
-    /// The next header, once it is whole.
+    /// Whether [`content`](Self::content) comes next; else it is something [whole](Self::whole).
     #[inline]
-    pub(crate) fn header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ConnectionError> {
-        if self.left.padding_length > 0 {
+    pub(crate) const fn in_content(&self) -> bool {
+        self.left.content_length > 0 && !self.fixed
+    }
+
+    /// The next header or fixed body.
+    #[inline]
+    pub(crate) fn whole(&mut self, input: &mut &[u8]) -> Result<Option<Whole>, ConnectionError> {
+        let in_body = self.left.content_length > 0;
+        if !in_body && self.left.padding_length > 0 {
             let skipped = take(input, usize::from(self.left.padding_length));
             // At most padding_length.
             self.left.padding_length -= skipped.len() as u8;
         }
         let Some(bytes) = self.gather(input) else { return Ok(None) };
+        if in_body {
+            self.left.content_length = 0;
+            return Ok(Some(Whole::Body(bytes)));
+        }
         let header =
             Header::parse(&bytes).map_err(|WrongVersion(found)| ConnectionError::Version { found })?;
         self.left = header;
@@ -127,18 +129,10 @@ impl Decoder {
                 RecordType::from_wire(header.record_type),
                 Some(RecordType::BeginRequest | RecordType::EndRequest | RecordType::UnknownType)
             );
-        Ok(Some(header))
+        Ok(Some(Whole::Header))
     }
 
-    /// A fixed body, once it is whole.
-    #[inline]
-    pub(crate) fn body(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_LEN]> {
-        let body = self.gather(input)?;
-        self.left.content_length = 0;
-        Some(body)
-    }
-
-    /// The next bytes of other content, and whether they are its last.
+    /// The next bytes of content that is no fixed body, and whether they are its last.
     #[inline]
     pub(crate) fn content<'i>(&mut self, input: &mut &'i [u8]) -> Option<(&'i [u8], bool)> {
         let data = take(input, usize::from(self.left.content_length));

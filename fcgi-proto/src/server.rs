@@ -29,7 +29,7 @@
 
 use core::fmt;
 
-use crate::decoder::{Decoder, Expects};
+use crate::decoder::{Decoder, Whole};
 use crate::error::ConnectionError;
 use crate::limits::Limits;
 use crate::record::{
@@ -608,15 +608,14 @@ impl<const N: usize> Connection<N> {
 
     /// Takes in one part of a record. At most one reply is queued.
     fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
-        match self.decoder.expects() {
-            Expects::Header => match self.decoder.header(input)? {
-                Some(_) => self.header(),
-                None => Ok(None),
-            },
-            Expects::Body => self.decoder.body(input).map_or(Ok(None), |body| self.body(body)),
-            Expects::Content => {
-                Ok(self.decoder.content(input).and_then(|(data, last)| self.content(data, last)))
-            }
+        if self.decoder.in_content() {
+            let Some((data, last)) = self.decoder.content(input) else { return Ok(None) };
+            return Ok(self.content(data, last));
+        }
+        match self.decoder.whole(input)? {
+            Some(Whole::Header) => self.header(),
+            Some(Whole::Body(body)) => self.body(body),
+            None => Ok(None),
         }
     }
 
