@@ -88,12 +88,8 @@ impl State {
             Ok(None) => {}
             Err(error) => self.stop_input(Stop::Protocol(error), common),
         }
-        loop {
-            if let Some((id, why)) = self.protocol.refusal() {
-                self.log_refusal(id, why);
-            }
-            let Some(reply) = self.protocol.poll_reply() else { break };
-            self.queue(&reply);
+        while self.protocol.has_reply() {
+            self.reply();
         }
         self.input = Some(input);
         Step::Progress
@@ -151,6 +147,17 @@ impl State {
             }
             // Replies are taken after every event.
             _ => {}
+        }
+    }
+
+    /// Appends what the protocol owes.
+    #[cold]
+    fn reply(&mut self) {
+        if let Some((id, why)) = self.protocol.refusal() {
+            self.log_refusal(id, why);
+        }
+        if let Some(reply) = self.protocol.poll_reply() {
+            self.queue(&reply);
         }
     }
 
