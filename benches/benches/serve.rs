@@ -1,6 +1,7 @@
 //! End to end over a Unix socket and TCP: kept connections, nginx's request, answers of 1 KiB. Every server in
 //! turn, round after round, so that what disturbs the machine disturbs all alike; a server's figure is the
-//! median of its ratios to the floor of the same round. `benches::load` is the client.
+//! median of its ratios to the floor of the same round. Each round starts the servers anew: where a process
+//! happens to lie in memory makes more of a difference than some of them do. `benches::load` is the client.
 
 mod support;
 
@@ -10,10 +11,10 @@ use std::time::Duration;
 use benches::load::{Seen, Shape, run};
 use support::is_test;
 use support::results::{Results, median};
-use support::server::{Built, SERVERS, Server};
+use support::server::{Built, SERVERS};
 
-/// Those that answer requests of one connection at the same time.
-const MULTIPLEXING: [&str; 1] = ["fcgi-smol"];
+/// Those that take requests of one connection at the same time; the floor answers them one after the other.
+const MULTIPLEXING: [&str; 2] = ["floor", "fcgi-smol"];
 
 fn main() {
     let built: Vec<Built> = SERVERS.iter().filter_map(|program| program.build()).collect();
@@ -23,17 +24,12 @@ fn main() {
          median µs,99 % µs",
     );
     for transport in ["unix", "tcp"] {
-        let start = |built: &Built| if transport == "tcp" { built.start_tcp() } else { built.start_unix() };
-        let servers: Vec<Server> = built.iter().map(start).collect();
         for connections in [1, 16, 64] {
-            let shape = Shape { connections, in_flight: 1 };
-            compare(&mut results, transport, &[shape], servers.iter());
+            compare(&mut results, transport, &[Shape { connections, in_flight: 1 }], built.iter());
         }
-        let mut multiplexing = servers.iter().filter(|server| MULTIPLEXING.contains(&server.name));
-        if let Some(server) = multiplexing.next() {
-            let shapes = [1, 32].map(|in_flight| Shape { connections: 4, in_flight });
-            compare(&mut results, transport, &shapes, [server].into_iter());
-        }
+        let multiplexing = built.iter().filter(|server| MULTIPLEXING.contains(&server.name()));
+        let shapes = [1, 32].map(|in_flight| Shape { connections: 4, in_flight });
+        compare(&mut results, transport, &shapes, multiplexing);
     }
     results.save();
 }
@@ -43,21 +39,21 @@ fn compare<'s>(
     results: &mut Results,
     transport: &str,
     shapes: &[Shape],
-    servers: impl Iterator<Item = &'s Server> + Clone,
+    servers: impl Iterator<Item = &'s Built> + Clone,
 ) {
     let (rounds, time) =
-        if is_test() { (1, Duration::from_millis(10)) } else { (9, Duration::from_millis(150)) };
+        if is_test() { (1, Duration::from_millis(10)) } else { (25, Duration::from_millis(150)) };
     let mut seen: BTreeMap<(usize, usize), Vec<(Seen, f64)>> = BTreeMap::new();
     for _ in 0..rounds {
-        let mut floor = f64::NAN;
-        for (number, server) in servers.clone().enumerate() {
+        // Of each shape; the floor is the first server.
+        let mut floors = BTreeMap::new();
+        for (number, built) in servers.clone().enumerate() {
+            let server = if transport == "tcp" { built.start_tcp() } else { built.start_unix() };
             for (shape_number, shape) in shapes.iter().enumerate() {
                 let figures = run(&server.endpoint, *shape, time, || server.processor());
                 let figures = figures.unwrap_or_else(|error| panic!("{}, {shape:?}: {error}", server.name));
                 assert!(figures.requests > 0 || is_test(), "{}, {shape:?}: nothing answered", server.name);
-                if server.name == "floor" {
-                    floor = figures.rate();
-                }
+                let floor = *floors.entry(shape_number).or_insert(figures.rate());
                 seen.entry((number, shape_number)).or_default().push((figures, figures.rate() / floor));
             }
         }
@@ -70,7 +66,7 @@ fn compare<'s>(
             let processor: Duration = seen.iter().map(|(seen, _)| seen.processor).sum();
             results.add(format!(
                 "{transport},{connections},{in_flight},{},{:.0},{:.3},{:.2},{:.0},{:.0}",
-                server.name,
+                server.name(),
                 of(|(seen, _)| seen.rate()),
                 of(|(_, ratio)| *ratio),
                 processor.as_secs_f64() * 1e6 / requests as f64,

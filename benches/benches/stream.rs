@@ -25,7 +25,7 @@ const PROGRAMS: [Program; 3] = [
 const CHUNK: usize = 64 * 1024;
 
 fn main() {
-    let (rounds, bytes) = if is_test() { (1, 1 << 26) } else { (5, 1 << 30) };
+    let (rounds, bytes) = if is_test() { (1, 1 << 26) } else { (9, 1 << 30) };
     let servers = PROGRAMS.map(|program| program.build().expect("it is an example").start_unix());
     let mut results =
         Results::new("stream", "direction,server,MiB a second,of the floor,peak KiB before,peak KiB after");

@@ -99,6 +99,10 @@ pub(crate) struct Server {
 }
 
 impl Built {
+    pub(crate) fn name(&self) -> &'static str {
+        self.program.name
+    }
+
     /// On a Unix socket.
     pub(crate) fn start_unix(&self) -> Server {
         let dir = tempfile::tempdir().expect("a folder can be made");
