@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::Answer;
-use fcgi_proto::pair::ParamsBuf;
+use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::{self, Event, Refusal, SendError};
+use fcgi_proto::server::{self, Event, Refusal, SendError, Whole};
 
 use crate::places::Place;
 use crate::request::AppStatus;
@@ -75,7 +75,24 @@ pub(crate) struct Started {
     pub(crate) id: RequestId,
     pub(crate) role: Role,
     pub(crate) keep_conn: bool,
-    pub(crate) params: ParamsBuf,
+    pub(crate) params: Params,
+}
+
+/// A request's parameters.
+pub(crate) enum Params {
+    /// Gathered from its records.
+    Gathered(ParamsBuf),
+    /// In the buffer that they were read into, which the connection does not need until the request is over.
+    InPlace { buffer: Box<[u8]>, range: Range<usize> },
+}
+
+impl Params {
+    pub(crate) fn pairs(&self) -> Pairs<'_> {
+        match self {
+            Self::Gathered(params) => params.iter(),
+            Self::InPlace { buffer, range } => Pairs::new(&buffer[range.clone()]),
+        }
+    }
 }
 
 /// The request that is being read or answered.
@@ -85,6 +102,8 @@ struct Current {
     keep_conn: bool,
     /// All parameters are there.
     ready: bool,
+    /// Where they are in the read buffer, if they were not gathered: no more input comes then.
+    in_place: Option<Range<usize>>,
     stdin_ended: bool,
     data_ended: bool,
     /// Bytes of a body in the read buffer that the handler has not read, and of which.
@@ -94,6 +113,21 @@ struct Current {
 }
 
 impl Current {
+    fn new(id: RequestId, role: Role, keep_conn: bool) -> Self {
+        Self {
+            id,
+            role,
+            keep_conn,
+            ready: false,
+            in_place: None,
+            stdin_ended: !role.has_stdin(),
+            data_ended: !role.has_data(),
+            chunk: 0..0,
+            chunk_of: Body::Stdin,
+            stop: None,
+        }
+    }
+
     fn ended(&self, body: Body) -> bool {
         match body {
             Body::Stdin => self.stdin_ended,
@@ -159,22 +193,31 @@ impl<'t> Connection<'t> {
     pub(crate) fn next_request(&mut self) -> io::Result<Option<Started>> {
         self.params_deadline = None;
         loop {
-            if self.unread.is_empty() && self.protocol.is_finished() {
-                return Ok(None);
+            if self.unread.is_empty() {
+                if self.protocol.is_finished() {
+                    return Ok(None);
+                }
+                match self.fill(Wait::Request) {
+                    Ok(()) => {}
+                    Err(Stop::Eof | Stop::TimedOut(..)) if self.protocol.is_idle() => return Ok(None),
+                    Err(stop) => return Err(stop.into()),
+                }
             }
-            match self.pull(Wait::Request) {
-                Ok(()) => {}
-                Err(Stop::Eof | Stop::TimedOut(..)) if self.protocol.is_idle() => return Ok(None),
-                Err(stop) => return Err(stop.into()),
+            if self.current.is_some() || !self.take_whole()? {
+                self.take_event()?;
             }
-            let Some(Current { id, role, keep_conn, ready, ref stop, .. }) = self.current else { continue };
-            match stop {
+            let Some(current) = &mut self.current else { continue };
+            match &current.stop {
                 // Before it ran: there is nothing for a handler to decide.
                 Some(Stop::Aborted) => self.end_aborted(0)?,
                 Some(_) => self.current = None,
-                None if ready => {
-                    self.answer.reset(self.params.get(b"REQUEST_METHOD"));
-                    let params = std::mem::replace(&mut self.params, ParamsBuf::new(0));
+                None if current.ready => {
+                    let Current { id, role, keep_conn, .. } = *current;
+                    let params = match current.in_place.take() {
+                        Some(range) => Params::InPlace { buffer: std::mem::take(&mut self.buffer), range },
+                        None => Params::Gathered(std::mem::replace(&mut self.params, ParamsBuf::new(0))),
+                    };
+                    self.answer.reset(params.pairs().get(b"REQUEST_METHOD"));
                     return Ok(Some(Started { id, role, keep_conn, params }));
                 }
                 None => {}
@@ -186,10 +229,13 @@ impl<'t> Connection<'t> {
     /// `outcome` is the handler's, or what it failed with.
     pub(crate) fn end_request(
         &mut self,
-        params: ParamsBuf,
+        params: Params,
         outcome: Result<AppStatus, String>,
     ) -> io::Result<()> {
-        self.params = params;
+        match params {
+            Params::Gathered(params) => self.params = params,
+            Params::InPlace { buffer, .. } => self.buffer = buffer,
+        }
         let Some(Current { id, ref stop, .. }) = self.current else { return Ok(()) };
         match (stop, outcome) {
             (_, outcome) if self.write_failed => {
@@ -225,6 +271,15 @@ impl<'t> Connection<'t> {
     }
 
     fn end_answered(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
+        if self.protocol.drains_before_end(id) || !self.protocol.may_finish(id) {
+            return self.end_drained(id, app_status);
+        }
+        self.finish(id, app_status)
+    }
+
+    /// Ends a request of whose input something is left.
+    #[cold]
+    fn end_drained(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
         self.drain_request(|connection| !connection.protocol.drains_before_end(id));
         if !self.protocol.may_finish(id) {
             // A Filter whose handler has not read its STDIN.
@@ -232,9 +287,15 @@ impl<'t> Connection<'t> {
                 connection.protocol.may_finish(id) || !connection.protocol.is_active(id)
             });
         }
-        if matches!(self.current, Some(Current { stop: Some(Stop::Aborted), .. })) {
+        match self.current {
             // It came behind what the handler read.
-            return self.end_aborted(app_status);
+            Some(Current { stop: Some(Stop::Aborted), .. }) => return self.end_aborted(app_status),
+            // It is over, and was answered.
+            Some(Current { stop: Some(Stop::Refused(_)), .. }) => {
+                self.current = None;
+                return Ok(());
+            }
+            _ => {}
         }
         if self.protocol.is_active(id) && !self.protocol.may_finish(id) {
             // Nothing may be answered before that stream ends, but for the end itself.
@@ -242,10 +303,7 @@ impl<'t> Connection<'t> {
             let refusal = self.protocol.reject(id, Refusal::Malformed).map_err(misuse)?;
             return self.write_all(&mut [IoSlice::new(&refusal)]);
         }
-        let sent = self.finish(id, app_status);
-        let refused =
-            self.current.take().is_some_and(|current| matches!(current.stop, Some(Stop::Refused(_))));
-        if refused { Ok(()) } else { sent }
+        self.finish(id, app_status)
     }
 
     /// Closes in the order that loses no answer: shut down writing, drain input within a bound, close. To
@@ -336,10 +394,29 @@ impl<'t> Connection<'t> {
     /// Takes in the next event, or uses up what was read; reads first if that is used up already.
     fn pull(&mut self, wait: Wait) -> Result<(), Stop> {
         if self.unread.is_empty() {
-            // After an error there is nothing to wait for.
-            self.protocol.next_event(&mut &[][..]).map_err(Stop::Protocol)?;
             self.fill(wait)?;
         }
+        self.take_event()
+    }
+
+    /// Takes in a request that is all there, if one comes next.
+    fn take_whole(&mut self) -> Result<bool, Stop> {
+        let mut input = &self.buffer[self.unread.clone()];
+        let Some(Whole { id, keep_conn, params }) = self.protocol.whole_request(&mut input) else {
+            return Ok(false);
+        };
+        let refusal = Pairs::new(params).check().err().map(|_| Refusal::Malformed);
+        let mut current = Current::new(id, Role::Responder, keep_conn);
+        (current.ready, current.stdin_ended) = (true, true);
+        let start = params.as_ptr().addr() - self.buffer.as_ptr().addr();
+        current.in_place = Some(start..start + params.len());
+        self.current = Some(current);
+        self.unread.start = self.unread.end - input.len();
+        refusal.map_or(Ok(()), |why| self.reject(id, why)).and(Ok(true))
+    }
+
+    /// Takes in the next event, or uses up what was read.
+    fn take_event(&mut self) -> Result<(), Stop> {
         let mut input = &self.buffer[self.unread.clone()];
         let result = self.protocol.next_event(&mut input);
         let at = self.unread.end - input.len();
@@ -348,17 +425,7 @@ impl<'t> Connection<'t> {
             Ok(None | Some(Event::Paused)) => {}
             Ok(Some(Event::Begin { id, role, keep_conn })) => {
                 self.params.clear(KEPT_PARAMS);
-                self.current = Some(Current {
-                    id,
-                    role,
-                    keep_conn,
-                    ready: false,
-                    stdin_ended: !role.has_stdin(),
-                    data_ended: !role.has_data(),
-                    chunk: 0..0,
-                    chunk_of: Body::Stdin,
-                    stop: None,
-                });
+                self.current = Some(Current::new(id, role, keep_conn));
             }
             Ok(Some(Event::Params { id, data })) => {
                 if self.params.push(data).is_err() {
@@ -432,6 +499,8 @@ impl<'t> Connection<'t> {
 
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, wait: Wait) -> Result<(), Stop> {
+        // After an error there is nothing to wait for.
+        self.protocol.next_event(&mut &[][..]).map_err(Stop::Protocol)?;
         let idle = matches!(wait, Wait::Request) && self.protocol.is_idle();
         let (what, limit, until) = match wait {
             Wait::Request if idle => {
@@ -494,6 +563,7 @@ impl<'t> Connection<'t> {
 
     /// Sends what the answer holds back and the end of the request, in one write.
     fn finish(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
+        self.current = None;
         if self.write_failed {
             return Err(cut_off());
         }

@@ -3,10 +3,10 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 use fcgi_proto::cgi::{HeadError, Status};
-use fcgi_proto::pair::{Pairs, ParamsBuf};
+use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{RequestId, Role};
 
-use crate::connection::{Body, Connection, Started, invalid};
+use crate::connection::{Body, Connection, Params, Started, invalid};
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
 /// (FastCGI 1.0, section 6.2).
@@ -28,7 +28,7 @@ impl From<()> for AppStatus {
 /// streams a body back in constant memory.
 pub struct Request<'c> {
     connection: RefCell<Box<Connection<'c>>>,
-    params: ParamsBuf,
+    params: Params,
     id: RequestId,
     role: Role,
     keep_conn: bool,
@@ -40,7 +40,7 @@ impl<'c> Request<'c> {
         Self { connection: RefCell::new(connection), params, id, role, keep_conn }
     }
 
-    pub(crate) fn into_parts(self) -> (Box<Connection<'c>>, ParamsBuf) {
+    pub(crate) fn into_parts(self) -> (Box<Connection<'c>>, Params) {
         (self.connection.into_inner(), self.params)
     }
 
@@ -48,7 +48,7 @@ impl<'c> Request<'c> {
     /// variable (RFC 3875, section 4.1), any bytes.
     #[must_use]
     pub fn param(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
-        self.params.get(name.as_ref())
+        self.params.pairs().get(name.as_ref())
     }
 
     /// The value of the first parameter with this name, if it is UTF-8.
@@ -60,7 +60,7 @@ impl<'c> Request<'c> {
     /// All parameters `(name, value)` in the order received.
     #[must_use]
     pub fn params(&self) -> Pairs<'_> {
-        self.params.iter()
+        self.params.pairs()
     }
 
     /// The request's id on its connection (section 3.3).

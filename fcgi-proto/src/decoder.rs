@@ -36,7 +36,7 @@ pub enum Part<'i> {
 }
 
 /// What is gathered before it is handed out.
-pub(crate) enum Whole {
+pub(crate) enum Gathered {
     /// It is [`Decoder::record`] now.
     Header,
     Body([u8; HEADER_LEN]),
@@ -95,13 +95,13 @@ impl Decoder {
             let content = self.content(input);
             return Ok(content.map(|(data, last)| Part::Content { record_type, request_id, data, last }));
         }
-        Ok(self.whole(input)?.map(|whole| match whole {
-            Whole::Header => Part::Header(self.left),
-            Whole::Body(body) => Part::Body { record_type, request_id, body },
+        Ok(self.gathered(input)?.map(|gathered| match gathered {
+            Gathered::Header => Part::Header(self.left),
+            Gathered::Body(body) => Part::Body { record_type, request_id, body },
         }))
     }
 
-    /// Whether [`content`](Self::content) comes next; else it is something [whole](Self::whole).
+    /// Whether [`content`](Self::content) comes next; else it is something [gathered](Self::gathered).
     #[inline]
     pub(crate) const fn in_content(&self) -> bool {
         self.left.content_length > 0 && !self.fixed
@@ -109,7 +109,7 @@ impl Decoder {
 
     /// The next header or fixed body.
     #[inline]
-    pub(crate) fn whole(&mut self, input: &mut &[u8]) -> Result<Option<Whole>, ConnectionError> {
+    pub(crate) fn gathered(&mut self, input: &mut &[u8]) -> Result<Option<Gathered>, ConnectionError> {
         let in_body = self.left.content_length > 0;
         if !in_body && self.left.padding_length > 0 {
             let skipped = take(input, usize::from(self.left.padding_length));
@@ -119,7 +119,7 @@ impl Decoder {
         let Some(bytes) = self.gather(input) else { return Ok(None) };
         if in_body {
             self.left.content_length = 0;
-            return Ok(Some(Whole::Body(bytes)));
+            return Ok(Some(Gathered::Body(bytes)));
         }
         let header =
             Header::parse(&bytes).map_err(|WrongVersion(found)| ConnectionError::Version { found })?;
@@ -129,7 +129,7 @@ impl Decoder {
                 RecordType::from_wire(header.record_type),
                 Some(RecordType::BeginRequest | RecordType::EndRequest | RecordType::UnknownType)
             );
-        Ok(Some(Whole::Header))
+        Ok(Some(Gathered::Header))
     }
 
     /// The next bytes of content that is no fixed body, and whether they are its last.

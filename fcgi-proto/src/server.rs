@@ -27,9 +27,12 @@
 //! "Ignored" is within a budget, [`Limits::ignored`]. Input streams out of their role's order (STDIN before
 //! the end of PARAMS, section 6.1) cost that one request: it is refused as malformed.
 
+mod whole;
+
 use core::fmt;
 
-use crate::decoder::{Decoder, Whole};
+pub use self::whole::Whole;
+use crate::decoder::{Decoder, Gathered};
 use crate::error::ConnectionError;
 use crate::limits::Limits;
 use crate::record::{
@@ -612,9 +615,9 @@ impl<const N: usize> Connection<N> {
             let Some((data, last)) = self.decoder.content(input) else { return Ok(None) };
             return Ok(self.content(data, last));
         }
-        match self.decoder.whole(input)? {
-            Some(Whole::Header) => self.header(),
-            Some(Whole::Body(body)) => self.body(body),
+        match self.decoder.gathered(input)? {
+            Some(Gathered::Header) => self.header(),
+            Some(Gathered::Body(body)) => self.body(body),
             None => Ok(None),
         }
     }

@@ -1,0 +1,63 @@
+//! The short way for what most requests are: without a body, and all there at once.
+
+use super::{Connection, Slot, Stage};
+use crate::record::{BeginRequest, Header, RecordType, RequestId, Role};
+
+/// A Responder's request whose input is all there: see [`Connection::whole_request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Whole<'i> {
+    /// Its id, active until it is ended or rejected.
+    pub id: RequestId,
+    /// Whether the client keeps the connection after it.
+    pub keep_conn: bool,
+    /// The bytes of its PARAMS stream; see [`crate::pair`].
+    pub params: &'i [u8],
+}
+
+impl<const N: usize> Connection<N> {
+    /// Takes a Responder's request without a body off the front of `input`, if its records are the first that
+    /// come and nothing of them is missing: BEGIN_REQUEST, PARAMS in one record, the ends of PARAMS and STDIN.
+    ///
+    /// It is as if [`next_event`](Self::next_event) had returned `Begin`, `Params`, `ParamsEnd` and `StdinEnd`,
+    /// in a fifth of the time. `None` takes nothing and tells nothing: whatever `input` begins with,
+    /// `next_event` goes on from there. Who never calls this misses nothing.
+    pub fn whole_request<'i>(&mut self, input: &mut &'i [u8]) -> Option<Whole<'i>> {
+        if self.closing || self.failed.is_some() || self.has_reply() || !self.decoder.at_boundary() {
+            return None;
+        }
+        let mut rest = *input;
+        let (begin, body) = record(&mut rest, RecordType::BeginRequest)?;
+        let body = BeginRequest::parse(body.try_into().ok()?);
+        let (params_header, params) = record(&mut rest, RecordType::Params)?;
+        let (params_end, _) = record(&mut rest, RecordType::Params)?;
+        let (stdin_end, _) = record(&mut rest, RecordType::Stdin)?;
+        let id = RequestId::new(begin.request_id)?;
+        let whole = body.role == Role::Responder as u16
+            && [params_header, params_end, stdin_end].iter().all(|header| header.request_id == id.get())
+            && params_header.content_length > 0
+            && params_end.content_length == 0
+            && stdin_end.content_length == 0
+            && u32::from(params_header.content_length) <= self.limits.params;
+        if !whole || self.is_active(id) {
+            return None;
+        }
+        let slot = self.slots.iter_mut().find(|slot| slot.id == 0)?;
+        *slot = Slot { id: id.get(), stage: Stage::Complete, flags: 0, received: 0 };
+        let keep_conn = body.flags.keep_conn();
+        self.closing = !keep_conn;
+        self.ignored = 0;
+        *input = rest;
+        Some(Whole { id, keep_conn, params })
+    }
+}
+
+/// Takes the first record and its padding off `rest`, if it is all there and of this type.
+#[inline(never)]
+fn record<'i>(rest: &mut &'i [u8], record_type: RecordType) -> Option<(Header, &'i [u8])> {
+    let (header, after) = rest.split_first_chunk()?;
+    let header = Header::parse(header).ok().filter(|header| header.record_type == record_type as u8)?;
+    let (content, after) = after.split_at_checked(header.content_length.into())?;
+    *rest = after.get(usize::from(header.padding_length)..)?;
+    Some((header, content))
+}
