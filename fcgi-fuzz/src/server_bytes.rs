@@ -11,7 +11,7 @@ use fcgi_proto::{ConnectionError, Limits};
 
 use crate::glue::see;
 use crate::plan::{Cuts, Script, is_a_log_line, limit};
-use crate::support::{ANSWER, Seen, answer_records, id, send};
+use crate::support::{self, ANSWER, App, Asked, Seen, answer_records, feed, id, send};
 
 /// Feeds the input to [`Connection::next_event`].
 pub fn server_bytes(input: &[u8]) {
@@ -44,6 +44,13 @@ fn check<const N: usize>(limits: Limits, cuts: Cuts, script: Script, bytes: &[u8
     assert_eq!(in_pieces, whole);
     let byte_by_byte = Driver::<N>::new(limits, script).feed(bytes.chunks(1));
     assert_eq!(byte_by_byte, whole);
+
+    let mut limits = limits;
+    // What is left of a request that has ended counts as ignored; of a whole one nothing is left.
+    limits.ignored = u32::MAX;
+    let [events, whole_requests] =
+        [Asked::Events, Asked::WholeRequests].map(|asked| feed(limits, App::<N>::Complete, asked, &[bytes]));
+    assert_eq!(support::Transcript { whole_requests: 0, ..whole_requests }, events);
 
     header(bytes);
     let replies = whole.replied;

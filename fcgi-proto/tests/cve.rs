@@ -69,9 +69,12 @@ fn cve_2026_55203_65535_bytes_of_content_and_padding_are_skipped_whole() {
             let number = if matches!(kind, GET_VALUES_RESULT | UNKNOWN_TYPE) { 0 } else { 3 };
             let client = Client::new().padding(&content[..padding]);
             let client = client.record(kind, number, &content[..65_535]).padding(b"").request(1, KEEP);
-            let t = feed::<1>(Limits::default(), App::Complete, &[&client]);
+            let t = feed::<1>(Limits::default(), App::Complete, Asked::Events, &[&client]);
             assert_eq!(t.story(), "BEGIN#1 PARAMS#1:19 PARAMS#1:0 STDIN#1:0", "type {kind}, {padding}");
-            assert_eq!(t, feed::<1>(Limits::default(), App::Complete, &cut(&client, 9_000, 1)));
+            assert_eq!(
+                t,
+                feed::<1>(Limits::default(), App::Complete, Asked::Events, &cut(&client, 9_000, 1))
+            );
         }
     }
 }
@@ -147,8 +150,8 @@ fn go_issue_81548_65535_begin_requests_are_bounded() {
         client = client.begin(number, RESPONDER, KEEP);
     }
     for t in [
-        feed::<8>(Limits::default(), App::Complete, &[&client]),
-        feed::<8>(Limits::default(), App::Complete, &cut(&client, 100, 7)),
+        feed::<8>(Limits::default(), App::Complete, Asked::Events, &[&client]),
+        feed::<8>(Limits::default(), App::Complete, Asked::Events, &cut(&client, 100, 7)),
     ] {
         assert_eq!(t.begins().len(), 8);
         let ends = t.records().into_iter().filter(|record| record.kind == END);

@@ -10,7 +10,7 @@ use std::ops::Deref;
 
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{Record, RequestId, Role};
-use fcgi_proto::server::{Connection, Event, Refusal};
+use fcgi_proto::server::{Connection, Event, Refusal, Whole};
 use fcgi_proto::{ConnectionError, Limits};
 
 // The numbers of section 8, written down once more.
@@ -228,6 +228,8 @@ pub(crate) struct Transcript {
     pub(crate) eof: Result<(), ConnectionError>,
     pub(crate) is_finished: bool,
     pub(crate) is_idle: bool,
+    /// How many requests were taken at once.
+    pub(crate) whole_requests: usize,
 }
 
 impl Transcript {
@@ -481,8 +483,22 @@ pub(crate) fn cut(mut bytes: &[u8], most: usize, seed: u64) -> Vec<&[u8]> {
 /// The longest chunks of the random cuts.
 const CUTS: [usize; 8] = [2, 3, 9, 17, 40, 200, 3_000, 50_000];
 
+/// How a connection is asked what came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Event by event.
+    Events,
+    /// First for requests that are all there.
+    WholeRequests,
+}
+
 /// Feeds the chunks to a new connection.
-pub(crate) fn feed<const N: usize>(limits: Limits, app: App<N>, chunks: &[&[u8]]) -> Transcript {
+pub(crate) fn feed<const N: usize>(
+    limits: Limits,
+    app: App<N>,
+    asked: Asked,
+    chunks: &[&[u8]],
+) -> Transcript {
     let mut connection = Connection::<N>::new(limits);
     let mut running = HashMap::new();
     let mut t = Transcript {
@@ -492,11 +508,27 @@ pub(crate) fn feed<const N: usize>(limits: Limits, app: App<N>, chunks: &[&[u8]]
         eof: Ok(()),
         is_finished: false,
         is_idle: false,
+        whole_requests: 0,
     };
     'feed: for chunk in chunks {
         let mut input = *chunk;
         loop {
             let before = input.len();
+            if asked == Asked::WholeRequests {
+                if let Some(Whole { id, keep_conn, params: data }) = connection.whole_request(&mut input) {
+                    t.whole_requests += 1;
+                    let begin = Event::Begin { id, role: Role::Responder, keep_conn };
+                    let (params_end, stdin_end) = (Event::ParamsEnd { id }, Event::StdinEnd { id });
+                    for event in [begin, Event::Params { id, data }, params_end, stdin_end] {
+                        if connection.is_active(id) {
+                            t.see(&event);
+                            app.on(&mut connection, &mut running, &event, &mut t.sent);
+                        }
+                    }
+                    continue;
+                }
+                assert_eq!(input.len(), before, "no request, and input was taken");
+            }
             let event = connection.next_event(&mut input);
             let mut replies = 0;
             while let (refusal, Some(reply)) = (connection.refusal(), connection.poll_reply()) {
@@ -547,24 +579,33 @@ pub(crate) fn feed<const N: usize>(limits: Limits, app: App<N>, chunks: &[&[u8]]
     t
 }
 
-/// The same bytes whole, one by one and in random cuts: the same transcript.
+/// The same bytes whole, one by one and in random cuts, event by event and by whole requests: the same
+/// transcript. But a script may do something before it has seen all of a request, and of one that an
+/// application has ended by then, the rest counts as ignored: with whole requests, that is not the same.
 pub(crate) fn check_limits<const N: usize>(limits: Limits, app: App<N>, bytes: &[u8]) -> Transcript {
-    let whole = feed(limits, app, &[bytes]);
+    let whole = feed(limits, app, Asked::Events, &[bytes]);
+    let may_differ = matches!(app, App::Script(_)) || limits.ignored < Limits::default().ignored;
     let same = |chunks: &[&[u8]], how: &str| {
-        let t = feed(limits, app, chunks);
-        assert!(
-            t == whole,
-            "{how}: {} | {} | {:?} {:?} instead of {} | {} | {:?} {:?}",
-            t.story(),
-            t.answers(),
-            t.error,
-            t.eof,
-            whole.story(),
-            whole.answers(),
-            whole.error,
-            whole.eof,
-        );
+        for asked in [Asked::Events, Asked::WholeRequests] {
+            if may_differ && asked == Asked::WholeRequests {
+                continue;
+            }
+            let t = Transcript { whole_requests: 0, ..feed(limits, app, asked, chunks) };
+            assert!(
+                t == whole,
+                "{how}: {} | {} | {:?} {:?} instead of {} | {} | {:?} {:?}",
+                t.story(),
+                t.answers(),
+                t.error,
+                t.eof,
+                whole.story(),
+                whole.answers(),
+                whole.error,
+                whole.eof,
+            );
+        }
     };
+    same(&[bytes], "whole");
     same(&bytes.chunks(1).collect::<Vec<_>>(), "byte by byte");
     for (most, seed) in CUTS.into_iter().zip(1..) {
         same(&cut(bytes, most, seed), "in random cuts");
