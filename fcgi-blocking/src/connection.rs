@@ -197,7 +197,7 @@ impl<'t> Connection<'t> {
                 if self.protocol.is_finished() {
                     return Ok(None);
                 }
-                match self.fill(Wait::Request) {
+                match self.refill(Wait::Request) {
                     Ok(()) => {}
                     Err(Stop::Eof | Stop::TimedOut(..)) if self.protocol.is_idle() => return Ok(None),
                     Err(stop) => return Err(stop.into()),
@@ -394,9 +394,16 @@ impl<'t> Connection<'t> {
     /// Takes in the next event, or uses up what was read; reads first if that is used up already.
     fn pull(&mut self, wait: Wait) -> Result<(), Stop> {
         if self.unread.is_empty() {
-            self.fill(wait)?;
+            self.refill(wait)?;
         }
         self.take_event()
+    }
+
+    /// Reads more to be taken in.
+    fn refill(&mut self, wait: Wait) -> Result<(), Stop> {
+        // After an error there is nothing to wait for.
+        self.protocol.next_event(&mut &[][..]).map_err(Stop::Protocol)?;
+        self.fill(wait)
     }
 
     /// Takes in a request that is all there, if one comes next.
@@ -499,8 +506,6 @@ impl<'t> Connection<'t> {
 
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, wait: Wait) -> Result<(), Stop> {
-        // After an error there is nothing to wait for.
-        self.protocol.next_event(&mut &[][..]).map_err(Stop::Protocol)?;
         let idle = matches!(wait, Wait::Request) && self.protocol.is_idle();
         let (what, limit, until) = match wait {
             Wait::Request if idle => {

@@ -259,6 +259,15 @@ impl Transcript {
         }
     }
 
+    /// Leaves out what may differ when requests were taken at once: the padding that ends the last of a
+    /// connection is taken with it, and thrown away unread otherwise.
+    pub(crate) fn same_as_events(&mut self, events: &Self) {
+        if self.is_finished && self.whole_requests > 0 {
+            self.is_idle = events.is_idle;
+        }
+        self.whole_requests = 0;
+    }
+
     /// The events on one line, such as `BEGIN#1 PARAMS#1:19 PARAMS#1:0 STDIN#1:0`.
     pub(crate) fn story(&self) -> String {
         let mut line = String::new();
@@ -590,7 +599,8 @@ pub(crate) fn check_limits<const N: usize>(limits: Limits, app: App<N>, bytes: &
             if may_differ && asked == Asked::WholeRequests {
                 continue;
             }
-            let t = Transcript { whole_requests: 0, ..feed(limits, app, asked, chunks) };
+            let mut t = feed(limits, app, asked, chunks);
+            t.same_as_events(&whole);
             assert!(
                 t == whole,
                 "{how}: {} | {} | {:?} {:?} instead of {} | {} | {:?} {:?}",
