@@ -415,6 +415,7 @@ impl<'t> Connection<'t> {
         let refusal = Pairs::new(params).check().err().map(|_| Refusal::Malformed);
         let mut current = Current::new(id, Role::Responder, keep_conn);
         (current.ready, current.stdin_ended) = (true, true);
+        // They are a part of the buffer.
         let start = params.as_ptr().addr() - self.buffer.as_ptr().addr();
         current.in_place = Some(start..start + params.len());
         self.current = Some(current);

@@ -1,9 +1,10 @@
 //! The server's (application's) side of one connection: which records are events, which are answered here,
 //! which are ignored, and what may be sent when.
 //!
-//! [`Connection::next_event`] eats what the client sent. [`Connection::poll_reply`] hands out what this side
-//! owes by protocol alone. [`Connection::stdout`], [`stderr`](Connection::stderr) and
-//! [`finish`](Connection::finish) make the records of an answer.
+//! [`Connection::next_event`] eats what the client sent; [`Connection::whole_request`] takes a request at once
+//! that is all there. [`Connection::poll_reply`] hands out what this side owes by protocol alone.
+//! [`Connection::stdout`], [`stderr`](Connection::stderr) and [`finish`](Connection::finish) make the records of
+//! an answer.
 //!
 //! # What the specification leaves open, decided
 //!

@@ -18,6 +18,11 @@ fn taken_of(bytes: &[u8]) -> usize {
     taken::<1>(Limits::default(), App::Complete, &[bytes])
 }
 
+/// The begin of request 1.
+fn responder() -> Client {
+    Client::new().begin(1, RESPONDER, KEEP)
+}
+
 #[test]
 fn requests_without_a_body_are_taken_at_once_one_after_the_other() {
     let three =
@@ -50,19 +55,12 @@ fn any_other_request_is_left_to_the_events() {
         (Client::new().begin(1, AUTHORIZER, KEEP).params(1, &get()).params(1, b""), "an Authorizer"),
         (Client::new().begin(1, FILTER, KEEP).params(1, &get()).params(1, b"").stdin(1, b""), "a Filter"),
         (Client::new().begin(1, 9, KEEP).params(1, &get()).params(1, b"").stdin(1, b""), "an unknown role"),
-        (Client::new().begin(1, RESPONDER, KEEP).params(1, b"").stdin(1, b""), "no parameters"),
-        (
-            Client::new().begin(1, RESPONDER, KEEP).params(1, &get()).params(1, &get()).params(1, b""),
-            "two records",
-        ),
-        (
-            Client::new().begin(1, RESPONDER, KEEP).params(2, &get()).params(1, b"").stdin(1, b""),
-            "another id",
-        ),
-        (
-            Client::new().begin(1, RESPONDER, KEEP).params(1, &get()).params(2, b"").stdin(1, b""),
-            "another id",
-        ),
+        (responder().params(1, b"").stdin(1, b""), "no parameters"),
+        (responder().params(1, b"").params(1, b"").stdin(1, b""), "two ends of PARAMS"),
+        (responder().params(1, &get()).params(1, &get()).params(1, b"").stdin(1, b""), "two records"),
+        (responder().params(1, &get()).params(1, &get()).stdin(1, b""), "no end of PARAMS"),
+        (responder().params(2, &get()).params(1, b"").stdin(1, b""), "another id"),
+        (responder().params(1, &get()).params(2, b"").stdin(1, b""), "another id"),
         (Client::new().head(1, KEEP).stdin(2, b""), "another id"),
         (Client::new().head(1, KEEP).data(1, b""), "no STDIN"),
         (Client::new().head(1, KEEP).abort(1), "aborted"),
@@ -91,6 +89,24 @@ fn the_end_of_padding_that_is_still_to_come_is_waited_for() {
     let (before, after) = padded.split_at(padded.len() - 1);
     let next = [after, &Client::new().request(2, KEEP)].concat();
     assert_eq!(taken::<1>(Limits::default(), App::Complete, &[before, &next]), 0);
+}
+
+#[test]
+fn a_request_inside_a_body_is_none() {
+    let inner = Client::new().request(2, KEEP);
+    let upload = Client::new().head(1, KEEP).stdin(1, &inner).stdin(1, b"");
+    let start = upload.len() - 8 - inner.len();
+    let chunks = [&upload[..start], &upload[start..]];
+    assert_eq!(taken::<2>(Limits::default(), App::Silent, &chunks), 0);
+}
+
+#[test]
+fn bytes_are_ignored_since_the_last_request_only() {
+    let (ignored, request) = (Client::new().data(9, b"").data(9, b""), Client::new().request(1, KEEP));
+    let limits = limits(|limits| limits.ignored = 16);
+    let chunks = [&ignored[..], &request, &ignored];
+    let t = feed::<1>(limits, App::Complete, Asked::WholeRequests, &chunks);
+    assert_eq!((t.whole_requests, t.error), (1, None));
 }
 
 #[test]

@@ -121,10 +121,11 @@ fn decoders() {
 fn server<const N: usize>(connection: &mut server::Connection<N>) {
     use server::Connection;
     let mut input = bytes();
+    any(connection.whole_request(&mut input));
     while let Ok(Some(event)) = connection.next_event(&mut input) {
         any(event);
     }
-    any(connection.refusal());
+    any((connection.refusal(), connection.has_reply()));
     while let Some(mut reply) = connection.poll_reply() {
         control(any(&mut reply));
     }
