@@ -258,24 +258,25 @@ impl Answer {
     }
 
     /// Makes records of all that waits, of the ends of the request's output streams and of END_REQUEST with this
-    /// application status, one behind the other, to be sent as they are. Nothing more is taken then.
+    /// application status, one behind the other, to be sent as they are (sections 5.5 and 6.2). Nothing more is
+    /// taken then. An answer that did not [end](Self::end) has no STDOUT.
     ///
     /// # Errors
-    /// Those of [`Connection::finish`]. An answer that did not [end](Self::end) has no STDOUT.
+    /// Those of [`Connection::finish`]; what waits waits still.
     pub fn finish<const N: usize>(
         &mut self,
         connection: &mut Connection<N>,
         id: RequestId,
         app_status: u32,
     ) -> Result<&[u8], SendError> {
-        if !self.head_is_whole() {
-            self.held.clear();
-        }
         // Each is less than a record.
-        let (stdout, _) = connection.stdout(id, self.held.content())?;
+        let (stdout, _) = connection.stdout(id, self.stdout())?;
         let (header, padding) = stdout.frame();
         let (stderr, _) = connection.stderr(id, &self.stderr)?;
         let end = connection.finish(id, app_status)?;
+        if !self.head_is_whole() {
+            self.held.clear();
+        }
         self.stage = Stage::Refused(HeadError::Begun);
         let from = self.held.frame(header);
         self.held.push(padding);
@@ -545,6 +546,11 @@ mod tests {
         assert_eq!(answer.finish(&mut connection, id, 0), Err(SendError::Inactive { id }));
         assert_eq!((answer.stdout(), answer.stderr()), (&b"body"[..], &b"error"[..]));
         assert!(answer.finish(&mut asked(), id, 0).is_ok());
+
+        answer.reset(Some(b"GET"));
+        assert_eq!(answer.write(b"Content-Type: "), Ok(&b""[..]));
+        assert_eq!(answer.finish(&mut connection, id, 0), Err(SendError::Inactive { id }));
+        assert_eq!((answer.write(b"a/b\n\n"), answer.stdout()), (Ok(&b""[..]), HEAD));
     }
 
     #[test]

@@ -17,11 +17,15 @@ pub struct Whole<'i> {
 
 impl<const N: usize> Connection<N> {
     /// Takes a Responder's request without a body off the front of `input`, if its records are the first that
-    /// come and nothing of them is missing: BEGIN_REQUEST, PARAMS in one record, the ends of PARAMS and STDIN.
+    /// come and nothing of them is missing: BEGIN_REQUEST, PARAMS in one record, the ends of PARAMS and STDIN
+    /// (sections 5.1 to 5.3 and 6.2).
     ///
-    /// It is as if [`next_event`](Self::next_event) had returned `Begin`, `Params`, `ParamsEnd` and `StdinEnd`,
-    /// in a fifth of the time. `None` takes nothing and tells nothing: whatever `input` begins with,
-    /// `next_event` goes on from there. Who never calls this misses nothing.
+    /// It is as if [`next_event`](Self::next_event) had returned `Begin`, `Params`, `ParamsEnd` and `StdinEnd`
+    /// in a row, with fewer instructions and without a copy. `None` takes nothing and tells nothing: whatever
+    /// `input` begins with, `next_event` goes on from there. Who never calls this misses nothing.
+    ///
+    /// That the parameters are whole pairs is the caller's to check, as with events: see
+    /// [`Pairs::check`](crate::pair::Pairs::check) and [`Refusal::Malformed`](super::Refusal::Malformed).
     pub fn whole_request<'i>(&mut self, input: &mut &'i [u8]) -> Option<Whole<'i>> {
         if self.closing || self.failed.is_some() || self.has_reply() || !self.decoder.at_boundary() {
             return None;
