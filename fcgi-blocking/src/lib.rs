@@ -16,24 +16,17 @@
 #![forbid(unsafe_code)]
 
 mod client;
-mod connection;
-mod endpoint;
-mod listener;
-mod places;
+mod net;
 mod process;
-mod request;
 mod server;
-mod settings;
-mod stream;
-mod transport;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Response, Value};
-pub use endpoint::{Endpoint, ParseEndpointError};
 pub use fcgi_proto::cgi::{HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
-pub use listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
+pub use net::endpoint::{Endpoint, ParseEndpointError};
+pub use net::listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
+pub use net::stream::Stream;
 pub use process::{Process, Running};
-pub use request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
+pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
+pub use server::settings::Settings;
 pub use server::{BoxError, Handle, Server, serve_stream};
-pub use settings::Settings;
-pub use stream::Stream;

@@ -19,7 +19,7 @@ use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio, retry_on_intr};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use crate::Listener;
-use crate::stream::invalid;
+use crate::net::stream::invalid;
 
 /// How long a worker has from SIGTERM to SIGKILL unless another time is asked for.
 const GRACE: Duration = Duration::from_secs(10);

@@ -17,33 +17,23 @@
 //! protocol or a limit, debug for those that just leave.
 #![forbid(unsafe_code)]
 
-mod active;
 mod client;
-mod connection;
-mod connections;
-mod listener;
+mod net;
 mod pool;
-mod request;
 mod server;
-mod settings;
-mod spares;
-mod spawn;
-mod stop;
-mod task;
 #[cfg(feature = "tower")]
 pub mod tower;
-mod transport;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Response, Value};
 pub use fcgi_blocking::{AppStatus, Endpoint, Listener, ParseEndpointError, SocketFile};
 pub use fcgi_proto::cgi::{HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
-pub use listener::IntoSocket;
+pub use net::listener::IntoSocket;
 pub use pool::{Pool, PoolSettings};
-pub use request::{Input, Request, ResponseWriter, Stderr, Stdout};
+pub use server::request::{Input, Request, ResponseWriter, Stderr, Stdout};
+pub use server::settings::Settings;
+pub use server::spawn::Spawn;
 pub use server::{BoxError, Handle, Server, serve_stream};
-pub use settings::Settings;
-pub use spawn::Spawn;
 
 /// The README's programs compile.
 #[cfg(doctest)]

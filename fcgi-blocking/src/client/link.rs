@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::body::Body;
 use super::{ClientError, ClientSettings, End, Value};
-use crate::stream::Stream;
+use crate::net::stream::Stream;
 
 /// Bytes read at a time.
 const READ_ROOM: usize = 64 * 1024;

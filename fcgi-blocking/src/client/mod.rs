@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use fcgi_proto::record::Role;
 
-use crate::endpoint::Endpoint;
-use crate::stream::Stream;
+use crate::net::endpoint::Endpoint;
+use crate::net::stream::Stream;
 use body::{Body, Source};
 pub use error::ClientError;
 use link::{Got, Link, Request};

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use smol::io::AsyncRead;
 
-use crate::request::Input;
+use crate::server::request::Input;
 
 /// Bytes of a frame, at most.
 const CHUNK: usize = 16 * 1024;

@@ -19,8 +19,8 @@ use smol::io::{AsyncWrite, AsyncWriteExt};
 use tower_service::Service;
 
 use super::Body;
-use crate::request::Request;
 use crate::server::BoxError;
+use crate::server::request::Request;
 
 /// All parameters of the request, an extension of the `http` request: also those that are no header fields, such
 /// as `DOCUMENT_ROOT` or `SSL_CLIENT_S_DN`.

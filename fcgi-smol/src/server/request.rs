@@ -9,9 +9,9 @@ use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::active::{Begin, Body};
-use crate::connection::{Connection, Started};
-use crate::stop::invalid;
+use crate::server::active::{Begin, Body};
+use crate::server::connection::{Connection, Started};
+use crate::server::stop::invalid;
 
 /// One request: its parameters, its input, and where its answer goes.
 ///

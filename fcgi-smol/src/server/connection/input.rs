@@ -11,8 +11,8 @@ use fcgi_proto::server::{Event, Refusal};
 use smol::io::AsyncRead;
 
 use super::{Common, State};
-use crate::active::{Begin, Body};
-use crate::stop::Stop;
+use crate::server::active::{Begin, Body};
+use crate::server::stop::Stop;
 
 /// Reads in a row before other tasks have their turn.
 const READS: usize = 8;

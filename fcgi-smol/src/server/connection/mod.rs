@@ -21,11 +21,11 @@ use smol::io::Cursor;
 use self::closing::Linger;
 use self::input::Chunk;
 use crate::AppStatus;
-use crate::active::{self, Active, Begin, Body};
-use crate::settings::Settings;
-use crate::spares::Spares;
-use crate::stop::Stop;
-use crate::transport::{Plain, Transport};
+use crate::net::transport::{Plain, Transport};
+use crate::server::active::{self, Active, Begin, Body};
+use crate::server::settings::Settings;
+use crate::server::spares::Spares;
+use crate::server::stop::Stop;
 
 /// Requests at once on one connection, as GET_VALUES tells.
 const REQUESTS: usize = 64;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use smol::future::{self, FutureExt};
 
-use crate::connection::{Common, Connection};
+use crate::server::connection::{Common, Connection};
 
 /// How long a connection on which nothing came yet may take to its first request when the server stops: the
 /// request may be under way.

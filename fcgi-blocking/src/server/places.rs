@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::stream::Stream;
+use crate::net::stream::Stream;
 
 /// How long a connection on which nothing came yet may take to its first request when the server stops: the
 /// request may be under way.

@@ -10,8 +10,8 @@ use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::{RequestId, Role};
 
 use crate::AppStatus;
-use crate::settings::Settings;
-use crate::stop::Stop;
+use crate::server::settings::Settings;
+use crate::server::stop::Stop;
 
 /// Memory for parameters and for input that is kept from request to request.
 const KEPT: usize = 16 * 1024;

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use crate::stream::{explain, invalid, unix_address, unix_socket};
+use crate::net::stream::{explain, invalid, unix_address, unix_socket};
 use crate::{Endpoint, Stream};
 
 /// How many connections may wait to be accepted. A web server opens many at

@@ -8,9 +8,9 @@ use std::time::Instant;
 use smol::io::AsyncRead;
 
 use super::{Common, State};
-use crate::active::Active;
-use crate::settings::Settings;
-use crate::stop::Stop;
+use crate::server::active::Active;
+use crate::server::settings::Settings;
+use crate::server::stop::Stop;
 
 /// What still comes after the last answer is read, within a bound.
 pub(super) struct Linger {

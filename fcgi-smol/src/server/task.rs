@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use smol::channel::Sender;
 
 use crate::AppStatus;
-use crate::connection::{Connection, Started, Turn};
-use crate::request::Request;
 use crate::server::BoxError;
+use crate::server::connection::{Connection, Started, Turn};
+use crate::server::request::Request;
 
 /// A handler that runs.
 pub struct RequestTask<F> {

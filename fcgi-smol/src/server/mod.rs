@@ -1,3 +1,15 @@
+//! The application's side: accepts connections, runs handlers on an executor of the caller's.
+
+mod active;
+mod connection;
+mod connections;
+pub(crate) mod request;
+pub(crate) mod settings;
+mod spares;
+pub(crate) mod spawn;
+mod stop;
+mod task;
+
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -13,14 +25,14 @@ use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::AppStatus;
-use crate::connection::{Common, Connection};
-use crate::connections::{CloseAll, Connections, Place};
-use crate::listener::{IntoSocket, Socket};
-use crate::request::Request;
-use crate::settings::Settings;
-use crate::spawn::Spawn;
-use crate::task::{ConnectionTask, RequestTask};
-use crate::transport::{Plain, Transport};
+use crate::net::listener::{IntoSocket, Socket};
+use crate::net::transport::{Plain, Transport};
+use crate::server::connection::{Common, Connection};
+use crate::server::connections::{CloseAll, Connections, Place};
+use crate::server::request::Request;
+use crate::server::settings::Settings;
+use crate::server::spawn::Spawn;
+use crate::server::task::{ConnectionTask, RequestTask};
 
 /// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
 /// error's text on STDERR.

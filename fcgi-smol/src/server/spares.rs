@@ -3,8 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::active::{Active, Begin};
-use crate::settings::Settings;
+use crate::server::active::{Active, Begin};
+use crate::server::settings::Settings;
 
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;

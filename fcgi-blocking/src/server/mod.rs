@@ -1,3 +1,10 @@
+//! The application's side: accepts connections, runs a handler for each request.
+
+mod connection;
+mod places;
+pub(crate) mod request;
+pub(crate) mod settings;
+
 use std::any::Any;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,12 +15,12 @@ use std::{env, fmt, thread};
 
 use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 
-use crate::connection::Connection;
-use crate::listener::{Listener, is_exhaustion};
-use crate::places::{Place, Places};
-use crate::request::{AppStatus, Request};
-use crate::settings::Settings;
-use crate::transport::{Plain, Transport};
+use crate::net::listener::{Listener, is_exhaustion};
+use crate::net::transport::{Plain, Transport};
+use crate::server::connection::Connection;
+use crate::server::places::{Place, Places};
+use crate::server::request::{AppStatus, Request};
+use crate::server::settings::Settings;
 
 /// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
 /// error's text on STDERR.

@@ -11,10 +11,10 @@ use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
 use fcgi_proto::server::{self, Event, Refusal, SendError, Whole};
 
-use crate::places::Place;
-use crate::request::AppStatus;
-use crate::settings::Settings;
-use crate::transport::Transport;
+use crate::net::transport::Transport;
+use crate::server::places::Place;
+use crate::server::request::AppStatus;
+use crate::server::settings::Settings;
 
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;

@@ -6,7 +6,7 @@ use fcgi_proto::cgi::{HeadError, Status};
 use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{RequestId, Role};
 
-use crate::connection::{Body, Connection, Params, Started, invalid};
+use crate::server::connection::{Body, Connection, Params, Started, invalid};
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
 /// (FastCGI 1.0, section 6.2).

@@ -11,9 +11,9 @@ use smol::io::AsyncWrite;
 
 use super::{Common, OUT_ROOM, State};
 use crate::AppStatus;
-use crate::active::Active;
-use crate::stop::{Stop, cut_off, invalid};
-use crate::transport::write_some;
+use crate::net::transport::write_some;
+use crate::server::active::Active;
+use crate::server::stop::{Stop, cut_off, invalid};
 
 /// Bytes of STDERR that wait for what is written before.
 const STDERR_ROOM: usize = 16 * 1024;

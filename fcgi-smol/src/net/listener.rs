@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use async_io::Async;
 use fcgi_blocking::{Listener, SocketFile, StdListener};
 
-use crate::transport::Transport;
+use crate::net::transport::Transport;
 
 /// What a [`Server`](crate::Server) accepts connections on: a [`Listener`], or async-io's own.
 pub trait IntoSocket: sealed::Sealed {}

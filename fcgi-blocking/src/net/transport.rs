@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use crate::stream::Stream;
+use crate::net::stream::Stream;
 
 /// The system takes no limit of 0.
 const SHORTEST: Duration = Duration::from_millis(1);

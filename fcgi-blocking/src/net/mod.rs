@@ -1,0 +1,6 @@
+//! Sockets: addresses, listeners, streams, and what a connection runs over.
+
+pub(crate) mod endpoint;
+pub(crate) mod listener;
+pub(crate) mod stream;
+pub(crate) mod transport;

@@ -1,0 +1,4 @@
+//! Sockets that wait without blocking, and what a connection runs over.
+
+pub(crate) mod listener;
+pub(crate) mod transport;
