@@ -571,8 +571,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// Room for the largest: a refusal's answer, the end of STDOUT, END_REQUEST.
-    pub(crate) const CAPACITY: usize = 120;
+    /// Room for the largest: a refusal's answer, the ends of STDERR and STDOUT, END_REQUEST.
+    pub(crate) const CAPACITY: usize = 128;
 
     pub(crate) const fn new() -> Self {
         Self { bytes: [0; Self::CAPACITY], len: 0, sent: 0 }

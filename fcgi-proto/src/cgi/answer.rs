@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::{Head, HeadEnd, HeadError, Status};
 use crate::record::{HEADER_LEN, MAX_CONTENT, RequestId};
-use crate::server::{Connection, SendError};
+use crate::server::{Connection, SendError, Slots};
 
 /// Body bytes that are gathered before they are sent.
 const BODY_ROOM: usize = 8 * 1024;
@@ -263,9 +263,9 @@ impl Answer {
     ///
     /// # Errors
     /// Those of [`Connection::finish`]; what waits waits still.
-    pub fn finish<const N: usize>(
+    pub fn finish<const N: usize, S: Slots>(
         &mut self,
-        connection: &mut Connection<N>,
+        connection: &mut Connection<N, S>,
         id: RequestId,
         app_status: u32,
     ) -> Result<&[u8], SendError> {

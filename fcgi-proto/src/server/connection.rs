@@ -3,9 +3,10 @@
 
 mod whole;
 
-use core::fmt;
-
 pub use self::whole::Whole;
+use super::event::{Event, Refusal, SendError};
+use super::order::{InputStream, Stage, Turn};
+use super::slots::{Slot, Slots, Table};
 use crate::decoder::{Decoder, Gathered};
 use crate::error::ConnectionError;
 use crate::limits::Limits;
@@ -14,292 +15,6 @@ use crate::record::{
     UnknownType,
 };
 use crate::values::{Asked, Values};
-
-/// Something the client did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Event<'i> {
-    /// A request begins; its parameters follow.
-    Begin {
-        /// Its id, active until it is ended, rejected or refused.
-        id: RequestId,
-        /// What this side is asked to be.
-        role: Role,
-        /// Whether the client keeps the connection after it.
-        keep_conn: bool,
-    },
-    /// The next bytes of the request's PARAMS stream, cut anywhere; see [`crate::pair`].
-    Params {
-        /// The request.
-        id: RequestId,
-        /// The bytes.
-        data: &'i [u8],
-    },
-    /// The PARAMS stream ended. An Authorizer has all its input now (section 6.3).
-    ParamsEnd {
-        /// The request.
-        id: RequestId,
-    },
-    /// The next bytes of the request's body.
-    Stdin {
-        /// The request.
-        id: RequestId,
-        /// The bytes.
-        data: &'i [u8],
-    },
-    /// The body ended. Compare its length with CONTENT_LENGTH before an update (section 6.2). A Responder
-    /// has all its input now; a Filter may write from now on.
-    StdinEnd {
-        /// The request.
-        id: RequestId,
-    },
-    /// The next bytes of a Filter's file.
-    Data {
-        /// The request.
-        id: RequestId,
-        /// The bytes.
-        data: &'i [u8],
-    },
-    /// The file ended: a Filter has all its input now (section 6.4).
-    DataEnd {
-        /// The request.
-        id: RequestId,
-    },
-    /// The client wants no answer any more. The request is active until [`Connection::finish`], which is to
-    /// be called as soon as possible, with a status of the application's choice (section 5.4).
-    Abort {
-        /// The request.
-        id: RequestId,
-    },
-    /// The request was refused after it began: a limit passed, or input out of order. It is over, its answer
-    /// waits in [`Connection::poll_reply`].
-    Rejected {
-        /// The request.
-        id: RequestId,
-        /// Why.
-        why: Refusal,
-    },
-    /// Replies wait that must be taken with [`Connection::poll_reply`] before more input is. This event alone
-    /// uses up no input.
-    Paused,
-}
-
-/// Why a request is refused.
-///
-/// A refusal is a small whole answer on STDOUT and then END_REQUEST with the true protocol status: web
-/// servers turn a bare END_REQUEST into an empty 200 or a long wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Refusal {
-    /// 503 and `FCGI_CANT_MPX_CONN`: the connection carries one request at a time.
-    CantMpxConn,
-    /// 503 and `FCGI_OVERLOADED`: no slot, no storage, or a limit passed.
-    Overloaded,
-    /// 503 and `FCGI_UNKNOWN_ROLE`: not a role of this application.
-    UnknownRole,
-    /// 400 and `FCGI_REQUEST_COMPLETE`: parameters that are not whole pairs, input streams out of order. To
-    /// send it to another application would not help, so the status does not ask for that.
-    Malformed,
-}
-
-impl Refusal {
-    /// The protocol status that END_REQUEST carries.
-    #[must_use]
-    pub const fn protocol_status(self) -> ProtocolStatus {
-        match self {
-            Self::CantMpxConn => ProtocolStatus::CantMpxConn,
-            Self::Overloaded => ProtocolStatus::Overloaded,
-            Self::UnknownRole => ProtocolStatus::UnknownRole,
-            Self::Malformed => ProtocolStatus::RequestComplete,
-        }
-    }
-
-    const fn answer(self) -> &'static [u8] {
-        match self {
-            Self::CantMpxConn | Self::Overloaded | Self::UnknownRole => {
-                b"Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\nService Unavailable\n"
-            }
-            Self::Malformed => b"Status: 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nBad Request\n",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::CantMpxConn => "one request at a time on this connection",
-            Self::Overloaded => "overloaded",
-            Self::UnknownRole => "unknown role",
-            Self::Malformed => "malformed request",
-        })
-    }
-}
-
-/// A call that does not fit the request's state. Nothing is sent and the connection is as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum SendError {
-    /// No request with this id is active: it never began, has ended, or was rejected.
-    Inactive {
-        /// The id.
-        id: RequestId,
-    },
-    /// An answer before all input streams but the last have ended (section 6.1): PARAMS, and for a Filter
-    /// STDIN too.
-    TooEarly {
-        /// The request.
-        id: RequestId,
-    },
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inactive { id } => write!(f, "request {id} is not active"),
-            Self::TooEarly { id } => write!(f, "request {id} is answered before its input allows it"),
-        }
-    }
-}
-
-impl core::error::Error for SendError {}
-
-/// How far a request's input is: each role's legal order of streams (sections 6.2 to 6.4), one table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Stage {
-    ResponderParams,
-    ResponderStdin,
-    AuthorizerParams,
-    FilterParams,
-    FilterStdin,
-    FilterData,
-    Complete,
-}
-
-/// Where a record's stream stands in its request's order.
-enum Turn {
-    Now,
-    Later,
-    /// It has ended, or the role has no such stream.
-    Never,
-}
-
-impl Stage {
-    const fn first(role: Role) -> Self {
-        match role {
-            Role::Responder => Self::ResponderParams,
-            Role::Authorizer => Self::AuthorizerParams,
-            Role::Filter => Self::FilterParams,
-        }
-    }
-
-    const fn next(self) -> Self {
-        match self {
-            Self::ResponderParams => Self::ResponderStdin,
-            Self::FilterParams => Self::FilterStdin,
-            Self::FilterStdin => Self::FilterData,
-            Self::ResponderStdin | Self::AuthorizerParams | Self::FilterData | Self::Complete => {
-                Self::Complete
-            }
-        }
-    }
-
-    const fn turn(self, stream: InputStream) -> Turn {
-        use InputStream::{Data, Params, Stdin};
-        match (self, stream) {
-            (Self::ResponderParams | Self::AuthorizerParams | Self::FilterParams, Params)
-            | (Self::ResponderStdin | Self::FilterStdin, Stdin)
-            | (Self::FilterData, Data) => Turn::Now,
-            (Self::ResponderParams, Stdin)
-            | (Self::FilterParams, Stdin | Data)
-            | (Self::FilterStdin, Data) => Turn::Later,
-            _ => Turn::Never,
-        }
-    }
-
-    /// Whether the answer may begin: all inputs but the last have ended (section 6.1).
-    const fn may_write(self) -> bool {
-        matches!(self, Self::ResponderStdin | Self::FilterData | Self::Complete)
-    }
-}
-
-/// The streams that a client sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum InputStream {
-    Params,
-    Stdin,
-    Data,
-}
-
-impl InputStream {
-    const fn from_wire(record_type: u8) -> Option<Self> {
-        match RecordType::from_wire(record_type) {
-            Some(RecordType::Params) => Some(Self::Params),
-            Some(RecordType::Stdin) => Some(Self::Stdin),
-            Some(RecordType::Data) => Some(Self::Data),
-            _ => None,
-        }
-    }
-
-    const fn event(self, id: RequestId, data: &[u8]) -> Event<'_> {
-        match self {
-            Self::Params => Event::Params { id, data },
-            Self::Stdin => Event::Stdin { id, data },
-            Self::Data => Event::Data { id, data },
-        }
-    }
-
-    const fn end_event<'i>(self, id: RequestId) -> Event<'i> {
-        match self {
-            Self::Params => Event::ParamsEnd { id },
-            Self::Stdin => Event::StdinEnd { id },
-            Self::Data => Event::DataEnd { id },
-        }
-    }
-
-    const fn limit(self, limits: &Limits) -> u32 {
-        match self {
-            Self::Params => limits.params,
-            Self::Stdin => limits.stdin,
-            Self::Data => limits.data,
-        }
-    }
-}
-
-/// One request's state.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Slot {
-    /// 0 in a free slot.
-    id: u16,
-    stage: Stage,
-    /// Of the bits below.
-    flags: u8,
-    /// Content bytes of the current input stream.
-    received: u32,
-}
-
-impl Slot {
-    const FREE: Self = Self { id: 0, stage: Stage::Complete, flags: 0, received: 0 };
-    /// ABORT_REQUEST came.
-    const ABORTED: u8 = 1;
-    /// Something was written to STDOUT.
-    const STDOUT: u8 = 2;
-    /// Something was written to STDERR.
-    const STDERR: u8 = 4;
-
-    const fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    fn may_finish(&self) -> bool {
-        self.stage.may_write() || self.has(Self::ABORTED)
-    }
-}
 
 /// A reply that waits in the queue, as small as it can be kept.
 #[derive(Clone, Copy, Debug)]
@@ -311,6 +26,9 @@ enum Reply {
     Refusal(RequestId, Refusal),
     /// The answer had begun.
     CutOff(RequestId, Refusal),
+    // The same, and something was written to STDERR: its end is owed too.
+    RefusalAfterStderr(RequestId, Refusal),
+    CutOffAfterStderr(RequestId, Refusal),
 }
 
 /// Replies that can wait before [`Event::Paused`].
@@ -350,9 +68,9 @@ const QUEUE: usize = 4;
 /// ```
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Connection<const N: usize> {
+pub struct Connection<const N: usize, S = [Slot; N]> {
     decoder: Decoder,
-    slots: [Slot; N],
+    pub(super) table: Table<N, S>,
     limits: Limits,
     /// Bytes ignored since the last request began.
     ignored: u32,
@@ -369,9 +87,15 @@ impl<const N: usize> Connection<N> {
     /// A new connection.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
+        Self::with_slots(limits, [Slot::FREE; N])
+    }
+}
+
+impl<const N: usize, S> Connection<N, S> {
+    pub(super) const fn with_slots(limits: Limits, slots: S) -> Self {
         Self {
             decoder: Decoder::new(),
-            slots: [Slot::FREE; N],
+            table: Table::new(slots),
             limits,
             ignored: 0,
             values: Values::new(),
@@ -381,7 +105,9 @@ impl<const N: usize> Connection<N> {
             garbled: false,
         }
     }
+}
 
+impl<const N: usize, S: Slots> Connection<N, S> {
     /// Eats from the front of `input` and returns the next event, which borrows from `input` only; `None`
     /// when all of it is used up.
     ///
@@ -429,7 +155,12 @@ impl<const N: usize> Connection<N> {
     #[must_use]
     pub fn refusal(&self) -> Option<(RequestId, Refusal)> {
         match self.replies.first()? {
-            &Some(Reply::Refusal(id, why) | Reply::CutOff(id, why)) => Some((id, why)),
+            &Some(
+                Reply::Refusal(id, why)
+                | Reply::RefusalAfterStderr(id, why)
+                | Reply::CutOff(id, why)
+                | Reply::CutOffAfterStderr(id, why),
+            ) => Some((id, why)),
             _ => None,
         }
     }
@@ -479,19 +210,13 @@ impl<const N: usize> Connection<N> {
     /// # Errors
     /// As [`stdout`](Self::stdout); [`reject`](Self::reject) has no need to wait.
     pub fn finish(&mut self, id: RequestId, app_status: u32) -> Result<Control, SendError> {
-        let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
+        let slot = self.table.get(id).ok_or(SendError::Inactive { id })?;
         if !slot.may_finish() {
             return Err(SendError::TooEarly { id });
         }
-        let stderr = slot.has(Slot::STDERR);
-        *slot = Slot::FREE;
+        let stderr = self.table.end(id).is_some_and(|slot| slot.has(Slot::STDERR));
         let mut control = Control::new();
-        // A stream that was not written has no end to be sent.
-        control.push_bytes(&Header::new(RecordType::Stderr, id.get(), 0).encode());
-        end(&mut control, id, app_status, ProtocolStatus::RequestComplete);
-        if !stderr {
-            control.advance(record::HEADER_LEN);
-        }
+        end(&mut control, id, app_status, ProtocolStatus::RequestComplete, stderr);
         Ok(control)
     }
 
@@ -509,14 +234,13 @@ impl<const N: usize> Connection<N> {
     /// was aborted.
     #[must_use]
     pub fn may_finish(&self, id: RequestId) -> bool {
-        let slot = self.slots.iter().find(|slot| slot.id == id.get());
-        slot.is_some_and(Slot::may_finish)
+        self.table.get(id).is_some_and(Slot::may_finish)
     }
 
     /// Whether the request is active: it began and has not ended.
     #[must_use]
     pub fn is_active(&self, id: RequestId) -> bool {
-        self.slots.iter().any(|slot| slot.id == id.get())
+        self.table.index(id).is_some()
     }
 
     /// Whether the request's remaining input is to be read, within a bound, before it is
@@ -525,18 +249,15 @@ impl<const N: usize> Connection<N> {
     /// Where the connection is closed after the request, input is drained after END_REQUEST instead.
     #[must_use]
     pub fn drains_before_end(&self, id: RequestId) -> bool {
-        !self.closing
-            && self
-                .slots
-                .iter()
-                .any(|slot| slot.id == id.get() && slot.stage != Stage::Complete && !slot.has(Slot::ABORTED))
+        let open = |slot: &Slot| slot.stage != Stage::Complete && !slot.has(Slot::ABORTED);
+        !self.closing && self.table.get(id).is_some_and(open)
     }
 
     /// Whether the client owes nothing and is owed nothing: no request is active, no reply waits, no record
     /// is cut. Such a connection may be closed at little cost (section 3.5).
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        !self.any_active() && matches!(self.replies, [None, ..]) && self.decoder.at_boundary()
+        !self.table.any_active() && matches!(self.replies, [None, ..]) && self.decoder.at_boundary()
     }
 
     /// Whether this side is to close now: KEEP_CONN was clear, and everything is answered (section 3.5).
@@ -544,26 +265,18 @@ impl<const N: usize> Connection<N> {
     /// Close in this order, or the answer may be lost: shut down writing, drain input within a bound, close.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.closing && !self.any_active() && matches!(self.replies, [None, ..])
-    }
-
-    fn any_active(&self) -> bool {
-        self.slots.iter().any(|slot| slot.id != 0)
+        self.closing && !self.table.any_active() && matches!(self.replies, [None, ..])
     }
 
     /// Whether no request can begin any more: one with KEEP_CONN clear came, and no active request waits for
     /// input. What comes then is not needed, so that nothing in it can cost an answer.
     fn nothing_can_begin(&self) -> bool {
-        self.closing && self.slots.iter().all(|slot| slot.stage == Stage::Complete)
+        self.closing && self.table.all_complete()
     }
 
     /// Whether input is thrown away unread: not even an abort means anything now.
     fn discards(&self) -> bool {
-        self.closing && (self.garbled || !self.any_active())
-    }
-
-    fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| slot.id == id.get())
+        self.closing && (self.garbled || !self.table.any_active())
     }
 
     fn output<'a>(
@@ -573,7 +286,7 @@ impl<const N: usize> Connection<N> {
         flag: u8,
         data: &'a [u8],
     ) -> Result<(Record<'a>, &'a [u8]), SendError> {
-        let slot = self.slot(id).ok_or(SendError::Inactive { id })?;
+        let slot = self.table.get_mut(id).ok_or(SendError::Inactive { id })?;
         if !slot.stage.may_write() {
             return Err(SendError::TooEarly { id });
         }
@@ -605,7 +318,7 @@ impl<const N: usize> Connection<N> {
             return self.stream(stream, id, content_length);
         }
         match RecordType::from_wire(record_type) {
-            Some(RecordType::AbortRequest) => match self.slot(id) {
+            Some(RecordType::AbortRequest) => match self.table.get_mut(id) {
                 Some(slot) if !slot.has(Slot::ABORTED) => {
                     slot.flags |= Slot::ABORTED;
                     Ok(Some(Event::Abort { id }))
@@ -649,7 +362,7 @@ impl<const N: usize> Connection<N> {
         id: RequestId,
         content_length: u16,
     ) -> Result<Option<Event<'i>>, ConnectionError> {
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == id.get()) else {
+        let Some(slot) = self.table.get_mut(id) else {
             return self.ignore();
         };
         match slot.stage.turn(stream) {
@@ -695,7 +408,7 @@ impl<const N: usize> Connection<N> {
         };
         let stream = InputStream::from_wire(record_type)?;
         // A record that is to be ignored, or whose request ended meanwhile, finds no slot in its turn.
-        match self.slot(id)?.stage.turn(stream) {
+        match self.table.get_mut(id)?.stage.turn(stream) {
             Turn::Now => Some(stream.event(id, data)),
             Turn::Later | Turn::Never => None,
         }
@@ -706,16 +419,15 @@ impl<const N: usize> Connection<N> {
         id: RequestId,
         begin: BeginRequest,
     ) -> Result<Option<Event<'i>>, ConnectionError> {
-        if self.slot(id).is_some() {
+        if self.table.get_mut(id).is_some() {
             return Err(ConnectionError::RequestActive { id });
         }
         let keep_conn = begin.flags.keep_conn();
         self.closing |= !keep_conn;
         let why = match Role::from_wire(begin.role) {
             None => Refusal::UnknownRole,
-            Some(role) => match self.slots.iter_mut().find(|slot| slot.id == 0) {
-                Some(slot) => {
-                    *slot = Slot { id: id.get(), stage: Stage::first(role), flags: 0, received: 0 };
+            Some(role) => match self.table.begin(id, Stage::first(role)) {
+                Some(_) => {
                     self.ignored = 0;
                     return Ok(Some(Event::Begin { id, role, keep_conn }));
                 }
@@ -736,10 +448,13 @@ impl<const N: usize> Connection<N> {
 
     /// Ends an active request, and returns what it is to be answered.
     fn refuse(&mut self, id: RequestId, why: Refusal) -> Option<Reply> {
-        let slot = self.slot(id)?;
-        let begun = slot.has(Slot::STDOUT);
-        *slot = Slot::FREE;
-        Some(if begun { Reply::CutOff(id, why) } else { Reply::Refusal(id, why) })
+        let slot = self.table.end(id)?;
+        Some(match (slot.has(Slot::STDOUT), slot.has(Slot::STDERR)) {
+            (false, false) => Reply::Refusal(id, why),
+            (false, true) => Reply::RefusalAfterStderr(id, why),
+            (true, false) => Reply::CutOff(id, why),
+            (true, true) => Reply::CutOffAfterStderr(id, why),
+        })
     }
 
     fn encode(&self, reply: Reply) -> Control {
@@ -751,11 +466,10 @@ impl<const N: usize> Connection<N> {
                 record::NULL_REQUEST_ID,
                 &UnknownType { record_type }.encode(),
             ),
-            Reply::Refusal(id, why) => {
-                control.push(RecordType::Stdout, id.get(), why.answer());
-                end(&mut control, id, 0, why.protocol_status());
-            }
-            Reply::CutOff(id, why) => end(&mut control, id, 0, why.protocol_status()),
+            Reply::Refusal(id, why) => refusal(&mut control, id, why, false),
+            Reply::RefusalAfterStderr(id, why) => refusal(&mut control, id, why, true),
+            Reply::CutOff(id, why) => end(&mut control, id, 0, why.protocol_status(), false),
+            Reply::CutOffAfterStderr(id, why) => end(&mut control, id, 0, why.protocol_status(), true),
         }
         control
     }
@@ -782,14 +496,23 @@ impl<const N: usize> Connection<N> {
     }
 }
 
-/// Appends the end of STDOUT, which every role's answer has (section 6.1), and END_REQUEST.
+/// Appends a whole answer, and its end.
+fn refusal(control: &mut Control, id: RequestId, why: Refusal, stderr: bool) {
+    control.push(RecordType::Stdout, id.get(), why.answer());
+    end(control, id, 0, why.protocol_status(), stderr);
+}
+
+/// Appends the end of STDERR, if something was written to it, that of STDOUT, which every role's answer has
+/// (section 6.1), and END_REQUEST.
 #[inline]
-fn end(control: &mut Control, id: RequestId, app_status: u32, status: ProtocolStatus) {
+fn end(control: &mut Control, id: RequestId, app_status: u32, status: ProtocolStatus, stderr: bool) {
     let body = EndRequest { app_status, protocol_status: status as u8 };
     let records = [
+        Header::new(RecordType::Stderr, id.get(), 0).encode(),
         Header::new(RecordType::Stdout, id.get(), 0).encode(),
         Header::new(RecordType::EndRequest, id.get(), EndRequest::LEN as u16).encode(),
         body.encode(),
     ];
-    control.push_bytes(records.as_flattened());
+    let records = records.as_flattened();
+    control.push_bytes(if stderr { records } else { records.get(record::HEADER_LEN..).unwrap_or(&[]) });
 }

@@ -29,5 +29,10 @@
 //! the end of PARAMS, section 6.1) cost that one request: it is refused as malformed.
 
 mod connection;
+mod event;
+mod order;
+mod slots;
 
-pub use connection::{Connection, Event, Refusal, SendError, Whole};
+pub use connection::{Connection, Whole};
+pub use event::{Event, Refusal, SendError};
+pub use slots::{Slot, Slots};

@@ -1,6 +1,6 @@
 //! The short way for what most requests are: without a body, and all there at once.
 
-use super::{Connection, Slot, Stage};
+use super::{Connection, Slots, Stage};
 use crate::record::{BeginRequest, Header, RecordType, RequestId, Role};
 
 /// A Responder's request whose input is all there: see [`Connection::whole_request`].
@@ -15,7 +15,7 @@ pub struct Whole<'i> {
     pub params: &'i [u8],
 }
 
-impl<const N: usize> Connection<N> {
+impl<const N: usize, S: Slots> Connection<N, S> {
     /// Takes a Responder's request without a body off the front of `input`, if its records are the first that
     /// come and nothing of them is missing: BEGIN_REQUEST, PARAMS in one record, the ends of PARAMS and STDIN
     /// (sections 5.1 to 5.3 and 6.2).
@@ -46,8 +46,7 @@ impl<const N: usize> Connection<N> {
         if !whole || self.is_active(id) {
             return None;
         }
-        let slot = self.slots.iter_mut().find(|slot| slot.id == 0)?;
-        *slot = Slot { id: id.get(), stage: Stage::Complete, flags: 0, received: 0 };
+        self.table.begin(id, Stage::Complete)?;
         let keep_conn = body.flags.keep_conn();
         self.closing = !keep_conn;
         self.ignored = 0;
