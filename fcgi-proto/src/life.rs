@@ -53,6 +53,11 @@ impl Time {
         Self(self.0.saturating_add(Self::new(wait).0))
     }
 
+    /// Whole milliseconds from `earlier` to this.
+    pub(crate) const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000_000
+    }
+
     /// For the caller; `None` if it is never.
     pub(crate) fn told(self) -> Option<Duration> {
         (self != Self::NEVER).then(|| Duration::from_nanos(self.0))

@@ -432,6 +432,11 @@ impl<'a> Record<'a> {
         (Self { header: header.encode(), header_sent, padding_left: header.padding_length, content }, rest)
     }
 
+    /// A record of which nothing is sent.
+    pub(crate) const fn nothing() -> Self {
+        Self { header: [0; HEADER_LEN], header_sent: HEADER_LEN as u8, padding_left: 0, content: &[] }
+    }
+
     /// A record with all of `content`; `None` if that is more than [`MAX_LENGTH`] bytes. Of no content nothing
     /// is sent. Padding is left out where content and padding would pass 65535 bytes.
     pub(crate) fn whole(record_type: RecordType, id: RequestId, content: &'a [u8]) -> Option<Self> {

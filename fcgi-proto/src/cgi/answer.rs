@@ -287,6 +287,42 @@ impl Answer {
         Ok(self.held.0.get(from..).unwrap_or(&[]))
     }
 
+    /// Makes records of all that waits, to be sent as they are; [`sent`](Self::sent) is to be called then.
+    ///
+    /// # Errors
+    /// Those of [`Connection::stdout`].
+    pub(crate) fn part<const N: usize, S: Slots>(
+        &mut self,
+        connection: &mut Connection<N, S>,
+        id: RequestId,
+    ) -> Result<&[u8], SendError> {
+        let (stdout, _) = connection.stdout(id, self.stdout())?;
+        let (header, padding) = stdout.frame();
+        let (stderr, _) = connection.stderr(id, &self.stderr)?;
+        let from = self.held.frame(header);
+        self.held.push(padding);
+        stderr.slices().iter().for_each(|part| self.held.push(part));
+        Ok(self.held.0.get(from..).unwrap_or(&[]))
+    }
+
+    /// Whether something of the answer was sent.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.sent
+    }
+
+    /// Forgets what waits.
+    pub(crate) fn forget(&mut self) {
+        self.held.clear();
+        self.stderr.clear();
+    }
+
+    /// Leaves these bytes to be sent instead of all that waits.
+    pub(crate) fn replace(&mut self, bytes: &[u8]) -> &[u8] {
+        self.forget();
+        self.held.push(bytes);
+        self.held.content()
+    }
+
     /// The handler failed: a 500 instead of its answer, if nothing of that was sent, and a line on STDERR.
     ///
     /// # Errors

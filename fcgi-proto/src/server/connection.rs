@@ -22,6 +22,8 @@ use crate::values::{Asked, Values};
 enum Reply {
     Values(Asked),
     UnknownType(u8),
+    /// Aborted before it ran.
+    Aborted(RequestId),
     /// Nothing was written for the request yet.
     Refusal(RequestId, Refusal),
     /// The answer had begun.
@@ -439,6 +441,13 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         Ok(None)
     }
 
+    /// Ends a request that was aborted before it ran.
+    pub(super) fn end_aborted(&mut self, id: RequestId) {
+        if self.table.end(id).is_some() {
+            self.queue(Reply::Aborted(id));
+        }
+    }
+
     fn reject_queued<'i>(&mut self, id: RequestId, why: Refusal) -> Event<'i> {
         if let Some(refusal) = self.refuse(id, why) {
             self.queue(refusal);
@@ -466,6 +475,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 record::NULL_REQUEST_ID,
                 &UnknownType { record_type }.encode(),
             ),
+            Reply::Aborted(id) => end(&mut control, id, 0, ProtocolStatus::RequestComplete, false),
             Reply::Refusal(id, why) => refusal(&mut control, id, why, false),
             Reply::RefusalAfterStderr(id, why) => refusal(&mut control, id, why, true),
             Reply::CutOff(id, why) => end(&mut control, id, 0, why.protocol_status(), false),

@@ -31,8 +31,10 @@
 mod connection;
 mod event;
 mod order;
+pub mod session;
 mod slots;
 
 pub use connection::{Connection, Whole};
 pub use event::{Event, Refusal, SendError};
+pub use session::Session;
 pub use slots::{Slot, Slots};

@@ -58,6 +58,14 @@ impl Stage {
         }
     }
 
+    /// Whether STDIN is still to come to its end.
+    pub(super) const fn awaits_stdin(self) -> bool {
+        match self {
+            Self::ResponderParams | Self::ResponderStdin | Self::FilterParams | Self::FilterStdin => true,
+            Self::AuthorizerParams | Self::FilterData | Self::Complete => false,
+        }
+    }
+
     /// Whether the answer may begin: all inputs but the last have ended (section 6.1).
     pub(super) const fn may_write(self) -> bool {
         matches!(self, Self::ResponderStdin | Self::FilterData | Self::Complete)

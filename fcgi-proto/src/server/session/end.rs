@@ -1,0 +1,190 @@
+//! How a request ends.
+
+use core::time::Duration;
+
+use super::life::{Life, Phase, Request, Stop};
+use super::patience::PAUSE;
+use super::report::Stopped;
+use super::{OUT_ROOM, Session};
+#[cfg(feature = "alloc")]
+use crate::cgi::{Answer, HeadError};
+use crate::life::{Level, Time};
+use crate::record::Control;
+use crate::server::Refusal;
+use crate::server::slots::Slots;
+
+/// What a request ends with.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use]
+pub enum End<T> {
+    /// Not yet: ask again after [`Look`](super::Input::Look).
+    Wait,
+    /// To be sent now, and [`Answer::sent`](crate::cgi::Answer::sent) to be called; the request is not over, ask
+    /// again.
+    Part(T),
+    /// To be sent; the request is over.
+    Last(T),
+    /// The request is over, and nothing is to be sent.
+    Over,
+}
+
+/// What may be done about the end of a request.
+enum Step {
+    Wait,
+    /// What its answer holds may leave before its end.
+    Part,
+    Finish,
+    /// Only its end: nobody waits for its answer.
+    Abort,
+    Reject,
+    Over,
+}
+
+impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
+    /// The handler is done: what is left of the request's input is not wanted.
+    pub fn finish(&mut self, request: Request, now: Duration) {
+        let now = Time::new(now);
+        let stopped = self.input.is_some() || self.cut.is_some();
+        let id = request.id();
+        let drains = self.connection.drains_before_end(id) || !self.connection.may_finish(id);
+        let spans = self.spans;
+        let Some(life) = self.life_mut(request).filter(|life| life.phase == Phase::Running) else { return };
+        if drains && life.stop.is_none() && !stopped {
+            (life.phase, life.since, life.due) = (Phase::Draining, now, spans.drain.from(now));
+            self.is_due(PAUSE.from(now));
+        } else {
+            (life.phase, life.due) = (Phase::Ending, Time::NEVER);
+        }
+    }
+
+    /// The handler is done, with this application status or failed with this text: the answer ends, or becomes a
+    /// 500 if nothing of it has left. An answer that cannot be ended has failed too.
+    ///
+    /// # Errors
+    /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500.
+    #[cfg(feature = "alloc")]
+    pub fn finish_answer(
+        &mut self,
+        request: Request,
+        answer: &mut Answer,
+        failed: Option<&str>,
+        now: Duration,
+    ) -> Result<(), HeadError> {
+        let aborted = |life: &Life| matches!(life.stop, Some(Stop::Aborted | Stop::Refused(_)));
+        let result = if self.life(request).is_none_or(aborted) || self.cut.is_some() {
+            Ok(())
+        } else if let Some(why) = failed {
+            answer.fail(why)
+        } else if let Err(error) = answer.end() {
+            answer.fail(&alloc::string::ToString::to_string(&error)).and(Err(error))
+        } else {
+            Ok(())
+        };
+        self.finish(request, now);
+        result
+    }
+
+    /// What ends the request, once its handler is done and its input is read.
+    pub fn end(&mut self, request: Request, app_status: u32) -> End<Control> {
+        match self.end_step(request, false) {
+            Step::Wait | Step::Part => End::Wait,
+            Step::Over => End::Over,
+            Step::Reject => self.end_rejected(request),
+            Step::Finish | Step::Abort => {
+                let control = self.connection.finish(request.id(), app_status);
+                self.free(request.slot());
+                control.map_or(End::Over, |control| {
+                    self.hand_out(control.len());
+                    End::Last(control)
+                })
+            }
+        }
+    }
+
+    /// What ends the request, with what its answer holds. Of an answer that has begun that leaves at once,
+    /// whatever its end waits for.
+    #[cfg(feature = "alloc")]
+    pub fn end_answer<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        app_status: u32,
+    ) -> End<&'a [u8]> {
+        let id = request.id();
+        let step = self.end_step(request, answer.has_begun() && !answer.stdout().is_empty());
+        let bytes = match step {
+            Step::Wait => return End::Wait,
+            Step::Over => return End::Over,
+            Step::Reject => {
+                return match self.end_rejected(request) {
+                    End::Last(control) => End::Last(answer.replace(&control)),
+                    _ => End::Over,
+                };
+            }
+            Step::Part => answer.part(&mut self.connection, id),
+            Step::Abort => {
+                answer.forget();
+                answer.finish(&mut self.connection, id, app_status)
+            }
+            Step::Finish => answer.finish(&mut self.connection, id, app_status),
+        };
+        let is_part = matches!(step, Step::Part);
+        if !is_part {
+            self.free(request.slot());
+        }
+        match bytes {
+            Ok(bytes) => {
+                self.hand_out(bytes.len());
+                if is_part { End::Part(bytes) } else { End::Last(bytes) }
+            }
+            Err(_) => End::Over,
+        }
+    }
+
+    /// What an error of the request's handler is worth in a log: nothing that a person can act on, if the client
+    /// was gone.
+    #[must_use]
+    pub fn failure_level(&self, request: Request) -> Level {
+        let stopped = match (self.life(request), self.cut) {
+            (_, Some(_)) | (None, _) => return Level::Debug,
+            (Some(life), None) => self.stopped(life),
+        };
+        stopped.map_or(Level::Warn, Stopped::level)
+    }
+
+    fn end_step(&mut self, request: Request, has_part: bool) -> Step {
+        let (cut, full, unsent) = (self.cut.is_some(), self.unsent >= OUT_ROOM, self.unsent);
+        let may_finish = self.connection.may_finish(request.id());
+        let Some(life) = self.life_mut(request) else { return Step::Over };
+        let refused = matches!(life.stop, Some(Stop::Refused(_)));
+        match life.phase {
+            Phase::Draining if cut || refused => {}
+            Phase::Draining if has_part && unsent == 0 && life.wire.stage.may_write() => return Step::Part,
+            Phase::Ending => {}
+            _ => return Step::Wait,
+        }
+        if cut || refused {
+            self.free(request.slot());
+            return Step::Over;
+        }
+        if full {
+            return Step::Wait;
+        }
+        match life.stop {
+            Some(Stop::Aborted) => Step::Abort,
+            _ if may_finish => Step::Finish,
+            // Nothing may be answered before its input has come that far, but for the end itself.
+            _ => Step::Reject,
+        }
+    }
+
+    fn end_rejected(&mut self, request: Request) -> End<Control> {
+        let control = self.connection.reject(request.id(), Refusal::Malformed);
+        self.free(request.slot());
+        control.map_or(End::Over, |control| {
+            self.hand_out(control.len());
+            End::Last(control)
+        })
+    }
+}

@@ -1,0 +1,536 @@
+//! What comes: taken in, and handed to whom it is for.
+
+use core::time::Duration;
+
+use super::life::{Life, Phase, Request, Stop, Stream};
+use super::report::Stopped;
+use super::waits::Linger;
+use super::{Ended, OUT_ROOM, Pending, Session};
+use crate::life::Time;
+use crate::record::{RequestId, Role};
+use crate::server::order::Stage;
+use crate::server::slots::{Entry, Slots};
+use crate::server::{Event, Refusal};
+
+/// Something for a request's caller. It borrows from the input only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Input<'i> {
+    /// A request begins: make room for its parameters.
+    Begin {
+        /// The request.
+        request: Request,
+        /// What this side is asked to be.
+        role: Role,
+        /// Whether the client keeps the connection after it.
+        keep_conn: bool,
+    },
+    /// The next bytes of its PARAMS stream, cut anywhere: see [`crate::pair`]. Where there is no room for them,
+    /// [`Session::refuse_full`] answers the request.
+    Params {
+        /// The request.
+        request: Request,
+        /// The bytes.
+        data: &'i [u8],
+    },
+    /// Its parameters are all there: run its handler. If they are not whole pairs, [`Session::refuse_malformed`]
+    /// answers the request instead.
+    Start {
+        /// The request.
+        request: Request,
+    },
+    /// The next bytes of a body that its handler may want. Take all, or say how many with [`Session::took`]: the
+    /// rest stays at the front of the input, and comes again once there is room.
+    Body {
+        /// The request.
+        request: Request,
+        /// Which of its bodies.
+        stream: Stream,
+        /// The bytes.
+        data: &'i [u8],
+        /// Whether they are worth more than memory: what waits behind them, or for their end, cannot go on.
+        /// Where there is room on disk, take them there.
+        spool: bool,
+    },
+    /// A wait of this request may be over: its input ended or stopped, it may write, its end may leave. Whoever
+    /// waits asks again.
+    Look {
+        /// The request.
+        request: Request,
+    },
+    /// The request is over, and its handler was not run: forget it.
+    Over {
+        /// The request.
+        request: Request,
+    },
+}
+
+/// A Responder's request that was all there: see [`Session::receive_whole`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Started<'i> {
+    /// The request.
+    pub request: Request,
+    /// Whether the client keeps the connection after it.
+    pub keep_conn: bool,
+    /// The bytes of its PARAMS stream: see [`crate::pair`].
+    pub params: &'i [u8],
+}
+
+/// What there is to read of a body, beyond what was handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Read {
+    /// Nothing yet.
+    Wait,
+    /// Nothing more: the body ended, or the role has none.
+    End,
+}
+
+impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
+    /// Takes from the front of `input` up to the next thing that concerns a request. `None`: all that can be is
+    /// taken in. What is left then waits, for room or for a handler; hand it in again.
+    ///
+    /// Call it until there is `None`, after each read and with no input after each other call: others may have
+    /// caused a [`Look`](Input::Look).
+    pub fn receive<'i>(&mut self, input: &mut &'i [u8], now: Duration) -> Option<Input<'i>> {
+        let now = Time::new(now);
+        loop {
+            if let Some(look) = self.next_look() {
+                return Some(look);
+            }
+            if input.is_empty() {
+                return None;
+            }
+            self.fresh = false;
+            if self.input.is_some() || self.connection.is_finished() {
+                self.discard(input);
+                return None;
+            }
+            if self.pending.left > 0 {
+                if let Some(body) = self.deliver(input, now) {
+                    return Some(body);
+                }
+                if self.pending.left > 0 {
+                    return None;
+                }
+                continue;
+            }
+            if self.is_full() {
+                return None;
+            }
+            let before = *input;
+            match self.connection.next_event(input) {
+                // The queue of replies is full, or all is used up.
+                Ok(None | Some(Event::Paused)) => return self.next_look(),
+                Ok(Some(Event::Stdin { id, data })) => self.content(id, Stream::Stdin, data, before, input),
+                Ok(Some(Event::Data { id, data })) => self.content(id, Stream::Data, data, before, input),
+                Ok(Some(event)) => {
+                    if let Some(event) = self.event(event, now) {
+                        return Some(event);
+                    }
+                }
+                Err(error) => self.stop_input(Ended::Protocol(error)),
+            }
+        }
+    }
+
+    /// Takes a Responder's request without a body off the front of `input`, if it is all there and nothing else
+    /// comes first. It is as if [`receive`](Self::receive) had told of its beginning, its parameters and its
+    /// start, with fewer instructions and without a copy; who never calls this misses nothing.
+    pub fn receive_whole<'i>(&mut self, input: &mut &'i [u8]) -> Option<Started<'i>> {
+        if self.pending.left > 0 || !self.looks.is_empty() || self.input.is_some() || self.is_full() {
+            return None;
+        }
+        let whole = self.connection.whole_request(input)?;
+        self.fresh = false;
+        let request = self.begin(whole.id, Phase::Running, Time::NEVER)?;
+        Some(Started { request, keep_conn: whole.keep_conn, params: whole.params })
+    }
+
+    /// Of the bytes that were handed out last, the caller took only the first `count`. The rest is to stay at the
+    /// front of the input; it comes again after the next [`read`](Self::read) or [`room`](Self::room).
+    pub fn took(&mut self, count: usize) {
+        let Pending { slot, lent, left, .. } = &mut self.pending;
+        let rest = lent.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+        if rest == 0 {
+            return;
+        }
+        *left += rest;
+        *lent = 0;
+        let slot = usize::from(*slot);
+        let spools = self.spools(slot);
+        if let Some(life) = self.lives_mut().get_mut(slot) {
+            life.set(if spools { Life::FULL | Life::SPOOL_FULL } else { Life::FULL });
+            if spools && life.has(Life::HOLDING) {
+                self.look(slot);
+            }
+        }
+    }
+
+    /// There is room for more of the request's input.
+    pub fn room(&mut self, request: Request) {
+        if let Some(life) = self.life_mut(request) {
+            life.clear(Life::FULL | Life::SPOOL_FULL);
+        }
+    }
+
+    /// The request's parameters, or the request, have no room: it is answered with 503 and `FCGI_OVERLOADED`, and
+    /// is over for the caller. Only before its handler runs.
+    pub fn refuse_full(&mut self, request: Request) {
+        self.refuse(request, Refusal::Overloaded);
+    }
+
+    /// The request's parameters are not whole pairs: it is answered with 400, and is over for the caller. Only
+    /// before its handler runs.
+    pub fn refuse_malformed(&mut self, request: Request) {
+        self.refuse(request, Refusal::Malformed);
+    }
+
+    /// The handler wants to read this body and has used up what was handed out. Of a Filter, to read DATA is to
+    /// pass by what is left of STDIN.
+    ///
+    /// # Errors
+    /// [`Stopped`], if no more of it comes.
+    pub fn read(&mut self, request: Request, stream: Stream, now: Duration) -> Result<Read, Stopped> {
+        let now = Time::new(now);
+        let stopped_input = self.input;
+        let Some(life) = self.life_mut(request) else { return Err(Stopped::Over) };
+        life.clear(Life::FULL | Life::SPOOL_FULL);
+        if stream == Stream::Data {
+            life.set(Life::SKIPS_STDIN);
+        }
+        let ended = match stream {
+            Stream::Stdin => !life.wire.stage.awaits_stdin(),
+            Stream::Data => life.wire.stage == Stage::Complete,
+        };
+        let refused = matches!(life.stop, Some(Stop::Refused(_)));
+        if ended && !refused {
+            return Ok(Read::End);
+        }
+        if life.stop.is_some() || stopped_input.is_some() {
+            let life = *life;
+            return Err(self.stopped(&life).unwrap_or(Stopped::Over));
+        }
+        let slot = request.slot();
+        self.wait_for_input(slot, Life::READING, now);
+        Ok(Read::Wait)
+    }
+
+    /// Whether nobody is known to wait for the request's answer any more. If somebody does, the caller is to
+    /// look when that changes.
+    pub fn is_gone(&mut self, request: Request) -> bool {
+        let gone = self.cut.is_some() || self.input.is_some_and(|ended| self.told(ended).is_gone());
+        let Some(life) = self.life_mut(request) else { return true };
+        if gone || matches!(life.stop, Some(Stop::Aborted | Stop::Refused(_))) {
+            return true;
+        }
+        life.set(Life::WATCHING);
+        false
+    }
+
+    /// The client sends nothing more.
+    pub fn end_of_input(&mut self, _now: Duration) {
+        self.over |= self.linger.is_shut();
+        if self.over || self.input.is_some() {
+            return;
+        }
+        if self.leaving {
+            self.refuse_unstarted();
+        }
+        let ended = self.connection.eof().map_or_else(Ended::Protocol, |()| Ended::Closed);
+        self.stop_input(ended);
+    }
+
+    /// Whether so much waits to be sent that nothing is taken in.
+    pub(super) fn is_full(&self) -> bool {
+        self.unsent >= OUT_ROOM || self.refusing > 0
+    }
+
+    /// Whether nothing of the input can be taken until a handler takes what is for it.
+    pub(super) fn is_blocked(&self) -> bool {
+        let slot = usize::from(self.pending.slot);
+        let Some(life) = self.lives().get(slot).filter(|_| self.pending.left > 0) else { return false };
+        life.wants(self.pending.stream)
+            && life.has(Life::FULL)
+            && (life.has(Life::SPOOL_FULL) || !self.spools(slot))
+    }
+
+    /// Whether the request's input is worth more than memory: its handler waits for something else than it, or
+    /// another one for what comes behind it.
+    fn spools(&self, slot: usize) -> bool {
+        self.lives().get(slot).is_some_and(|life| {
+            life.has(Life::HOLDING | Life::WATCHING) || self.readers > u16::from(life.has(Life::READING))
+        })
+    }
+
+    /// No more input comes: who waits for it is told, what did not begin never will.
+    pub(super) fn stop_input(&mut self, ended: Ended) {
+        let mut cut = !matches!(ended, Ended::Closed);
+        for slot in 0..self.lives().len() {
+            let Some(life) = self.lives_mut().get_mut(slot) else { continue };
+            match life.phase {
+                Phase::Free | Phase::Over | Phase::Refusing(_) => continue,
+                Phase::Params => {
+                    life.phase = Phase::Over;
+                    cut = true;
+                }
+                Phase::Draining => life.phase = Phase::Ending,
+                Phase::Running | Phase::Ending => {}
+            }
+            life.due = Time::NEVER;
+            self.look(slot);
+        }
+        self.pending.left = 0;
+        self.input = Some(ended);
+        if cut {
+            self.tell(None, self.told(ended));
+        }
+    }
+
+    /// The request has no more patience for input, and its handler is told.
+    pub(super) fn stop(&mut self, slot: usize, stop: Stop) {
+        if let Some(life) = self.lives_mut().get_mut(slot) {
+            life.stop.get_or_insert(stop);
+            life.due = Time::NEVER;
+            if life.phase == Phase::Draining {
+                life.phase = Phase::Ending;
+            }
+            self.stop_reading(slot);
+            self.look(slot);
+        }
+    }
+
+    /// Its handler waits for input from now on, if it does not already.
+    pub(super) fn wait_for_input(&mut self, slot: usize, why: u16, now: Time) {
+        let Some(life) = self.lives_mut().get_mut(slot) else { return };
+        let reads = why == Life::READING && !life.has(why);
+        life.set(why);
+        if life.due == Time::NEVER {
+            life.since = now;
+            life.due = life.patience.from(now);
+            let due = life.due;
+            self.is_due(due);
+        }
+        self.readers += u16::from(reads);
+    }
+
+    /// Its handler does not wait for input any more.
+    fn stop_reading(&mut self, slot: usize) {
+        if let Some(life) = self.lives_mut().get_mut(slot).filter(|life| life.has(Life::READING)) {
+            life.clear(Life::READING);
+            self.readers -= 1;
+        }
+    }
+
+    fn begin(&mut self, id: RequestId, phase: Phase, due: Time) -> Option<Request> {
+        let slot = self.connection.table.index(id)?;
+        let (number, patience) = (self.number, self.spans.read);
+        self.number = self.number.wrapping_add(1);
+        self.lives += 1;
+        self.is_due(due);
+        let life = self.lives_mut().get_mut(slot)?;
+        // It is perhaps in a list still.
+        let Life { wire, looks, writers, .. } = *life;
+        *life = Life { wire, number, id: id.get(), phase, due, patience, looks, writers, ..Life::FREE };
+        life.request(slot)
+    }
+
+    fn event<'i>(&mut self, event: Event<'i>, now: Time) -> Option<Input<'i>> {
+        match event {
+            Event::Begin { id, role, keep_conn } => {
+                let due = self.spans.params.from(now);
+                let request = self.begin(id, Phase::Params, due)?;
+                Some(Input::Begin { request, role, keep_conn })
+            }
+            Event::Params { id, data } => {
+                let (_, request) = self.find(id, Phase::Params)?;
+                Some(Input::Params { request, data })
+            }
+            Event::ParamsEnd { id } => {
+                let (slot, request) = self.find(id, Phase::Params)?;
+                let life = self.lives_mut().get_mut(slot)?;
+                (life.phase, life.due) = (Phase::Running, Time::NEVER);
+                Some(Input::Start { request })
+            }
+            Event::StdinEnd { id } | Event::DataEnd { id } => {
+                self.input_ended(id);
+                None
+            }
+            Event::Abort { id } => {
+                let slot = self.connection.table.index(id)?;
+                let life = self.lives_mut().get_mut(slot)?;
+                if life.phase == Phase::Params {
+                    // Before it ran: there is nothing for a handler to decide.
+                    life.phase = Phase::Over;
+                    self.look(slot);
+                    self.connection.end_aborted(id);
+                } else {
+                    self.stop(slot, Stop::Aborted);
+                }
+                None
+            }
+            Event::Rejected { id, why } => {
+                self.rejected(id, why);
+                None
+            }
+            Event::Stdin { .. } | Event::Data { .. } | Event::Paused => None,
+        }
+    }
+
+    /// The request with this id in this phase.
+    fn find(&self, id: RequestId, phase: Phase) -> Option<(usize, Request)> {
+        let slot = self.connection.table.index(id)?;
+        let life = self.lives().get(slot).filter(|life| life.phase == phase)?;
+        Some((slot, life.request(slot)?))
+    }
+
+    fn input_ended(&mut self, id: RequestId) {
+        let Some(slot) = self.connection.table.index(id) else { return };
+        let may_finish = self.connection.may_finish(id);
+        let Some(life) = self.lives_mut().get_mut(slot) else { return };
+        if life.phase == Phase::Draining && life.wire.stage == Stage::Complete && may_finish {
+            life.phase = Phase::Ending;
+        }
+        if life.phase != Phase::Params {
+            life.due = Time::NEVER;
+            self.stop_reading(slot);
+            self.look(slot);
+        }
+    }
+
+    /// The protocol refused a request that had begun, and has ended it.
+    fn rejected(&mut self, id: RequestId, why: Refusal) {
+        let refused = |life: &Life| {
+            life.id == id.get()
+                && life.wire.is_free()
+                && !matches!(life.phase, Phase::Free | Phase::Over)
+                && !matches!(life.stop, Some(Stop::Refused(_)))
+        };
+        let Some(slot) = self.lives().iter().position(refused) else { return };
+        let Some(life) = self.lives_mut().get_mut(slot) else { return };
+        let request = life.request(slot);
+        if matches!(life.phase, Phase::Params | Phase::Refusing(_)) {
+            if matches!(life.phase, Phase::Refusing(_)) {
+                self.refusing -= 1;
+            }
+            if let Some(life) = self.lives_mut().get_mut(slot) {
+                life.phase = Phase::Over;
+            }
+            self.look(slot);
+        } else {
+            life.stop = None;
+            self.stop(slot, Stop::Refused(why));
+        }
+        self.tell(request, Stopped::Refused(why));
+    }
+
+    pub(super) fn refuse(&mut self, request: Request, why: Refusal) {
+        if let Some(life) = self.life_mut(request) {
+            let unanswered = life.stop.is_none() && life.writers.is_out();
+            if matches!(life.phase, Phase::Params | Phase::Running) && unanswered {
+                (life.phase, life.due) = (Phase::Refusing(why), Time::NEVER);
+                self.refusing += 1;
+                self.tell(Some(request), Stopped::Refused(why));
+            }
+        }
+    }
+
+    /// Requests whose parameters did not all come are not waited for any more: the client may ask another.
+    pub(super) fn refuse_unstarted(&mut self) {
+        for slot in 0..self.lives().len() {
+            let life = self.lives_mut().get_mut(slot).filter(|life| life.phase == Phase::Params);
+            let Some(request) = life.and_then(|life| life.request(slot)) else { continue };
+            self.refuse(request, Refusal::Overloaded);
+            self.look(slot);
+        }
+    }
+
+    /// Content comes for this request: it is pending, and `input` begins with it again.
+    fn content<'i>(
+        &mut self,
+        id: RequestId,
+        stream: Stream,
+        data: &[u8],
+        before: &'i [u8],
+        input: &mut &'i [u8],
+    ) {
+        let at = before.len() - input.len() - data.len();
+        *input = before.get(at..).unwrap_or(&[]);
+        let slot = self.connection.table.index(id).and_then(|slot| u16::try_from(slot).ok());
+        // Content is less than 65,536 bytes.
+        self.pending = Pending { slot: slot.unwrap_or(u16::MAX), stream, left: data.len() as u32, lent: 0 };
+    }
+
+    /// Hands pending content to whom it is for, or drops what nobody wants.
+    fn deliver<'i>(&mut self, input: &mut &'i [u8], now: Time) -> Option<Input<'i>> {
+        if self.is_blocked() {
+            return None;
+        }
+        let Pending { slot, stream, left, .. } = self.pending;
+        let slot = usize::from(slot);
+        let count = input.len().min(left as usize);
+        let (data, rest) = input.split_at_checked(count)?;
+        *input = rest;
+        // At most what is left.
+        self.pending.left -= count as u32;
+        let spool = self.spools(slot);
+        let (spans, limit) = (self.spans, self.spans.drain_limit);
+        let life = self.lives_mut().get_mut(slot)?;
+        if !life.wants(stream) {
+            life.drained = life.drained.saturating_add(count as u32);
+            if life.phase == Phase::Draining {
+                if life.drained > limit {
+                    life.phase = Phase::Ending;
+                    self.look(slot);
+                } else {
+                    life.since = now;
+                }
+            }
+            return None;
+        }
+        if life.due != Time::NEVER {
+            life.patience = life.patience.left(life.since, now, count, &spans, spans.read);
+            life.due = Time::NEVER;
+        }
+        if life.has(Life::HOLDING) {
+            self.wait_for_input(slot, Life::HOLDING, now);
+        }
+        self.stop_reading(slot);
+        let request = self.lives().get(slot)?.request(slot)?;
+        self.pending.lent = count as u32;
+        Some(Input::Body { request, stream, data, spool })
+    }
+
+    /// Throws input away that means nothing any more.
+    fn discard(&mut self, input: &mut &[u8]) {
+        if let Linger::Shut { left, .. } = &mut self.linger {
+            *left = left.saturating_sub(u32::try_from(input.len()).unwrap_or(u32::MAX));
+            self.over |= *left == 0;
+        }
+        *input = &[];
+    }
+
+    /// The next request whose caller is to look, or to forget it.
+    fn next_look<'i>(&mut self) -> Option<Input<'i>> {
+        loop {
+            let Self { connection, looks, .. } = self;
+            let slot = looks.pop(connection.table.slots.entries_mut(), |life| &mut life.looks)?;
+            let Some(life) = self.lives().get(slot) else { continue };
+            let Some(request) = life.request(slot) else { continue };
+            match life.phase {
+                Phase::Free => {}
+                Phase::Over => {
+                    self.free(slot);
+                    return Some(Input::Over { request });
+                }
+                Phase::Refusing(_) => return Some(Input::Over { request }),
+                Phase::Params | Phase::Running | Phase::Draining | Phase::Ending => {
+                    return Some(Input::Look { request });
+                }
+            }
+        }
+    }
+}

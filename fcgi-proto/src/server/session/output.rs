@@ -1,0 +1,465 @@
+//! What leaves: whose turn it is, and when an answer may.
+
+use core::time::Duration;
+
+use super::life::{Life, List, Phase, Request, Stop};
+use super::report::Stopped;
+use super::{Ended, OUT_ROOM, Session};
+#[cfg(feature = "alloc")]
+use crate::cgi::{Answer, HeadError};
+use crate::life::Time;
+use crate::record::{Control, Record, RequestId};
+use crate::server::SendError;
+use crate::server::order::Stage;
+use crate::server::slots::Slots;
+
+/// Bytes of STDERR that are taken at once.
+#[cfg(feature = "alloc")]
+const STDERR_ROOM: usize = 16 * 1024;
+
+/// What became of a write.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Write<'a> {
+    /// So many bytes were taken, and wait in the answer.
+    Taken(usize),
+    /// These records are to be sent now; call [`Answer::sent`] then.
+    Send(Batch<'a>),
+    /// Nothing was taken: ask again after [`Look`](super::Input::Look).
+    Wait,
+}
+
+/// What of an answer leaves at once: what it held back, some of what was just written, STDERR.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Batch<'a> {
+    records: [Record<'a>; 3],
+    /// How many bytes were taken of what was written.
+    pub taken: usize,
+}
+
+#[cfg(feature = "alloc")]
+impl Batch<'_> {
+    /// The bytes to be sent, in their order, for a vectored write; some may be empty.
+    #[must_use]
+    pub fn slices(&self) -> [&[u8]; 9] {
+        let [[a, b, c], [d, e, f], [g, h, i]] = self.records.each_ref().map(Record::slices);
+        [a, b, c, d, e, f, g, h, i]
+    }
+}
+
+/// Why nothing was taken of a write.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum WriteError {
+    /// The answer's head cannot be sent.
+    Head(HeadError),
+    /// Nothing of the answer may leave any more.
+    Stopped(Stopped),
+}
+
+#[cfg(feature = "alloc")]
+impl From<HeadError> for WriteError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl From<Stopped> for WriteError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<WriteError> for std::io::Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Head(error) => Self::new(std::io::ErrorKind::InvalidInput, error),
+            WriteError::Stopped(stopped) => stopped.into(),
+        }
+    }
+}
+
+/// Whether a request may write a record.
+enum Turn {
+    /// Now.
+    Own(RequestId),
+    /// Not yet.
+    Wait,
+    /// Nobody wants it: it is thrown away.
+    Nobody,
+}
+
+impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
+    /// What this side owes by protocol alone: answers to management records, refusals. To be sent before anything
+    /// else that is handed out later.
+    pub fn poll_output(&mut self) -> Option<Control> {
+        if self.cut.is_some() {
+            return None;
+        }
+        let control = match self.connection.poll_reply() {
+            Some(reply) => reply,
+            None => self.refusal()?,
+        };
+        self.hand_out(control.len());
+        Some(control)
+    }
+
+    /// So many of the bytes that were handed out have left.
+    pub fn sent(&mut self, count: usize, now: Duration) {
+        let now = Time::new(now);
+        let was_full = self.is_full();
+        self.unsent = self.unsent.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+        if self.unsent > 0 {
+            if self.write_due != Time::NEVER && count > 0 {
+                let (spans, since) = (self.spans, self.write_since);
+                self.write_patience = self.write_patience.left(since, now, count, &spans, spans.write);
+                self.wait_to_write(now);
+            }
+        } else {
+            (self.write_due, self.write_patience) = (Time::NEVER, self.spans.write);
+            self.look_at_writers();
+        }
+        if was_full && !self.is_full() {
+            self.look_at_ends();
+        }
+    }
+
+    /// Part of the transport failed: nothing may be sent any more, it would be taken for the rest of a record.
+    pub fn broken(&mut self, _now: Duration) {
+        self.cut_off(Ended::Broken);
+    }
+
+    /// Why nothing of the request's answer may leave any more, if so.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn may_answer(&self, request: Request) -> Result<(), Stopped> {
+        let life = self.life(request).ok_or(Stopped::Over)?;
+        match (life.stop, self.cut) {
+            (Some(Stop::Refused(why)), _) => Err(Stopped::Refused(why)),
+            (_, Some(ended)) => Err(self.told(ended)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a STDOUT record of the front of `data`, and returns it with the rest of `data`; `None` while the
+    /// request has to wait, for its input, for others or for the transport.
+    ///
+    /// What is written after an abort is thrown away.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn stdout<'a>(
+        &mut self,
+        request: Request,
+        data: &'a [u8],
+    ) -> Result<Option<(Record<'a>, &'a [u8])>, Stopped> {
+        self.record(request, data, |session, id, data| session.connection.stdout(id, data))
+    }
+
+    /// Makes a STDERR record of the front of `data`, and returns it with the rest of `data`: as
+    /// [`stdout`](Self::stdout). Write none before the head of the answer is out whole.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn stderr<'a>(
+        &mut self,
+        request: Request,
+        data: &'a [u8],
+    ) -> Result<Option<(Record<'a>, &'a [u8])>, Stopped> {
+        self.record(request, data, |session, id, data| session.connection.stderr(id, data))
+    }
+
+    /// Takes what a handler writes to STDOUT: into the answer while that has room and the request's input is to
+    /// be read first; else some of it leaves, with what the answer holds.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    #[cfg(feature = "alloc")]
+    pub fn write<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        data: &'a [u8],
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        self.may_answer(request)?;
+        let rest = answer.write(data)?;
+        if rest.len() < data.len() || data.is_empty() {
+            return Ok(Write::Taken(data.len() - rest.len()));
+        }
+        self.send(request, answer, rest, now)
+    }
+
+    /// Takes what a handler writes to STDERR; some of it leaves, with what the answer holds.
+    ///
+    /// # Errors
+    /// [`WriteError::Stopped`].
+    #[cfg(feature = "alloc")]
+    pub fn write_stderr<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        data: &'a [u8],
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        self.may_answer(request)?;
+        if answer.stderr().len() > STDERR_ROOM {
+            return self.send(request, answer, &[], now);
+        }
+        let (data, _) = data.split_at_checked(STDERR_ROOM).unwrap_or((data, &[]));
+        let goes = answer.write_stderr(data) && self.unsent == 0;
+        if goes && self.life(request).is_some_and(|life| !self.holds(life)) {
+            if let Write::Send(batch) = self.send(request, answer, &[], now)? {
+                return Ok(Write::Send(Batch { taken: data.len(), ..batch }));
+            }
+        }
+        // What cannot go now goes with what is written next.
+        Ok(Write::Taken(data.len()))
+    }
+
+    /// The answer is to leave as far as it was written, and from now on as it is written, before the request's
+    /// input was read too. [`Write::Taken`] says that all has left.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    #[cfg(feature = "alloc")]
+    pub fn flush<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        self.may_answer(request)?;
+        answer.end_fields()?;
+        if let Some(life) = self.life_mut(request) {
+            life.set(Life::FLUSHED);
+        }
+        if answer.head_is_whole() && !(answer.stdout().is_empty() && answer.stderr().is_empty()) {
+            return self.send(request, answer, &[], now);
+        }
+        if self.unsent == 0 {
+            self.had_turn(request.slot());
+            return Ok(Write::Taken(0));
+        }
+        self.queue_to_write(request.slot());
+        Ok(Write::Wait)
+    }
+
+    /// Makes records of what the answer holds and of the front of `data`, if they may leave now.
+    #[cfg(feature = "alloc")]
+    fn send<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        data: &'a [u8],
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        let id = match self.turn(request, Some(now))? {
+            Turn::Own(id) => id,
+            Turn::Wait => return Ok(Write::Wait),
+            Turn::Nobody => {
+                answer.forget();
+                return Ok(Write::Taken(data.len()));
+            }
+        };
+        // What is held back is less than a record, and STDERR is sent before it is more than one.
+        let records = (|| {
+            let (held, _) = self.connection.stdout(id, answer.stdout())?;
+            let (record, rest) = self.connection.stdout(id, data)?;
+            let (stderr, _) = self.connection.stderr(id, answer.stderr())?;
+            Ok::<_, SendError>(([held, record, stderr], data.len() - rest.len()))
+        })();
+        let Ok((records, taken)) = records else { return Ok(Write::Wait) };
+        self.hand_out(records.iter().map(Record::remaining).sum());
+        self.had_turn(request.slot());
+        Ok(Write::Send(Batch { records, taken }))
+    }
+
+    fn record<'a>(
+        &mut self,
+        request: Request,
+        data: &'a [u8],
+        make: impl FnOnce(&mut Self, RequestId, &'a [u8]) -> Result<(Record<'a>, &'a [u8]), SendError>,
+    ) -> Result<Option<(Record<'a>, &'a [u8])>, Stopped> {
+        let id = match self.turn(request, None)? {
+            Turn::Own(id) => id,
+            Turn::Wait => return Ok(None),
+            // A record of nothing.
+            Turn::Nobody => return Ok(Some((Record::nothing(), &[]))),
+        };
+        let Ok((record, rest)) = make(self, id, data) else { return Ok(None) };
+        self.hand_out(record.remaining());
+        self.had_turn(request.slot());
+        Ok(Some((record, rest)))
+    }
+
+    /// Whether a record of the request may be made now: its input allows it, all that was handed out has left,
+    /// and nobody has waited for longer. With a time, its answer is held back until its input was read.
+    fn turn(&mut self, request: Request, holds: Option<Duration>) -> Result<Turn, Stopped> {
+        self.may_answer(request)?;
+        let (slot, unsent) = (request.slot(), self.unsent);
+        let holds = holds.filter(|_| self.life(request).is_some_and(|life| self.holds(life)));
+        let Some(life) = self.life_mut(request) else { return Err(Stopped::Over) };
+        if matches!(life.stop, Some(Stop::Aborted)) {
+            return Ok(Turn::Nobody);
+        }
+        if let Some(now) = holds {
+            self.wait_for_input(slot, Life::HOLDING, Time::new(now));
+            return Ok(Turn::Wait);
+        }
+        if !life.wire.stage.may_write() {
+            return Ok(Turn::Wait);
+        }
+        life.clear(Life::HOLDING);
+        if unsent > 0 {
+            self.queue_to_write(slot);
+            return Ok(Turn::Wait);
+        }
+        let first = self.first_writer();
+        let Some(life) = self.life_mut(request) else { return Err(Stopped::Over) };
+        if first.is_none_or(|first| first == slot) {
+            return Ok(Turn::Own(request.id()));
+        }
+        if !life.has(Life::GAVE_WAY) {
+            // Who is first was called, and may have given up: it is let go before once.
+            life.set(Life::GAVE_WAY);
+            self.queue_to_write(slot);
+            self.look(slot);
+            return Ok(Turn::Wait);
+        }
+        Ok(Turn::Own(request.id()))
+    }
+
+    /// The request wrote: others that wait are before it again.
+    fn had_turn(&mut self, slot: usize) {
+        if self.first_writer() == Some(slot) {
+            let Self { connection, writers, .. } = self;
+            writers.pop(connection.table.slots.entries_mut(), |life| &mut life.writers);
+        }
+        if let Some(life) = self.lives_mut().get_mut(slot) {
+            life.clear(Life::WAITS_TO_WRITE | Life::GAVE_WAY);
+        }
+        if self.unsent == 0 {
+            self.look_at_writers();
+        }
+    }
+
+    /// Whether the request's answer is held back: some of its input is still to be taken in, and a web server may
+    /// stop sending that at the first byte of the answer.
+    fn holds(&self, life: &Life) -> bool {
+        let open = life.wire.stage != Stage::Complete && self.input.is_none() && life.stop.is_none();
+        open && !life.has(Life::FLUSHED | Life::SPOOL_FULL) || !life.wire.stage.may_write()
+    }
+
+    /// All that was handed out has left: those that wait to write come in the order in which they began to. Each
+    /// is called, since one may have given up.
+    fn look_at_writers(&mut self) {
+        let mut rest = List::EMPTY;
+        loop {
+            let Self { connection, writers, looks, .. } = self;
+            let lives = connection.table.slots.entries_mut();
+            let Some(slot) = writers.pop(lives, |life| &mut life.writers) else { break };
+            if lives.get(slot).is_some_and(Life::waits_to_write) {
+                looks.push(lives, slot, |life| &mut life.looks);
+                rest.push(lives, slot, |life| &mut life.writers);
+            }
+        }
+        self.writers = rest;
+    }
+
+    /// Who has waited for longest to write; those that do not any more are left out.
+    fn first_writer(&mut self) -> Option<usize> {
+        loop {
+            let slot = self.writers.first()?;
+            if self.lives().get(slot).is_some_and(Life::waits_to_write) {
+                return Some(slot);
+            }
+            let Self { connection, writers, .. } = self;
+            writers.pop(connection.table.slots.entries_mut(), |life| &mut life.writers);
+        }
+    }
+
+    fn queue_to_write(&mut self, slot: usize) {
+        if let Some(life) = self.lives_mut().get_mut(slot) {
+            life.set(Life::WAITS_TO_WRITE);
+        }
+        let Self { connection, writers, .. } = self;
+        writers.push(connection.table.slots.entries_mut(), slot, |life| &mut life.writers);
+    }
+
+    /// The answer to a request that was refused by its caller.
+    fn refusal(&mut self) -> Option<Control> {
+        if self.refusing == 0 {
+            return None;
+        }
+        let refused = |life: &Life| match life.phase {
+            Phase::Refusing(why) => Some(why),
+            _ => None,
+        };
+        let (slot, life, why) = self
+            .lives()
+            .iter()
+            .enumerate()
+            .find_map(|(slot, life)| refused(life).map(|why| (slot, *life, why)))?;
+        self.refusing -= 1;
+        // Its caller may still have to be told.
+        if life.looks.is_out() {
+            self.free(slot);
+        } else if let Some(life) = self.lives_mut().get_mut(slot) {
+            life.phase = Phase::Over;
+        }
+        self.connection.reject(life.request(slot)?.id(), why).ok()
+    }
+
+    /// Whether something is owed by protocol alone.
+    pub(super) fn owes(&self) -> bool {
+        self.cut.is_none() && (self.connection.has_reply() || self.refusing > 0)
+    }
+
+    pub(super) fn hand_out(&mut self, count: usize) {
+        self.unsent = self.unsent.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    /// Limits the wait for the client to take what was handed out.
+    pub(super) fn wait_to_write(&mut self, now: Time) {
+        self.write_since = now;
+        self.write_due = self.write_patience.from(now);
+        self.is_due(self.write_due);
+    }
+
+    /// Nothing may be sent any more.
+    pub(super) fn cut_off(&mut self, ended: Ended) {
+        if self.cut.is_none() {
+            self.cut = Some(ended);
+            self.tell(None, self.told(ended));
+        }
+        (self.unsent, self.write_due) = (0, Time::NEVER);
+        if self.input.is_none() {
+            self.stop_input(ended);
+        }
+        for slot in 0..self.lives().len() {
+            let life = self.lives_mut().get_mut(slot);
+            if let Some(life) = life.filter(|life| matches!(life.phase, Phase::Refusing(_))) {
+                life.phase = Phase::Over;
+            }
+        }
+        self.refusing = 0;
+        self.look_at_all();
+    }
+
+    fn look_at_ends(&mut self) {
+        debug_assert!(self.unsent < OUT_ROOM, "there is room");
+        for slot in 0..self.lives().len() {
+            if self.lives().get(slot).is_some_and(|life| life.phase == Phase::Ending) {
+                self.look(slot);
+            }
+        }
+    }
+}

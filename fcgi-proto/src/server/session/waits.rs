@@ -1,0 +1,284 @@
+//! What the transport is to do, and how a connection waits and closes.
+
+use core::time::Duration;
+
+use super::life::{Life, Phase, Stop};
+use super::patience::{CROWDED_CALL, LAST_CALL, PAUSE};
+use super::report::{Report, Stopped};
+use super::{Ended, Session, State, Wait};
+use crate::life::{Level, Next, Time};
+use crate::server::slots::Slots;
+
+/// Why connections are to be given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Leave {
+    /// The server is shut down.
+    Shutdown,
+    /// Another connection needs the place.
+    Crowded,
+}
+
+/// A connection that waits for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Waiting {
+    /// Since when.
+    pub since: Duration,
+    /// Whether a request may be under way: nothing came yet, or a part of one did.
+    pub comes: bool,
+    /// Whether a part of it came.
+    pub begun: bool,
+}
+
+impl Waiting {
+    /// When such a connection may be closed that is given up at `now`.
+    #[must_use]
+    pub fn may_close_at(self, why: Leave, now: Duration) -> Duration {
+        let (from, call) = match why {
+            _ if !self.comes => return now,
+            Leave::Crowded => (self.since, CROWDED_CALL),
+            Leave::Shutdown => (now, if self.begun { CROWDED_CALL } else { LAST_CALL }),
+        };
+        call.from(Time::new(from)).told().unwrap_or(Duration::MAX)
+    }
+}
+
+/// What still comes after the last answer is read, within a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) enum Linger {
+    No,
+    /// Writing was shut down. So many bytes more are read.
+    Shut {
+        left: u32,
+    },
+}
+
+impl Linger {
+    pub(super) const fn is_shut(self) -> bool {
+        matches!(self, Self::Shut { .. })
+    }
+}
+
+impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
+    /// What the transport is to do now, and when to [`expire`](Self::expire).
+    pub fn next(&mut self, now: Duration) -> Next {
+        let now = Time::new(now);
+        let mut next = Next::default();
+        self.settle(now);
+        if self.is_over(now) {
+            self.over = true;
+            next.close = true;
+            return next;
+        }
+        next.write = self.unsent > 0 || self.owes();
+        if next.write && self.write_due == Time::NEVER {
+            self.wait_to_write(now);
+        }
+        let ending = self.connection.is_finished() || self.input.is_some();
+        next.shutdown = ending && self.lives == 0 && !next.write && !self.linger.is_shut();
+        next.read = match self.linger {
+            Linger::Shut { .. } => true,
+            Linger::No => self.input.is_none() && !ending && !self.is_full() && !self.is_blocked(),
+        };
+        next.at = self.earliest.told();
+        next
+    }
+
+    /// Writing was shut down, as [`Next::shutdown`] asked: what still comes is read for a while, or the answer
+    /// may be lost with it.
+    pub fn shut(&mut self, now: Duration) {
+        self.linger = Linger::Shut { left: self.spans.drain_limit.max(1) };
+        self.due = self.spans.drain.from(Time::new(now));
+        self.is_due(self.due);
+    }
+
+    /// The time has come that [`Next::at`] told.
+    pub fn expire(&mut self, now: Duration) {
+        let now = Time::new(now);
+        if now < self.earliest {
+            return;
+        }
+        self.earliest = Time::NEVER;
+        if self.write_due <= now {
+            self.cut_off(Ended::Late(Wait::Write));
+        }
+        if self.leave_due <= now && !self.over {
+            self.cut_off(Ended::Late(Wait::Shutdown));
+            self.over = true;
+        }
+        for slot in 0..self.lives().len() {
+            self.expire_request(slot, now);
+        }
+        if self.due <= now {
+            self.due = Time::NEVER;
+            match (self.linger, self.state) {
+                (Linger::Shut { .. }, _) => self.over = true,
+                (Linger::No, State::Idle) => (self.leaving, self.fresh) = (true, false),
+                (Linger::No, State::Cut) if self.leaving => self.stop_input(Ended::Closed),
+                (Linger::No, State::Cut) => self.stop_input(Ended::Late(Wait::Params)),
+                (Linger::No, State::Busy) => {}
+            }
+        }
+        self.is_due(self.due.min(self.write_due).min(self.leave_due));
+    }
+
+    /// Gives the connection up: it closes once nothing is asked and all is answered; a request that may be under
+    /// way has a moment. When the server is shut down, [`Patience::shutdown`](super::Patience::shutdown) bounds
+    /// all of it.
+    pub fn leave(&mut self, why: Leave, now: Duration) {
+        let at = Time::new(now);
+        self.settle(at);
+        if why == Leave::Shutdown && self.leave_due == Time::NEVER {
+            self.leave_due = self.spans.shutdown.from(at);
+            self.is_due(self.leave_due);
+        }
+        self.leaving = true;
+        if let Some(waiting) = self.waiting() {
+            self.due = self.due.min(Time::new(waiting.may_close_at(why, now)));
+            self.is_due(self.due);
+        }
+        for slot in 0..self.lives().len() {
+            let Some(life) = self.lives_mut().get_mut(slot) else { continue };
+            if life.phase == Phase::Params {
+                life.due = life.due.min(CROWDED_CALL.from(at));
+                let due = life.due;
+                self.is_due(due);
+            }
+        }
+    }
+
+    /// Since when the connection waits for a request, if it does, all being answered.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Waiting> {
+        let begun = match self.state {
+            _ if self.over || self.linger.is_shut() || self.input.is_some() => return None,
+            State::Busy => {
+                let starts =
+                    self.lives().iter().all(|life| matches!(life.phase, Phase::Free | Phase::Params));
+                if self.lives == 0 || !starts {
+                    return None;
+                }
+                true
+            }
+            State::Idle => false,
+            State::Cut => true,
+        };
+        let since = self.since.told()?;
+        Some(Waiting { since, comes: self.fresh || begun, begun })
+    }
+
+    /// What is worth a line in the log.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.report.take()
+    }
+
+    /// Has a line written, unless one of more weight waits.
+    pub(super) fn tell(&mut self, request: Option<super::Request>, what: Stopped) {
+        let mut level = what.level();
+        if level == Level::Warn && core::mem::replace(&mut self.warned, true) {
+            level = Level::Debug;
+        }
+        if self.report.is_none_or(|report| report.level < level) {
+            self.report = Some(Report { level, request, what });
+        }
+    }
+
+    /// Notes what the connection waits for.
+    fn settle(&mut self, now: Time) {
+        let waits = self.lives == 0 && self.unsent == 0 && !self.owes() && !self.linger.is_shut();
+        let state = match waits && self.input.is_none() {
+            false => State::Busy,
+            true if self.connection.is_idle() => State::Idle,
+            true => State::Cut,
+        };
+        if self.lives > 0 {
+            self.idle_since = Time::NEVER;
+        } else if self.idle_since == Time::NEVER {
+            self.idle_since = now;
+        }
+        if state == self.state {
+            return;
+        }
+        self.state = state;
+        match state {
+            // A management record between requests does not renew the wait.
+            State::Idle => {
+                self.since = self.idle_since;
+                self.due = self.spans.idle.from(self.since);
+            }
+            State::Cut => {
+                self.since = now;
+                self.due = self.spans.params.from(now).min(self.spans.idle.from(self.idle_since));
+            }
+            State::Busy => {
+                self.since = now;
+                if !self.linger.is_shut() {
+                    self.due = Time::NEVER;
+                }
+            }
+        }
+        self.is_due(self.due);
+    }
+
+    /// Whether the connection is to be dropped now.
+    fn is_over(&self, now: Time) -> bool {
+        if self.over {
+            return true;
+        }
+        if self.lives > 0 || self.unsent > 0 || (self.owes() && self.cut.is_none()) {
+            return false;
+        }
+        let gone = self.cut.is_some() || matches!(self.input, Some(Ended::Closed | Ended::Broken));
+        let leaves = self.leaving && self.state == State::Idle && !(self.fresh && now < self.due);
+        gone || leaves
+    }
+
+    fn expire_request(&mut self, slot: usize, now: Time) {
+        let blocked = self.is_blocked();
+        let leaving = self.leaving;
+        let Some(life) = self.lives_mut().get_mut(slot) else { return };
+        let passed = life.due <= now;
+        match life.phase {
+            Phase::Params if passed && leaving => {
+                self.refuse_unstarted();
+            }
+            // Nothing of this client is waited for any more.
+            Phase::Params if passed => {
+                self.stop_input(Ended::Late(Wait::Params));
+            }
+            // It has waited for long enough, and goes on without.
+            Phase::Running if passed && life.has(Life::HOLDING) => {
+                life.clear(Life::HOLDING);
+                life.set(Life::FLUSHED);
+                life.due = Time::NEVER;
+                self.look(slot);
+            }
+            Phase::Running if passed => self.stop(slot, Stop::Late),
+            Phase::Draining => {
+                if blocked {
+                    // The client is not to blame.
+                    life.since = now;
+                }
+                let pause = PAUSE.from(life.since);
+                if passed || (pause <= now && life.wire.stage.may_write()) {
+                    (life.phase, life.due) = (Phase::Ending, Time::NEVER);
+                    self.look(slot);
+                } else {
+                    let due = pause.min(life.due);
+                    self.is_due(due);
+                }
+            }
+            Phase::Free
+            | Phase::Params
+            | Phase::Refusing(_)
+            | Phase::Running
+            | Phase::Ending
+            | Phase::Over => {
+                let due = life.due;
+                self.is_due(due);
+            }
+        }
+    }
+}
