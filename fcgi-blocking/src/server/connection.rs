@@ -6,12 +6,12 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 use std::{array, mem, thread};
 
+use fcgi_proto::Level;
 use fcgi_proto::cgi::Answer;
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::Role;
 use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{Batch, End, Input, Read, Request, Stopped, Stream, Write, WriteError};
-use fcgi_proto::Level;
 
 use super::log::{Name, Peer, log_level};
 use super::places::Place;
@@ -162,10 +162,8 @@ impl<'t> Connection<'t> {
                 self.params.clear(KEPT_PARAMS);
                 self.begun = (role, keep_conn);
             }
-            Input::Params { request, data } => {
-                if self.params.push(data).is_err() {
-                    self.session.refuse_full(request);
-                }
+            Input::Params { request, data } if self.params.push(data).is_err() => {
+                self.session.refuse_full(request);
             }
             Input::Start { request } if self.params.finish().is_ok() => return Some(Some(request)),
             Input::Start { request } => self.session.refuse_malformed(request),
@@ -228,7 +226,12 @@ impl<'t> Connection<'t> {
     }
 
     /// Reads the next bytes of one of the request's bodies; 0 at its end.
-    pub(crate) fn read_body(&mut self, request: Request, stream: Stream, into: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read_body(
+        &mut self,
+        request: Request,
+        stream: Stream,
+        into: &mut [u8],
+    ) -> io::Result<usize> {
         if into.is_empty() {
             return Ok(0);
         }
@@ -416,15 +419,11 @@ impl<'t> Connection<'t> {
     /// Tells a log what the session has to say; what ends the connection is told at its end.
     fn report(&mut self) {
         let Some(report) = self.session.poll_report() else { return };
-        match report.request {
-            Some(request) => {
-                let name = Name(self.params.iter());
-                let (peer, what) = (self.context.peer, report.what);
-                log::log!(log_level(report.level), "{peer}: request {}: {name}: {what}", request.id());
-            }
-            None => {
-                self.failure.get_or_insert((report.level, report.what.into()));
-            }
+        if report.id.is_some() {
+            let (peer, name) = (self.context.peer, Name(self.params.iter()));
+            log::log!(log_level(report.level), "{peer}: {name}: {report}");
+        } else {
+            self.failure.get_or_insert((report.level, report.what.into()));
         }
     }
 

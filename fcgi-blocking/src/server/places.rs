@@ -117,7 +117,8 @@ impl Places {
         let mut next: Option<Duration> = None;
         for taken in state.taken.values_mut().filter(|taken| taken.leaves.is_none()) {
             let Some(waiting) = taken.presence.get() else { continue };
-            match waiting.may_close_at(Leave::Shutdown, since).checked_sub(now).filter(|left| !left.is_zero()) {
+            match waiting.may_close_at(Leave::Shutdown, since).checked_sub(now).filter(|left| !left.is_zero())
+            {
                 Some(left) => next = Some(next.unwrap_or(left).min(left)),
                 None => taken.close(Leave::Shutdown),
             }
@@ -134,11 +135,9 @@ impl Places {
         self.watched.store(true, Ordering::SeqCst);
         let now = self.clock.now();
         let waiting = state.taken.values_mut().filter_map(|taken| Some((taken.presence.get()?, taken)));
-        let left = |waiting: &Waiting| waiting.may_close_at(Leave::Crowded, now).saturating_sub(now);
-        let longest =
-            waiting.min_by_key(|(waiting, taken)| (taken.leaves.is_none(), left(waiting), waiting.since));
+        let longest = waiting.min_by_key(|(waiting, taken)| (taken.leaves.is_none(), waiting.since));
         if let Some((waiting, longest)) = longest {
-            let left = left(&waiting);
+            let left = waiting.may_close_at(Leave::Crowded, now).saturating_sub(now);
             if left.is_zero() {
                 longest.close(Leave::Crowded);
             } else {

@@ -102,6 +102,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.cut.is_some() {
             return None;
         }
+        if let Some((id, why)) = self.connection.refusal() {
+            self.tell(Some(id), Stopped::Refused(why));
+        }
         let control = match self.connection.poll_reply() {
             Some(reply) => reply,
             None => self.refusal()?,

@@ -7,6 +7,7 @@ use super::patience::{CROWDED_CALL, LAST_CALL, PAUSE};
 use super::report::{Report, Stopped};
 use super::{Ended, Session, State, Wait};
 use crate::life::{Level, Next, Time};
+use crate::record::RequestId;
 use crate::server::slots::Slots;
 
 /// Why connections are to be given up.
@@ -175,13 +176,13 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     /// Has a line written, unless one of more weight waits.
-    pub(super) fn tell(&mut self, request: Option<super::Request>, what: Stopped) {
+    pub(super) fn tell(&mut self, id: Option<RequestId>, what: Stopped) {
         let mut level = what.level();
         if level == Level::Warn && core::mem::replace(&mut self.warned, true) {
             level = Level::Debug;
         }
         if self.report.is_none_or(|report| report.level < level) {
-            self.report = Some(Report { level, request, what });
+            self.report = Some(Report { level, id, what });
         }
     }
 
