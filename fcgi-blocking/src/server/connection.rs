@@ -30,16 +30,27 @@ const KEPT_PARAMS: usize = 16 * 1024;
 const BODY_ROOM: usize = 64 * 1024;
 
 /// The time since the server began, which is all that a session knows of it.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    /// Of a server that begins.
+    #[must_use]
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(crate) fn now(self) -> Duration {
+    /// The time since then.
+    #[must_use]
+    pub fn now(self) -> Duration {
         self.0.elapsed()
+    }
+
+    /// The system's time for this one; in a century if it is too late to be told.
+    #[must_use]
+    pub fn at(self, time: Duration) -> Instant {
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.0.checked_add(time).unwrap_or_else(|| self.0 + century)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The application's side: accepts connections, runs a handler for each request.
 
-mod connection;
+pub(crate) mod connection;
 pub(crate) mod log;
 mod places;
 pub(crate) mod request;

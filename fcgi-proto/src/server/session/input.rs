@@ -172,11 +172,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// There is room for more of the request's input.
-    pub fn room(&mut self, request: Request) {
-        if let Some(life) = self.life_mut(request) {
-            life.clear(Life::FULL | Life::SPOOL_FULL);
-        }
+    /// There is room for more of the request's input; whether some waited for that.
+    pub fn room(&mut self, request: Request) -> bool {
+        let Some(life) = self.life_mut(request) else { return false };
+        let waited = life.has(Life::FULL);
+        life.clear(Life::FULL | Life::SPOOL_FULL);
+        waited
     }
 
     /// The request's parameters, or the request, have no room: it is answered with 503 and `FCGI_OVERLOADED`, and

@@ -50,6 +50,8 @@ impl Waiting {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Linger {
     No,
+    /// Writing is to be shut down.
+    Shutting,
     /// Writing was shut down. So many bytes more are read.
     Shut {
         left: u32,
@@ -78,13 +80,25 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.wait_to_write(now);
         }
         let ending = self.connection.is_finished() || self.input.is_some();
-        next.shutdown = ending && self.lives == 0 && !next.write && !self.linger.is_shut();
+        if ending && self.lives == 0 && !next.write && self.linger == Linger::No {
+            self.linger = Linger::Shutting;
+            self.due = self.spans.drain.from(now);
+            self.is_due(self.due);
+        }
+        next.shutdown = self.linger == Linger::Shutting;
         next.read = match self.linger {
             Linger::Shut { .. } => true,
+            Linger::Shutting => false,
             Linger::No => self.input.is_none() && !ending && !self.is_full() && !self.is_blocked(),
         };
         next.at = self.earliest.told();
         next
+    }
+
+    /// When to call [`expire`](Self::expire), if nothing else happens before: what [`next`](Self::next) tells too.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.earliest.told()
     }
 
     /// Writing was shut down, as [`Next::shutdown`] asked: what still comes is read for a while, or the answer
@@ -115,7 +129,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.due <= now {
             self.due = Time::NEVER;
             match (self.linger, self.state) {
-                (Linger::Shut { .. }, _) => self.over = true,
+                (Linger::Shut { .. } | Linger::Shutting, _) => self.over = true,
                 (Linger::No, State::Idle) => (self.leaving, self.fresh) = (true, false),
                 (Linger::No, State::Cut) if self.leaving => self.stop_input(Ended::Closed),
                 (Linger::No, State::Cut) => self.stop_input(Ended::Late(Wait::Params)),
@@ -215,7 +229,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
             State::Busy => {
                 self.since = now;
-                if !self.linger.is_shut() {
+                if self.linger == Linger::No {
                     self.due = Time::NEVER;
                 }
             }
