@@ -238,7 +238,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.over || self.input.is_some() {
             return;
         }
-        if self.leaving {
+        if self.leave_due != Time::NEVER {
             self.refuse_unstarted();
         }
         let ended = self.connection.eof().map_or_else(Ended::Protocol, |()| Ended::Closed);

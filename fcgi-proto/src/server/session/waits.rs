@@ -252,7 +252,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn expire_request(&mut self, slot: usize, now: Time) {
         let blocked = self.is_blocked();
-        let leaving = self.leaving;
+        let leaving = self.leave_due != Time::NEVER;
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
         let passed = life.due <= now;
         match life.phase {
