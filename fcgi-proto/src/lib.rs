@@ -91,10 +91,12 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod address;
 mod bytes;
 pub mod cgi;
 pub mod client;
 pub mod decoder;
+mod digits;
 #[cfg(feature = "embedded-io-07")]
 pub mod embedded_io_07;
 mod error;

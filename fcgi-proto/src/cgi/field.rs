@@ -47,5 +47,10 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
         b"Transfer-Encoding",
         b"Upgrade",
     ];
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+    is_one_of(&NAMES, name)
+}
+
+/// Whether a name is one of these, in any case of letters.
+pub(super) fn is_one_of(names: &[&[u8]], name: &[u8]) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
