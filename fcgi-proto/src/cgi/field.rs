@@ -1,5 +1,7 @@
 //! Field names and lines (RFC 9110, section 5).
 
+use core::fmt;
+
 /// A token character of RFC 9110, section 5.6.2.
 pub(super) fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -25,6 +27,33 @@ pub(super) fn split_field(line: &[u8]) -> Option<Field<'_>> {
         value = rest;
     }
     Some((name, value))
+}
+
+/// Takes the next line, without its LF or CRLF, off the front of `lines`; `None` if no LF is left.
+pub(super) fn take_line<'a>(lines: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = lines.iter().position(|&byte| byte == b'\n')?;
+    let (line, rest) = lines.split_at_checked(end + 1)?;
+    *lines = rest;
+    Some(without_end(line))
+}
+
+pub(super) fn without_end(line: &[u8]) -> &[u8] {
+    match line {
+        [line @ .., b'\r', b'\n'] | [line @ .., b'\r' | b'\n'] => line,
+        line => line,
+    }
+}
+
+/// A byte of what was refused, as text: quoted, and escaped if it is no printable ASCII.
+pub(super) struct Quoted(pub(super) u8);
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str(r"'\0'"),
+            byte => write!(f, "'{}'", byte.escape_ascii()),
+        }
+    }
 }
 
 /// Whether a field of this name is about one HTTP connection and not to be passed on, in any case of letters:

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::field::Quoted;
 use crate::digits::hex;
 
 /// The parts of a request target, raw (RFC 9112, section 3.2).
@@ -82,7 +83,7 @@ impl fmt::Display for PathError {
         match *self {
             Self::NoPath => f.write_str("request target without a path"),
             Self::Escape { at } => write!(f, "path: no two hexadecimal digits after % at {at}"),
-            Self::Byte { byte, at } => write!(f, "path: {:?} at {at}", char::from(byte)),
+            Self::Byte { byte, at } => write!(f, "path: {} at {at}", Quoted(byte)),
             Self::TooLong { limit } => write!(f, "path: longer than {limit} bytes"),
         }
     }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::names::NAME_LIMIT;
+use crate::cgi::field::Quoted;
 
 /// A request that cannot be passed on; nothing was handed out then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl fmt::Display for VariablesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NameTooLong { len } => write!(f, "header name of {len} bytes, not {NAME_LIMIT} at most"),
-            Self::Value { byte } => write!(f, "variable's value with {:?}", char::from(byte)),
+            Self::Value { byte } => write!(f, "variable's value with {}", Quoted(byte)),
             Self::ExtraName => f.write_str("variable's name empty or with NUL or ="),
             Self::Host => f.write_str("more than one Host"),
         }
