@@ -7,7 +7,7 @@ use crate::pair;
 
 /// One PARAMS record of one pair: header and lengths, borrowed name and value, padding.
 ///
-/// A cursor like [`Record`].
+/// A cursor like [`Record`](super::Record).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a record is only on the wire once its bytes are written"]

@@ -15,13 +15,13 @@ pub enum VariablesError {
         /// Its length in bytes; [`NAME_LIMIT`] is the longest.
         len: usize,
     },
-    /// A value with NUL, CR or LF; in [`Variables::extra`] with NUL: 400 for the HTTP client. NUL ends values
+    /// A value with NUL, CR or LF; in [`Variables::extra`](crate::cgi::Variables::extra) with NUL: 400 for the HTTP client. NUL ends values
     /// early in many applications (FastCGI 1.0, section 6.1).
     Value {
         /// The byte.
         byte: u8,
     },
-    /// A name in [`Variables::extra`] that is empty or has NUL or `=`.
+    /// A name in [`Variables::extra`](crate::cgi::Variables::extra) that is empty or has NUL or `=`.
     ExtraName,
     /// More than one `Host`: 400 for the HTTP client (RFC 9112, section 3.2).
     Host,
