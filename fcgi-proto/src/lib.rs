@@ -29,7 +29,7 @@
 //! # Driving it
 //!
 //! A microcontroller on a serial line, or any loop of one's own; nothing is allocated. With the feature
-//! `embedded-io-07` a record writes itself to an `embedded_io::Write`; `defmt` formats all public types.
+//! `embedded-io-07` a record writes itself to an `embedded_io::Write`; `defmt` formats all public types but those of [`http`].
 //!
 //! ```
 //! use fcgi_proto::pair::Params;
