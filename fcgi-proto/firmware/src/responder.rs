@@ -140,9 +140,7 @@ impl Peer {
     /// A new connection, one of `max_conns` that the board takes.
     #[must_use]
     pub const fn new(max_conns: u32) -> Self {
-        let mut limits = Limits::new();
-        limits.params = PARAMS as u32;
-        limits.max_conns = max_conns;
+        let limits = Limits { params: PARAMS as u32, max_conns, ..Limits::new() };
         Self { connection: Connection::new(limits), request: None }
     }
 

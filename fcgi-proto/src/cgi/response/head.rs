@@ -2,11 +2,14 @@
 
 use super::error::ResponseHeadError;
 use super::fields::{Lines, ResponseFields, check_line, is_status};
+use crate::bytes::append;
 use crate::cgi::status::{Status, parse_status};
+use crate::digits;
 
 /// Where a `Location` field points to (RFC 3875, section 6.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Location<'a> {
     /// A path on this server, perhaps with a query: it begins with one `/`.
     Local(&'a [u8]),
@@ -163,7 +166,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
     pub fn content_length(&self) -> Result<Option<u64>, ResponseHeadError> {
         let mut length = None;
         for (_, value) in self.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length")) {
-            let number = decimal(value).ok_or(ResponseHeadError::ContentLength)?;
+            let number = digits::parse(value).ok_or(ResponseHeadError::ContentLength)?;
             if length.replace(number).is_some_and(|before| before != number) {
                 return Err(ResponseHeadError::ContentLength);
             }
@@ -180,10 +183,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
     fn append(&mut self, part: &[u8], ends_line: bool) -> Result<(), ResponseHeadError> {
         let buffer = self.buffer.as_mut();
         let too_long = ResponseHeadError::TooLong { limit: buffer.len() };
-        let free = buffer.get_mut(self.len..).ok_or(too_long)?;
-        let (to, _) = free.split_at_mut_checked(part.len()).ok_or(too_long)?;
-        to.copy_from_slice(part);
-        self.len += part.len();
+        if !append(buffer, &mut self.len, part) {
+            return Err(too_long);
+        }
         if ends_line {
             let line = self.buffer.as_ref().get(self.checked..self.len).unwrap_or(&[]);
             match check_line(line)? {
@@ -210,15 +212,4 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
     fn lines(&self) -> Lines<'_> {
         Lines(self.buffer.as_ref().get(..self.checked).unwrap_or(&[]))
     }
-}
-
-/// Digits, at least one, of a number of 64 bits.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
 }
