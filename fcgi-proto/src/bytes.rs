@@ -1,9 +1,10 @@
-//! Up to `N` bytes in place. A `heapless::Vec` appends them one by one, which was two thirds of the
-//! instructions that a request took.
+//! Bytes taken off the front of a slice, copied without a panic, and kept in place.
 
 use core::fmt;
 use core::ops::Deref;
 
+/// Up to `N` bytes in place. A `heapless::Vec` appends them one by one, which was two thirds of the instructions
+/// that a request took.
 #[derive(Clone)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Bytes<const N: usize> {
@@ -57,4 +58,28 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
         *to = *from;
     }
     to.len().min(from.len())
+}
+
+/// Copies what fits of `slices`, one after the other, and returns how many bytes that were.
+pub(crate) fn copy_all(slices: &[&[u8]], buffer: &mut [u8]) -> usize {
+    let mut copied = 0;
+    for slice in slices {
+        let free = buffer.get_mut(copied..).unwrap_or_default();
+        copied += copy(free, slice);
+    }
+    copied
+}
+
+/// Bytes of all `slices`. Where usize has 16 bits, a record with its header and padding may have more than it can
+/// count.
+pub(crate) fn total<'a>(slices: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    slices.into_iter().fold(0, |total: usize, slice| total.saturating_add(slice.len()))
+}
+
+/// Takes at most `count` bytes off the front of `input`.
+#[inline]
+pub(crate) fn take<'i>(input: &mut &'i [u8], count: usize) -> &'i [u8] {
+    let (taken, rest) = input.split_at_checked(count.min(input.len())).unwrap_or_default();
+    *input = rest;
+    taken
 }

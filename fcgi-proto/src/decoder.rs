@@ -4,6 +4,7 @@
 //! padding is skipped whatever its bytes (section 3.3). Content and padding are counted apart, so that
 //! 65535 + 255 is nothing special.
 
+use crate::bytes::take;
 use crate::error::ConnectionError;
 use crate::record::{HEADER_LEN, Header, RecordType, WrongVersion};
 
@@ -190,12 +191,4 @@ impl Decoder {
         }
         None
     }
-}
-
-/// Takes at most `count` bytes off the front of `input`.
-#[inline]
-pub(crate) fn take<'i>(input: &mut &'i [u8], count: usize) -> &'i [u8] {
-    let (taken, rest) = input.split_at_checked(count.min(input.len())).unwrap_or_default();
-    *input = rest;
-    taken
 }

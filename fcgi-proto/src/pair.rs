@@ -10,12 +10,10 @@
 
 use core::fmt;
 
-use crate::bytes::Bytes;
-use crate::decoder::take;
-use crate::record::MAX_LENGTH;
+use crate::bytes::{Bytes, take};
 
-/// The longest name or value, in bytes: lengths have 31 bits.
-pub const MAX_LEN: usize = 0x7fff_ffff;
+/// The longest name or value, in bytes: lengths have 31 bits. Where `usize` is narrower, it is `usize::MAX`.
+pub const MAX_LEN: usize = (u32::MAX >> 1) as usize;
 
 /// A stream of pairs that ends inside one, or lies about a length.
 ///
@@ -191,7 +189,7 @@ pub struct Packer<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Packer<B> {
-    /// Empty; of `buffer`, at most the [`MAX_LENGTH`] bytes of a record are used.
+    /// Empty; of `buffer`, at most the 65535 bytes of a record are used.
     pub const fn new(buffer: B) -> Self {
         Self { buffer, len: 0 }
     }
@@ -203,7 +201,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Packer<B> {
     /// 65535 bytes, it fits no record.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), CapacityError> {
         let buffer = self.buffer.as_mut();
-        let capacity = buffer.len().min(MAX_LENGTH);
+        let capacity = buffer.len().min(usize::from(u16::MAX));
         let free = buffer.get_mut(..capacity).unwrap_or_default();
         encode(name, value, free, &mut self.len)
     }

@@ -5,7 +5,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Head, HeadEnd, HeadError, Status};
+use super::head::{Head, HeadEnd, HeadError};
+use super::status::Status;
 use crate::record::{HEADER_LEN, MAX_CONTENT, RequestId};
 use crate::server::{Connection, SendError, Slots};
 

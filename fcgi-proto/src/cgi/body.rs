@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::{ResponseHead, ResponseHeadError};
+use super::response::{ResponseHead, ResponseHeadError};
 
 /// Bytes behind the body that are dropped while END_REQUEST is waited for, at most.
 const EXCESS_LIMIT: u64 = 16 * 1024 * 1024;

@@ -6,7 +6,8 @@
 
 use core::fmt;
 
-use super::{Field, Status, is_same_name, is_token, parse_status, split_field};
+use super::field::{Field, is_same_name, is_token, split_field};
+use super::status::{Status, parse_status};
 use crate::bytes::append;
 
 /// Bytes of head that every web server takes; six of them fail at 16 KiB.
