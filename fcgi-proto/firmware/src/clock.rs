@@ -1,6 +1,7 @@
 //! Milliseconds since reset, from the SysTick timer; each of its ticks also looks at the stack.
 
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use cortex_m::peripheral::Peripherals;
 use cortex_m::peripheral::syst::SystClkSource;
@@ -44,10 +45,10 @@ impl Clock {
         Self { now: 0 }
     }
 
-    /// Milliseconds since the start; to be asked at least every 49 days.
-    pub fn now(&mut self) -> u64 {
+    /// The time since the start; to be asked at least every 49 days.
+    pub fn now(&mut self) -> Duration {
         let ticks = TICKS.load(Ordering::Relaxed);
         self.now += u64::from(ticks.wrapping_sub(self.now as u32));
-        self.now
+        Duration::from_millis(self.now)
     }
 }

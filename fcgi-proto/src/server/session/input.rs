@@ -189,6 +189,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.refuse(request, Refusal::Malformed);
     }
 
+    /// There is no handler for the request's role: it is answered with 503 and `FCGI_UNKNOWN_ROLE`, and is over for
+    /// the caller. Only before its handler runs.
+    pub fn refuse_role(&mut self, request: Request) {
+        self.refuse(request, Refusal::UnknownRole);
+    }
+
     /// The handler wants to read this body and has used up what was handed out. Of a Filter, to read DATA is to
     /// pass by what is left of STDIN.
     ///
