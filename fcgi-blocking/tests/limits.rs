@@ -58,6 +58,7 @@ fn a_client_that_writes_all_before_it_reads_costs_itself_only() {
         let (sender, errors) = mpsc::channel();
         let change = settings(|settings| {
             settings.write_timeout = Duration::from_millis(300);
+            settings.spool = 0;
             settings.max_connections = 1;
         });
         let server = Running::unix(change, move |request: &mut Request| {

@@ -157,7 +157,7 @@ fn nothing_is_written_behind_a_record_that_was_cut() {
         let mut client = server.connect();
         client.send([Call::get("/").id(1).bytes(), Call::get("/").id(2).bytes()].concat());
         for _ in 0..2 {
-            assert_eq!(done.recv_timeout(PATIENCE), Ok(ErrorKind::BrokenPipe));
+            assert_eq!(done.recv_timeout(PATIENCE), Ok(ErrorKind::TimedOut));
         }
         // Whole records, then perhaps a part of one.
         while let Ok(Some(record)) = read_record(&mut client.stream) {

@@ -2,5 +2,6 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod listener;
+pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod transport;

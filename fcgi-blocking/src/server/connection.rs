@@ -1,20 +1,24 @@
-//! Moves bytes between one connection's transport, its protocol state and the handler of its request. One
-//! request at a time: while a handler runs, input is read only as the handler reads it.
+//! Does for one connection what its session asks: moves bytes between the transport, the session and the handler
+//! of its request. One request at a time: while a handler runs, input is read only as it is needed.
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::time::{Duration, Instant};
+use std::{array, mem, thread};
 
-use fcgi_proto::ConnectionError;
+use fcgi_proto::Level;
 use fcgi_proto::cgi::Answer;
 use fcgi_proto::pair::{Pairs, ParamsBuf};
-use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::{self, Event, Refusal, SendError, Whole};
+use fcgi_proto::record::Role;
+use fcgi_proto::server::Session;
+use fcgi_proto::server::session::{Batch, End, Input, Read, Request, Stopped, Stream, Write, WriteError};
 
+use super::log::{Name, Peer, log_level};
+use super::places::Place;
+use super::request::AppStatus;
+use super::settings::Settings;
+use crate::net::spool::Spool;
 use crate::net::transport::Transport;
-use crate::server::places::Place;
-use crate::server::request::AppStatus;
-use crate::server::settings::Settings;
 
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;
@@ -22,57 +26,37 @@ const READ_ROOM: usize = 64 * 1024 + 512;
 /// Memory for parameters that is kept from request to request.
 const KEPT_PARAMS: usize = 16 * 1024;
 
-/// Why no more of a request's input comes.
-#[derive(Clone, Debug)]
-pub(crate) enum Stop {
-    /// The client closed the connection or its sending half.
-    Eof,
-    /// The client sent ABORT_REQUEST.
-    Aborted,
-    Refused(Refusal),
-    Protocol(ConnectionError),
-    TimedOut(&'static str, Duration),
-    Io(io::ErrorKind, String),
-}
+/// Memory for input that waits for a handler.
+const BODY_ROOM: usize = 64 * 1024;
 
-impl From<Stop> for io::Error {
-    fn from(stop: Stop) -> Self {
-        use io::ErrorKind::{ConnectionAborted, InvalidData, Other, TimedOut, UnexpectedEof};
-        match stop {
-            Stop::Eof => Self::new(UnexpectedEof, "the client closed before the end of the request's input"),
-            Stop::Aborted => Self::new(ConnectionAborted, "the client aborted the request"),
-            Stop::Refused(why) => Self::new(Other, format!("request refused: {why}")),
-            Stop::Protocol(error @ ConnectionError::UnexpectedEof { .. }) => Self::new(UnexpectedEof, error),
-            Stop::Protocol(error) => Self::new(InvalidData, error),
-            Stop::TimedOut(what, limit) => {
-                Self::new(TimedOut, format!("the client sent no {what} within {} s", limit.as_secs_f32()))
-            }
-            Stop::Io(kind, text) => Self::new(kind, text),
-        }
+/// The time since the server began, which is all that a session knows of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// Of a server that begins.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
     }
-}
 
-/// What a read waits for, and so how long.
-#[derive(Clone, Copy)]
-enum Wait {
-    /// The next request, or the rest of its parameters.
-    Request,
-    /// What a handler reads.
-    Body,
-    /// Input that nobody wants.
-    Drain,
-}
+    /// The time since then.
+    #[must_use]
+    pub fn now(self) -> Duration {
+        self.0.elapsed()
+    }
 
-/// The streams that a handler reads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
-    Stdin,
-    Data,
+    /// The system's time for this one; in a century if it is too late to be told.
+    #[must_use]
+    pub fn at(self, time: Duration) -> Instant {
+        let century = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.0.checked_add(time).unwrap_or_else(|| self.0 + century)
+    }
 }
 
 /// A request whose parameters are there.
 pub(crate) struct Started {
-    pub(crate) id: RequestId,
+    pub(crate) request: Request,
     pub(crate) role: Role,
     pub(crate) keep_conn: bool,
     pub(crate) params: Params,
@@ -95,449 +79,322 @@ impl Params {
     }
 }
 
-/// The request that is being read or answered.
-struct Current {
-    id: RequestId,
-    role: Role,
-    keep_conn: bool,
-    /// All parameters are there.
-    ready: bool,
-    /// Where they are in the read buffer, if they were not gathered: no more input comes then.
-    in_place: Option<Range<usize>>,
-    stdin_ended: bool,
-    data_ended: bool,
-    /// Bytes of a body in the read buffer that the handler has not read, and of which.
-    chunk: Range<usize>,
-    chunk_of: Body,
-    stop: Option<Stop>,
-}
-
-impl Current {
-    fn new(id: RequestId, role: Role, keep_conn: bool) -> Self {
-        Self {
-            id,
-            role,
-            keep_conn,
-            ready: false,
-            in_place: None,
-            stdin_ended: !role.has_stdin(),
-            data_ended: !role.has_data(),
-            chunk: 0..0,
-            chunk_of: Body::Stdin,
-            stop: None,
-        }
-    }
-
-    fn ended(&self, body: Body) -> bool {
-        match body {
-            Body::Stdin => self.stdin_ended,
-            Body::Data => self.data_ended,
-        }
-    }
+/// What a connection is served for.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'t> {
+    pub(crate) settings: &'t Settings,
+    pub(crate) clock: Clock,
+    pub(crate) place: Option<&'t Place<'t>>,
+    pub(crate) peer: Peer,
 }
 
 pub(crate) struct Connection<'t> {
     transport: &'t mut dyn Transport,
-    place: Option<&'t Place<'t>>,
-    settings: &'t Settings,
-    protocol: server::Connection<1>,
+    context: Context<'t>,
+    session: Session<1>,
     buffer: Box<[u8]>,
-    /// What of `buffer` the protocol has not seen.
+    /// What of `buffer` the session has not taken.
     unread: Range<usize>,
-    current: Option<Current>,
+    /// The role of the request that begins, and whether the connection is kept after it.
+    begun: (Role, bool),
     params: ParamsBuf,
     pub(crate) answer: Answer,
-    /// When the parameters that are being read must be whole.
-    params_deadline: Option<Instant>,
-    /// When reading what nobody wants ends.
-    drain_deadline: Option<Instant>,
+    /// Input that waits for the handler.
+    stdin: Spool,
+    data: Spool,
     /// As last set on the transport, which has none at first.
-    read_timeout: Option<Duration>,
-    input_ended: bool,
-    /// A write failed: part of a record may be out.
-    write_failed: bool,
-    /// A request was refused.
-    refused: bool,
+    read_limit: Option<Duration>,
+    /// What the transport failed with, or the connection ended with.
+    failure: Option<(Level, io::Error)>,
 }
 
 impl<'t> Connection<'t> {
-    pub(crate) fn new(
-        transport: &'t mut dyn Transport,
-        place: Option<&'t Place<'t>>,
-        settings: &'t Settings,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(transport: &'t mut dyn Transport, context: Context<'t>) -> io::Result<Self> {
+        let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
         transport.set_write_timeout(settings.write_timeout)?;
         Ok(Self {
             transport,
-            place,
-            settings,
-            protocol: server::Connection::new(limits),
+            context,
+            session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            current: None,
+            begun: (Role::Responder, false),
             params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
             answer: Answer::new(settings.head_limit),
-            params_deadline: None,
-            drain_deadline: None,
-            read_timeout: None,
-            input_ended: false,
-            write_failed: false,
-            refused: false,
+            stdin: Spool::default(),
+            data: Spool::default(),
+            read_limit: None,
+            failure: None,
         })
     }
 
-    /// Reads up to the end of the next request's parameters; `None` when the connection is over in good
-    /// order.
-    pub(crate) fn next_request(&mut self) -> io::Result<Option<Started>> {
-        self.params_deadline = None;
+    /// Goes on up to the end of the next request's parameters; `None` once the connection is over.
+    pub(crate) fn next_request(&mut self) -> Option<Started> {
         loop {
-            if self.unread.is_empty() {
-                if self.protocol.is_finished() {
-                    return Ok(None);
+            if let Some((request, keep_conn, range)) = self.take_whole() {
+                let params = Params::InPlace { buffer: mem::take(&mut self.buffer), range };
+                if params.pairs().check().is_ok() {
+                    return Some(self.start(request, (Role::Responder, keep_conn), params));
                 }
-                match self.refill(Wait::Request) {
-                    Ok(()) => {}
-                    Err(Stop::Eof | Stop::TimedOut(..)) if self.protocol.is_idle() => return Ok(None),
-                    Err(stop) => return Err(stop.into()),
-                }
+                self.put_back(params);
+                self.session.refuse_malformed(request);
             }
-            if self.current.is_some() || !self.take_whole()? {
-                self.take_event()?;
-            }
-            let Some(current) = &mut self.current else { continue };
-            match &current.stop {
-                // Before it ran: there is nothing for a handler to decide.
-                Some(Stop::Aborted) => self.end_aborted(0)?,
-                Some(_) => self.current = None,
-                None if current.ready => {
-                    let Current { id, role, keep_conn, .. } = *current;
-                    let params = match current.in_place.take() {
-                        Some(range) => Params::InPlace { buffer: std::mem::take(&mut self.buffer), range },
-                        None => Params::Gathered(std::mem::replace(&mut self.params, ParamsBuf::new(0))),
-                    };
-                    self.answer.reset(params.pairs().get(b"REQUEST_METHOD"));
-                    return Ok(Some(Started { id, role, keep_conn, params }));
+            match self.take_event() {
+                Some(Some(request)) => {
+                    let params = Params::Gathered(mem::replace(&mut self.params, ParamsBuf::new(0)));
+                    return Some(self.start(request, self.begun, params));
                 }
-                None => {}
+                Some(None) => {}
+                None if self.turn() => {}
+                None => return None,
             }
         }
     }
 
-    /// Ends the request: what its answer still holds back, and END_REQUEST, in one write if it is small.
-    /// `outcome` is the handler's, or what it failed with.
-    pub(crate) fn end_request(
-        &mut self,
-        params: Params,
-        outcome: Result<AppStatus, String>,
-    ) -> io::Result<()> {
+    /// Takes in a request that is all there, if one comes next: it, whether the connection is kept after it, and
+    /// where its parameters are in the buffer.
+    fn take_whole(&mut self) -> Option<(Request, bool, Range<usize>)> {
+        let mut input = &self.buffer[self.unread.clone()];
+        let whole = self.session.receive_whole(&mut input)?;
+        self.unread.start = self.unread.end - input.len();
+        let start = whole.params.as_ptr().addr() - self.buffer.as_ptr().addr();
+        Some((whole.request, whole.keep_conn, start..start + whole.params.len()))
+    }
+
+    /// Takes in what comes before a handler runs, if there is something: the request whose handler is to run.
+    fn take_event(&mut self) -> Option<Option<Request>> {
+        let mut input = &self.buffer[self.unread.clone()];
+        let event = self.session.receive(&mut input, self.context.clock.now());
+        self.unread.start = self.unread.end - input.len();
+        match event? {
+            Input::Begin { role, keep_conn, .. } => {
+                self.params.clear(KEPT_PARAMS);
+                self.begun = (role, keep_conn);
+            }
+            Input::Params { request, data } if self.params.push(data).is_err() => {
+                self.session.refuse_full(request);
+            }
+            Input::Start { request } if self.params.finish().is_ok() => return Some(Some(request)),
+            Input::Start { request } => self.session.refuse_malformed(request),
+            _ => {}
+        }
+        Some(None)
+    }
+
+    fn put_back(&mut self, params: Params) {
         match params {
             Params::Gathered(params) => self.params = params,
             Params::InPlace { buffer, .. } => self.buffer = buffer,
         }
-        let Some(Current { id, ref stop, .. }) = self.current else { return Ok(()) };
-        match (stop, outcome) {
-            (_, outcome) if self.write_failed => {
-                if let Err(text) = outcome {
-                    log::warn!("request {id}: {text}");
-                }
-                Err(cut_off())
-            }
-            // It is over, and was answered.
-            (Some(Stop::Refused(_)), _) => {
-                self.current = None;
-                Ok(())
-            }
-            (Some(Stop::Aborted), outcome) => self.end_aborted(outcome.unwrap_or_default().0),
-            (_, Ok(AppStatus(app_status))) => match self.answer.end() {
-                Ok(()) => self.end_answered(id, app_status),
-                Err(error) => self.end_failed(id, &error.to_string()),
-            },
-            (_, Err(text)) => self.end_failed(id, &text),
-        }
     }
 
-    fn end_failed(&mut self, id: RequestId, why: &str) -> io::Result<()> {
-        log::warn!("request {id}: {why}");
-        self.answer.fail(why).map_err(invalid)?;
-        self.end_answered(id, 0)
+    fn start(&mut self, request: Request, (role, keep_conn): (Role, bool), params: Params) -> Started {
+        self.answer.reset(params.pairs().get(b"REQUEST_METHOD"));
+        Started { request, role, keep_conn, params }
     }
 
-    fn end_aborted(&mut self, app_status: u32) -> io::Result<()> {
-        let Some(Current { id, .. }) = self.current.take() else { return Ok(()) };
-        let end = self.protocol.finish(id, app_status).map_err(misuse)?;
-        self.write_all(&mut [IoSlice::new(&end)])
+    /// Ends the request with what its handler ended or failed with.
+    pub(crate) fn end_request(&mut self, started: Started, outcome: Result<AppStatus, String>) {
+        let (request, now) = (started.request, self.context.clock.now());
+        let level = self.session.failure_level(request);
+        let (status, failed) = match outcome {
+            Ok(AppStatus(status)) => (status, None),
+            Err(why) => (0, Some(why)),
+        };
+        let finished = self.session.finish_answer(request, &mut self.answer, failed.as_deref(), now);
+        if let Some(why) = failed.or_else(|| finished.err().map(|error| error.to_string())) {
+            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(started.params.pairs()));
+        }
+        self.put_back(started.params);
+        while self.end(request, status) || self.go_on_ending(request) {}
+        self.stdin.clear();
+        self.data.clear();
     }
 
-    fn end_answered(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
-        if self.protocol.drains_before_end(id) || !self.protocol.may_finish(id) {
-            return self.end_drained(id, app_status);
-        }
-        self.finish(id, app_status)
+    /// Sends what there is of the request's end; whether there may be more at once.
+    fn end(&mut self, request: Request, status: u32) -> bool {
+        let Self { session, transport, answer, context, .. } = self;
+        let (bytes, more) = match session.end_answer(request, answer, status) {
+            End::Part(bytes) => (bytes, true),
+            End::Last(bytes) => (bytes, false),
+            End::Wait | End::Over => return false,
+        };
+        let result = send(*transport, session, context.clock, &mut [IoSlice::new(bytes)]);
+        self.answer.sent();
+        self.note(result);
+        more
     }
 
-    /// Ends a request of whose input something is left.
-    #[cold]
-    fn end_drained(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
-        self.drain_request(|connection| !connection.protocol.drains_before_end(id));
-        if !self.protocol.may_finish(id) {
-            // A Filter whose handler has not read its STDIN.
-            self.drain_request(|connection| {
-                connection.protocol.may_finish(id) || !connection.protocol.is_active(id)
-            });
-        }
-        match self.current {
-            // It came behind what the handler read.
-            Some(Current { stop: Some(Stop::Aborted), .. }) => return self.end_aborted(app_status),
-            // It is over, and was answered.
-            Some(Current { stop: Some(Stop::Refused(_)), .. }) => {
-                self.current = None;
-                return Ok(());
-            }
-            _ => {}
-        }
-        if self.protocol.is_active(id) && !self.protocol.may_finish(id) {
-            // Nothing may be answered before that stream ends, but for the end itself.
-            self.current = None;
-            let refusal = self.protocol.reject(id, Refusal::Malformed).map_err(misuse)?;
-            return self.write_all(&mut [IoSlice::new(&refusal)]);
-        }
-        self.finish(id, app_status)
+    fn go_on_ending(&mut self, request: Request) -> bool {
+        self.session.is_alive(request) && self.go_on()
     }
 
-    /// Closes in the order that loses no answer: shut down writing, drain input within a bound, close. To
-    /// close with input unread would reset the connection, with what was just sent on it.
-    pub(crate) fn close(&mut self) {
-        if self.write_failed || self.input_ended || self.transport.shutdown_write().is_err() {
-            return;
-        }
-        self.drain_deadline = None;
-        let mut drained = 0;
-        while drained < self.settings.drain_limit {
-            self.unread = 0..0;
-            if self.fill(Wait::Drain).is_err() {
-                break;
-            }
-            drained += self.unread.len() as u64;
-        }
+    /// What is to be told of the connection.
+    pub(crate) fn into_failure(self) -> Option<(Level, io::Error)> {
+        self.failure
     }
 
     /// Reads the next bytes of one of the request's bodies; 0 at its end.
-    pub(crate) fn read_body(&mut self, body: Body, into: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read_body(
+        &mut self,
+        request: Request,
+        stream: Stream,
+        into: &mut [u8],
+    ) -> io::Result<usize> {
         if into.is_empty() {
             return Ok(0);
         }
         loop {
-            let current = self.current.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-            if current.chunk_of == body && !current.chunk.is_empty() {
-                let count = current.chunk.len().min(into.len());
-                let start = current.chunk.start;
-                into[..count].copy_from_slice(&self.buffer[start..start + count]);
-                current.chunk.start += count;
+            let count = self.kept(stream).take(into)?;
+            if count > 0 {
                 return Ok(count);
             }
-            if current.ended(body) {
-                return Ok(0);
+            let now = self.context.clock.now();
+            match self.session.read(request, stream, now).map_err(|stopped| self.error(stopped))? {
+                Read::End => return Ok(0),
+                Read::Wait => {}
             }
-            if let Some(stop) = &current.stop {
-                return Err(stop.clone().into());
-            }
-            // What is left of the other body is not wanted: the streams come one after the other.
-            if let Err(stop) = self.pull(Wait::Body) {
-                if let Some(current) = &mut self.current {
-                    current.stop = Some(stop);
+            let mut input = &self.buffer[self.unread.clone()];
+            match self.session.receive(&mut input, now) {
+                Some(Input::Body { stream: of, data, .. }) if of == stream => {
+                    let count = data.len().min(into.len());
+                    into[..count].copy_from_slice(&data[..count]);
+                    self.session.took(count);
+                    self.unread.start = self.unread.end - input.len() - (data.len() - count);
+                    return Ok(count);
                 }
-            }
-        }
-    }
-
-    pub(crate) fn write_stdout(&mut self, data: &[u8]) -> io::Result<usize> {
-        let rest = self.answer.write(data).map_err(invalid)?;
-        if rest.is_empty() {
-            return Ok(data.len());
-        }
-        let sent = self.send(rest)?;
-        Ok(data.len() - rest.len() + sent)
-    }
-
-    pub(crate) fn write_stderr(&mut self, data: &[u8]) -> io::Result<usize> {
-        let (now, _) = data.split_at(data.len().min(16 * 1024));
-        if self.answer.write_stderr(now) {
-            self.send(&[])?;
-        }
-        Ok(now.len())
-    }
-
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.answer.end_fields().map_err(invalid)?;
-        if self.answer.head_is_whole() { self.send(&[]).map(drop) } else { Ok(()) }
-    }
-
-    /// Reads input that nobody wants until `done`, within the bounds.
-    fn drain_request(&mut self, done: impl Fn(&Self) -> bool) {
-        self.drain_deadline = None;
-        let mut drained = 0;
-        while !done(self) && drained <= self.settings.drain_limit {
-            if self.current.as_ref().is_none_or(|current| current.stop.is_some()) {
-                break;
-            }
-            let result = self.pull(Wait::Drain);
-            let Some(current) = &mut self.current else { break };
-            if let Err(stop) = result {
-                current.stop = Some(stop);
-            }
-            drained += std::mem::take(&mut current.chunk).len() as u64;
-        }
-    }
-
-    /// Takes in the next event, or uses up what was read; reads first if that is used up already.
-    fn pull(&mut self, wait: Wait) -> Result<(), Stop> {
-        if self.unread.is_empty() {
-            self.refill(wait)?;
-        }
-        self.take_event()
-    }
-
-    /// Reads more to be taken in.
-    fn refill(&mut self, wait: Wait) -> Result<(), Stop> {
-        // After an error there is nothing to wait for.
-        self.protocol.next_event(&mut &[][..]).map_err(Stop::Protocol)?;
-        self.fill(wait)
-    }
-
-    /// Takes in a request that is all there, if one comes next.
-    fn take_whole(&mut self) -> Result<bool, Stop> {
-        let mut input = &self.buffer[self.unread.clone()];
-        let Some(Whole { id, keep_conn, params }) = self.protocol.whole_request(&mut input) else {
-            return Ok(false);
-        };
-        let refusal = Pairs::new(params).check().err().map(|_| Refusal::Malformed);
-        let mut current = Current::new(id, Role::Responder, keep_conn);
-        (current.ready, current.stdin_ended) = (true, true);
-        // They are a part of the buffer.
-        let start = params.as_ptr().addr() - self.buffer.as_ptr().addr();
-        current.in_place = Some(start..start + params.len());
-        self.current = Some(current);
-        self.unread.start = self.unread.end - input.len();
-        refusal.map_or(Ok(()), |why| self.reject(id, why)).and(Ok(true))
-    }
-
-    /// Takes in the next event, or uses up what was read.
-    fn take_event(&mut self) -> Result<(), Stop> {
-        let mut input = &self.buffer[self.unread.clone()];
-        let result = self.protocol.next_event(&mut input);
-        let at = self.unread.end - input.len();
-        let mut rejection = None;
-        match result {
-            Ok(None | Some(Event::Paused)) => {}
-            Ok(Some(Event::Begin { id, role, keep_conn })) => {
-                self.params.clear(KEPT_PARAMS);
-                self.current = Some(Current::new(id, role, keep_conn));
-            }
-            Ok(Some(Event::Params { id, data })) => {
-                if self.params.push(data).is_err() {
-                    rejection = Some((id, Refusal::Overloaded));
+                Some(Input::Body { stream: of, data, spool, .. }) => {
+                    let left = input.len() + data.len();
+                    self.keep(of, left, data.len(), spool);
                 }
-            }
-            Ok(Some(Event::ParamsEnd { id })) => match (self.params.finish(), &mut self.current) {
-                (Ok(()), Some(current)) => current.ready = true,
-                _ => rejection = Some((id, Refusal::Malformed)),
-            },
-            Ok(Some(event)) => {
-                if let Some(current) = &mut self.current {
-                    match event {
-                        Event::Stdin { data, .. } => {
-                            (current.chunk, current.chunk_of) = (at - data.len()..at, Body::Stdin);
-                        }
-                        Event::Data { data, .. } => {
-                            (current.chunk, current.chunk_of) = (at - data.len()..at, Body::Data);
-                        }
-                        Event::StdinEnd { .. } => current.stdin_ended = true,
-                        Event::DataEnd { .. } => current.data_ended = true,
-                        Event::Abort { .. } => current.stop = Some(Stop::Aborted),
-                        Event::Rejected { why, .. } => current.stop = Some(Stop::Refused(why)),
-                        _ => {}
+                Some(_) => self.unread.start = self.unread.end - input.len(),
+                None => {
+                    self.unread.start = self.unread.end - input.len();
+                    if !self.turn() {
+                        return Err(self.error(Stopped::Broken));
                     }
                 }
             }
-            Err(error) => {
-                self.unread.start = at;
-                self.reply()?;
-                return Err(Stop::Protocol(error));
-            }
-        }
-        self.unread.start = at;
-        if let Some((id, why)) = rejection {
-            self.reject(id, why)?;
-        }
-        if self.protocol.has_reply() { self.reply() } else { Ok(()) }
-    }
-
-    /// Refuses the request that is being read.
-    fn reject(&mut self, id: RequestId, why: Refusal) -> Result<(), Stop> {
-        self.log_refusal(id, why);
-        if let Some(current) = &mut self.current {
-            current.stop = Some(Stop::Refused(why));
-        }
-        match self.protocol.reject(id, why) {
-            Ok(control) => self.write_all(&mut [IoSlice::new(&control)]).map_err(stop),
-            Err(error) => Err(Stop::Io(io::ErrorKind::Other, error.to_string())),
         }
     }
 
-    /// Only a connection's first refusal is a warning: no client can fill a log with them.
-    fn log_refusal(&mut self, id: RequestId, why: Refusal) {
-        let level =
-            if std::mem::replace(&mut self.refused, true) { log::Level::Debug } else { log::Level::Warn };
-        log::log!(level, "request {id}: refused: {why}");
-    }
-
-    /// Sends what the protocol owes.
-    #[cold]
-    fn reply(&mut self) -> Result<(), Stop> {
+    /// Writes, or flushes, until something was taken or all has left.
+    pub(crate) fn write(&mut self, request: Request, what: Output<'_>) -> io::Result<usize> {
         loop {
-            if let Some((id, why)) = self.protocol.refusal() {
-                self.log_refusal(id, why);
+            let Self { session, transport, answer, context, .. } = self;
+            let now = context.clock.now();
+            let written = match what {
+                Output::Stdout(data) => session.write(request, answer, data, now),
+                Output::Stderr(data) => session.write_stderr(request, answer, data, now),
+                Output::Flush => session.flush(request, answer, now),
+            };
+            let taken = match written {
+                Ok(Write::Taken(count)) => return Ok(count),
+                Ok(Write::Send(batch)) => {
+                    let result = send_batch(*transport, session, context.clock, &batch);
+                    let taken = batch.taken;
+                    self.answer.sent();
+                    self.note(result);
+                    taken
+                }
+                Ok(Write::Wait) => {
+                    if !self.go_on() {
+                        return Err(self.error(Stopped::Broken));
+                    }
+                    0
+                }
+                Err(WriteError::Stopped(stopped)) => return Err(self.error(stopped)),
+                Err(error) => return Err(error.into()),
+            };
+            if taken > 0 {
+                return Ok(taken);
             }
-            let Some(reply) = self.protocol.poll_reply() else { return Ok(()) };
-            self.write_all(&mut [IoSlice::new(&reply)]).map_err(stop)?;
         }
+    }
+
+    /// Goes on while the request waits for something else than to read.
+    fn go_on(&mut self) -> bool {
+        let mut input = &self.buffer[self.unread.clone()];
+        let event = self.session.receive(&mut input, self.context.clock.now());
+        let left = input.len();
+        if let Some(Input::Body { stream, data, spool, .. }) = event {
+            self.keep(stream, left + data.len(), data.len(), spool);
+            return true;
+        }
+        let came = event.is_some();
+        self.unread.start = self.unread.end - left;
+        came || self.turn()
+    }
+
+    fn kept(&mut self, stream: Stream) -> &mut Spool {
+        match stream {
+            Stream::Stdin => &mut self.stdin,
+            Stream::Data => &mut self.data,
+        }
+    }
+
+    /// Keeps what has room of the next `len` bytes, of `left` that were read, for the handler.
+    fn keep(&mut self, stream: Stream, left: usize, len: usize, on_disk: bool) {
+        let start = self.unread.end - left;
+        let data = &self.buffer[start..start + len];
+        let kept = match stream {
+            Stream::Stdin => &mut self.stdin,
+            Stream::Data => &mut self.data,
+        };
+        let mut count = kept.keep(data, BODY_ROOM);
+        if on_disk {
+            match kept.keep_on_disk(&data[count..], self.context.settings.spool) {
+                Ok(more) => count += more,
+                Err(error) => log::warn!("{}: a body is not kept on disk: {error}", self.context.peer),
+            }
+        }
+        self.session.took(count);
+        self.unread.start = start + count;
+    }
+
+    /// Does what the session wants of the transport first; `false` once the connection is over.
+    fn turn(&mut self) -> bool {
+        self.report();
+        let now = self.context.clock.now();
+        let next = self.session.next(now);
+        if next.close {
+            return false;
+        }
+        if next.write {
+            while let Some(control) = self.session.poll_output() {
+                let slices = &mut [IoSlice::new(&control)];
+                let result = send(self.transport, &mut self.session, self.context.clock, slices);
+                self.note(result);
+            }
+        } else if next.shutdown {
+            let result = self.transport.shutdown_write();
+            self.session.shut(now);
+            if result.is_err() {
+                self.session.end_of_input(now);
+            }
+        } else if next.read && !self.buffer.is_empty() {
+            self.fill(now, next.at.map(|at| at.saturating_sub(now)));
+        } else {
+            let Some(at) = next.at else { return false };
+            thread::sleep(at.saturating_sub(now));
+        }
+        self.session.expire(self.context.clock.now());
+        true
     }
 
     /// Reads into the buffer, which is used up.
-    fn fill(&mut self, wait: Wait) -> Result<(), Stop> {
-        let idle = matches!(wait, Wait::Request) && self.protocol.is_idle();
-        let (what, limit, until) = match wait {
-            Wait::Request if idle => {
-                self.params_deadline = None;
-                ("request", self.settings.idle_timeout, None)
-            }
-            Wait::Request => {
-                let limit = self.settings.params_timeout;
-                let until = *self.params_deadline.get_or_insert_with(|| deadline(limit));
-                ("whole parameters", limit, Some(until))
-            }
-            Wait::Body => ("body", self.settings.read_timeout, None),
-            Wait::Drain => {
-                let limit = self.settings.drain_timeout;
-                let until = *self.drain_deadline.get_or_insert_with(|| deadline(limit));
-                ("end of input", limit, Some(until))
-            }
-        };
-        let left = until.map_or(limit, |until| until.saturating_duration_since(Instant::now()));
-        if until.is_some() && left.is_zero() {
-            return Err(Stop::TimedOut(what, limit));
+    fn fill(&mut self, now: Duration, limit: Option<Duration>) {
+        let waiting = self.session.waiting();
+        let place = self.context.place.zip(waiting);
+        if let Some(why) = place.and_then(|(place, waiting)| place.wait(waiting)) {
+            return self.session.leave(why, now);
         }
-        let place = self.place.filter(|_| idle);
-        // A place closes what is idle for too long.
-        let timeout = if place.is_some() { None } else { Some(left) };
-        if self.read_timeout != timeout {
-            self.transport.set_read_timeout(timeout).map_err(stop)?;
-            self.read_timeout = timeout;
-        }
-        if place.is_some_and(|place| !place.idle()) {
-            return Err(Stop::Eof);
+        // A longer limit than is needed is set anew when it has passed: so most requests set none.
+        let longer = self.read_limit.is_none_or(|set| limit.is_some_and(|limit| limit < set));
+        if longer && self.transport.set_read_timeout(limit).is_ok() {
+            self.read_limit = limit;
         }
         let result = loop {
             match self.transport.read(&mut self.buffer) {
@@ -545,119 +402,110 @@ impl<'t> Connection<'t> {
                 result => break result,
             }
         };
-        // One that has ended stays idle until it is gone: no other needs to make room in its stead.
-        if let (Some(place), Ok(1..)) = (place, &result) {
+        // One that has ended waits until it is gone: no other needs to make room in its stead.
+        if let (Some((place, _)), Ok(1..)) = (place, &result) {
             place.busy();
         }
         match result {
             Ok(0) => {
-                self.input_ended = true;
-                self.protocol.eof().map_err(Stop::Protocol)?;
-                Err(Stop::Eof)
+                if let Some(why) = place.and_then(|(place, _)| place.leaves()) {
+                    self.session.leave(why, now);
+                }
+                self.session.end_of_input(now);
             }
-            Ok(count) => {
-                self.unread = 0..count;
-                Ok(())
-            }
-            Err(error) if is_timeout(&error) => Err(Stop::TimedOut(what, limit)),
-            Err(error) => {
-                self.input_ended = true;
-                Err(stop(error))
-            }
+            Ok(count) => self.unread = 0..count,
+            Err(error) if is_timeout(&error) => self.read_limit = None,
+            result => self.note(result.map(drop)),
         }
     }
 
-    /// Sends what the answer holds back and the end of the request, in one write.
-    fn finish(&mut self, id: RequestId, app_status: u32) -> io::Result<()> {
-        self.current = None;
-        if self.write_failed {
-            return Err(cut_off());
+    /// The transport has failed, perhaps.
+    fn note(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.get_or_insert((Level::Debug, error));
+            self.session.broken(self.context.clock.now());
         }
-        let records = self.answer.finish(&mut self.protocol, id, app_status).map_err(misuse)?;
-        write_all(self.transport, &mut [IoSlice::new(records)], self.settings.write_timeout)
-            .inspect_err(|_| self.write_failed = true)
     }
 
-    /// Sends what the answer holds back, then the first record of `direct`, of which it returns the length,
-    /// then STDERR: all in one write.
-    fn send(&mut self, direct: &[u8]) -> io::Result<usize> {
-        let Some(current) = &self.current else { return Err(io::ErrorKind::NotConnected.into()) };
-        if self.write_failed {
-            return Err(cut_off());
+    /// Tells a log what the session has to say; what ends the connection is told at its end.
+    fn report(&mut self) {
+        let Some(report) = self.session.poll_report() else { return };
+        if report.id.is_some() {
+            let (peer, name) = (self.context.peer, Name(self.params.iter()));
+            log::log!(log_level(report.level), "{peer}: {name}: {report}");
+        } else {
+            self.failure.get_or_insert((report.level, report.what.into()));
         }
-        let id = current.id;
-        // The buffer holds less than a record, and STDERR is sent before it is more than one.
-        let (held, _) = self.protocol.stdout(id, self.answer.stdout()).map_err(misuse)?;
-        let (record, rest) = self.protocol.stdout(id, direct).map_err(misuse)?;
-        let (stderr, _) = self.protocol.stderr(id, self.answer.stderr()).map_err(misuse)?;
-        let mut slices: [IoSlice<'_>; 9] = std::array::from_fn(|_| IoSlice::new(&[]));
-        let parts = [held.slices(), record.slices(), stderr.slices()];
-        let parts = parts.iter().flatten().copied().filter(|part| !part.is_empty());
-        let mut count = 0;
-        for (slice, part) in slices.iter_mut().zip(parts) {
-            *slice = IoSlice::new(part);
-            count += 1;
-        }
-        write_all(self.transport, &mut slices[..count], self.settings.write_timeout).inspect_err(|_| {
-            self.write_failed = true;
-        })?;
-        self.answer.sent();
-        Ok(direct.len() - rest.len())
     }
 
-    fn write_all(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-        if self.write_failed {
-            return Err(cut_off());
+    /// Why the request goes on no further, to its handler.
+    fn error(&self, stopped: Stopped) -> io::Error {
+        match (stopped, &self.failure) {
+            (Stopped::Broken, Some((_, error))) => io::Error::new(error.kind(), error.to_string()),
+            _ => stopped.into(),
         }
-        write_all(self.transport, slices, self.settings.write_timeout)
-            .inspect_err(|_| self.write_failed = true)
     }
 }
 
-fn write_all(
+/// What a handler writes.
+#[derive(Clone, Copy)]
+pub(crate) enum Output<'d> {
+    Stdout(&'d [u8]),
+    Stderr(&'d [u8]),
+    Flush,
+}
+
+fn send_batch(
     transport: &mut dyn Transport,
-    mut slices: &mut [IoSlice<'_>],
-    limit: Duration,
+    session: &mut Session<1>,
+    clock: Clock,
+    batch: &Batch<'_>,
 ) -> io::Result<()> {
+    let mut slices: [IoSlice<'_>; 9] = array::from_fn(|_| IoSlice::new(&[]));
+    let mut count = 0;
+    for part in batch.slices().into_iter().filter(|part| !part.is_empty()) {
+        slices[count] = IoSlice::new(part);
+        count += 1;
+    }
+    send(transport, session, clock, &mut slices[..count])
+}
+
+/// Sends bytes that the session handed out, as long as it lets the client take.
+fn send(
+    transport: &mut dyn Transport,
+    session: &mut Session<1>,
+    clock: Clock,
+    mut slices: &mut [IoSlice<'_>],
+) -> io::Result<()> {
+    let began = clock.now();
     while !slices.is_empty() {
-        match transport.write_vectored(slices) {
+        let count = match transport.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => IoSlice::advance_slices(&mut slices, count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_timeout(&error) => {
-                let text = format!("the client took no byte of the answer for {} s", limit.as_secs_f32());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => 0,
             Err(error) => return Err(error),
+        };
+        IoSlice::advance_slices(&mut slices, count);
+        if slices.is_empty() {
+            session.sent(count, began);
+            break;
+        }
+        session.next(began);
+        let now = clock.now();
+        session.sent(count, now);
+        session.expire(now);
+        let next = session.next(now);
+        if !next.write {
+            return Ok(());
+        }
+        if let Some(at) = next.at {
+            transport.set_write_timeout(at.saturating_sub(now))?;
         }
     }
     transport.flush()
 }
 
-/// Nothing may be sent any more: it would be taken for the rest of a record.
-fn cut_off() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "a write failed: the answer is cut off")
-}
-
-/// When `limit`, from now on, is over; in a century if it is too long to tell.
-fn deadline(limit: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
-}
-
 /// A socket's time limit shows as either.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn stop(error: io::Error) -> Stop {
-    Stop::Io(error.kind(), error.to_string())
-}
-
-fn misuse(error: SendError) -> io::Error {
-    io::Error::other(error)
-}
-
-pub(crate) fn invalid(error: fcgi_proto::cgi::HeadError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
 }

@@ -1,24 +1,26 @@
 //! The application's side: accepts connections, runs a handler for each request.
 
-mod connection;
+pub(crate) mod connection;
+pub(crate) mod log;
 mod places;
 pub(crate) mod request;
 pub(crate) mod settings;
 
-use std::any::Any;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{env, fmt, thread};
+use std::{env, thread};
 
+use fcgi_proto::Level;
 use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 
 use crate::net::listener::{Listener, is_exhaustion};
 use crate::net::transport::{Plain, Transport};
-use crate::server::connection::Connection;
-use crate::server::places::{Place, Places};
+use crate::server::connection::{Clock, Connection, Context};
+use crate::server::log::{Peer, log_level, panic_text};
+use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
 use crate::server::settings::Settings;
 
@@ -127,41 +129,42 @@ impl Server {
         let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
         let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let wake = handle.wake()?;
-        let places = Places::new(settings.max_connections);
+        let clock = Clock::start();
+        let places = Places::new(settings.max_connections, clock);
         let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
         let (places, settings, handler) = (&places, &settings, &handler);
         thread::scope(move |scope| {
-            thread::Builder::new().spawn_scoped(scope, || places.close_idle(settings.idle_timeout))?;
             let result = loop {
                 let (stream, peer) = match listener.accept(&wake) {
                     Ok(Some(accepted)) => accepted,
                     Ok(None) => break Ok(()),
                     Err(error) if is_exhaustion(&error) => {
-                        log::warn!("accept: {error}; waiting for a connection to end");
+                        ::log::warn!("accept: {error}; waiting for a connection to end");
                         places.wait_for_release(EXHAUSTION_PAUSE);
                         continue;
                     }
                     Err(error) => break Err(error),
                 };
                 if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
-                    log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                    ::log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
                     continue;
                 }
                 let stream = Arc::new(stream);
                 let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
                 let serve = move || {
-                    if let Err(error) = serve_connection(&mut &*stream, Some(&place), settings, handler) {
-                        log::log!(level(&error), "{}: {error}", Peer(peer));
+                    let context = Context { settings, clock, place: Some(&place), peer: Peer(peer) };
+                    if let Some((level, error)) = serve_connection(&mut &*stream, context, handler) {
+                        ::log::log!(log_level(level), "{}: {error}", Peer(peer));
                     }
                 };
                 if let Err(error) = thread::Builder::new().spawn_scoped(scope, serve) {
-                    log::warn!("{}: dropped, no thread: {error}", Peer(peer));
+                    ::log::warn!("{}: dropped, no thread: {error}", Peer(peer));
                     places.wait_for_release(EXHAUSTION_PAUSE);
                 }
             };
             // Who connects from now on is to find another server.
             drop(listener);
-            places.stop();
+            places.stop(settings.shutdown_timeout);
             result
         })
     }
@@ -181,59 +184,27 @@ where
     T: Into<AppStatus>,
 {
     let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
-    serve_connection(&mut Plain(stream), None, settings, &handler)
+    let context = Context { settings, clock: Clock::start(), place: None, peer: Peer(None) };
+    serve_connection(&mut Plain(stream), context, &handler).map_or(Ok(()), |(_, error)| Err(error))
 }
 
+/// Serves one connection; what is to be told of it in the end, and what that is worth.
 fn serve_connection(
     transport: &mut dyn Transport,
-    place: Option<&Place<'_>>,
-    settings: &Settings,
+    context: Context<'_>,
     handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
-) -> io::Result<()> {
-    let mut connection = Box::new(Connection::new(transport, place, settings)?);
-    let result = loop {
-        let started = match connection.next_request() {
-            Ok(Some(started)) => started,
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        };
-        let mut request = Request::new(connection, started);
-        let outcome = match catch_unwind(AssertUnwindSafe(|| handler(&mut request))) {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(panic) => Err(format!("the handler panicked: {}", panic_text(&*panic))),
-        };
-        let params;
-        (connection, params) = request.into_parts();
-        if let Err(error) = connection.end_request(params, outcome) {
-            break Err(error);
-        }
+) -> Option<(Level, io::Error)> {
+    let mut connection = match Connection::new(transport, context) {
+        Ok(connection) => Box::new(connection),
+        Err(error) => return Some((Level::Debug, error)),
     };
-    connection.close();
-    result
-}
-
-/// Clients that leave are everyday; those that break the protocol or a limit are not.
-fn level(error: &io::Error) -> log::Level {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    match error.kind() {
-        BrokenPipe | ConnectionReset | UnexpectedEof => log::Level::Debug,
-        _ => log::Level::Warn,
+    while let Some(started) = connection.next_request() {
+        let mut request = Request::new(connection, started);
+        let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));
+        let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
+        let started;
+        (connection, started) = request.into_parts();
+        connection.end_request(started, outcome);
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
-}
-
-/// A connection's peer in the log.
-struct Peer(Option<std::net::IpAddr>);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("peer on a Unix socket"),
-        }
-    }
+    connection.into_failure()
 }

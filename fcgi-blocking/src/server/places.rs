@@ -1,30 +1,24 @@
-//! The places for connections: at most so many at once; who waits for one has the longest idle closed.
+//! The places for connections: at most so many at once; who waits for one has the longest waiting closed.
 
 use std::collections::BTreeMap;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use fcgi_proto::server::session::{Leave, Waiting};
+
+use super::connection::Clock;
 use crate::net::stream::Stream;
-
-/// How long a connection on which nothing came yet may take to its first request when the server stops: the
-/// request may be under way.
-const LAST_CALL: Duration = Duration::from_secs(1);
-
-/// The same, when others wait for its place.
-const CROWDED_CALL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Places {
     limit: usize,
-    /// What the times in [`Presence::idle_since`] count from.
-    epoch: Instant,
-    /// Whether someone waits for connections to fall idle, be busy or end; else they tell nobody and take no
-    /// lock. It is set before presences are looked at, and looked at after a presence is set, so that one of
-    /// the two sees the other.
+    clock: Clock,
+    /// Whether someone looks for connections that wait; else they tell nobody and take no lock. It is set before
+    /// presences are looked at, and looked at after a presence is set, so that one of the two sees the other.
     watched: AtomicBool,
     state: Mutex<State>,
-    /// Some connection ended or fell idle, or the server stops.
+    /// Some connection ended or began to wait, or the server stops.
     changed: Condvar,
 }
 
@@ -32,38 +26,43 @@ pub(crate) struct Places {
 struct State {
     taken: BTreeMap<u64, Taken>,
     next: u64,
-    phase: Phase,
-}
-
-#[derive(Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Serving,
-    /// Only connections on which nothing came yet may wait for a request.
-    LastCall,
-    Stopped,
+    /// Since when the server is shut down.
+    stopping: Option<Duration>,
 }
 
 struct Taken {
     stream: Arc<Stream>,
     presence: Arc<Presence>,
     /// Its reading half was shut down: it ends once it has answered what it had already got.
-    closing: bool,
+    leaves: Option<Leave>,
 }
 
-/// What a connection says of itself.
-struct Presence {
-    /// When it began to wait for a request, in nanoseconds; 0 while it does not.
-    idle_since: AtomicU64,
-    /// Nothing came on it yet.
-    fresh: AtomicBool,
+/// Since when a connection waits for a request, in nanoseconds without the lowest three bits, which say that it
+/// waits and of what kind that is; 0 while it does not.
+#[derive(Default)]
+struct Presence(AtomicU64);
+
+impl Presence {
+    fn set(&self, waiting: Option<Waiting>) {
+        let packed = waiting.map_or(0, |Waiting { since, comes, begun }| {
+            let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX) & !7;
+            since | u64::from(begun) << 2 | u64::from(comes) << 1 | 1
+        });
+        self.0.store(packed, Ordering::SeqCst);
+    }
+
+    fn get(&self) -> Option<Waiting> {
+        let packed = Some(self.0.load(Ordering::SeqCst)).filter(|&packed| packed != 0)?;
+        let since = Duration::from_nanos(packed & !7);
+        Some(Waiting { since, comes: packed & 2 != 0, begun: packed & 4 != 0 })
+    }
 }
 
 impl Places {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, clock: Clock) -> Self {
         Self {
             limit: limit.max(1),
-            epoch: Instant::now(),
+            clock,
             watched: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -73,16 +72,16 @@ impl Places {
     /// Waits for a place; `None` once the server stops.
     pub(crate) fn take(&self, stream: Arc<Stream>) -> Option<Place<'_>> {
         let mut state = self.lock();
-        while state.taken.len() >= self.limit && state.phase == Phase::Serving {
+        while state.taken.len() >= self.limit && state.stopping.is_none() {
             state = self.wait_for_one(state, None);
         }
-        if state.phase != Phase::Serving {
+        if state.stopping.is_some() {
             return None;
         }
         let number = state.next;
         state.next += 1;
-        let presence = Arc::new(Presence { idle_since: AtomicU64::new(0), fresh: AtomicBool::new(true) });
-        state.taken.insert(number, Taken { stream, presence: Arc::clone(&presence), closing: false });
+        let presence = Arc::<Presence>::default();
+        state.taken.insert(number, Taken { stream, presence: Arc::clone(&presence), leaves: None });
         Some(Place { places: self, number, presence })
     }
 
@@ -91,72 +90,70 @@ impl Places {
         drop(self.wait_for_one(self.lock(), Some(limit)));
     }
 
-    /// Closes idle connections now and each other one when it falls idle.
-    pub(crate) fn stop(&self) {
-        let until = Instant::now() + LAST_CALL;
+    /// Closes all connections, each when it may be, and waits until that is done; what has not ended after `limit`
+    /// is cut off. Those that answer meanwhile are told when they wait next.
+    pub(crate) fn stop(&self, limit: Duration) {
         let mut state = self.lock();
-        state.phase = Phase::LastCall;
-        self.changed.notify_all();
+        let now = self.clock.now();
+        let until = now.saturating_add(limit);
+        state.stopping = Some(now);
         self.watched.store(true, Ordering::SeqCst);
-        for taken in state.taken.values_mut().filter(|taken| !taken.is_fresh()) {
-            taken.close_if_idle();
-        }
-        while state.taken.values().any(Taken::is_fresh) {
-            let left = until.saturating_duration_since(Instant::now());
+        self.changed.notify_all();
+        while !state.taken.is_empty() {
+            let left = until.saturating_sub(self.clock.now());
             if left.is_zero() {
+                // Who is gone already needs nothing. A handler that waits for something else ends when it does.
+                state.taken.values().for_each(|taken| drop(taken.stream.shutdown(Shutdown::Both)));
                 break;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state.phase = Phase::Stopped;
-        for taken in state.taken.values_mut() {
-            taken.close_if_idle();
+            let next = self.close_waiting(&mut state);
+            state = self.wait(state, Some(next.unwrap_or(left).min(left)));
         }
     }
 
-    /// Closes connections that are idle for `limit`, until the server stops. So no connection needs a timer of
-    /// its own for the wait that almost all are in.
-    pub(crate) fn close_idle(&self, limit: Duration) {
-        let limit = limit.max(Duration::from_millis(1));
-        let mut state = self.lock();
-        while state.phase == Phase::Serving {
-            let now = self.epoch.elapsed();
-            let mut wait = limit;
-            for taken in state.taken.values_mut() {
-                let Some(since) = taken.idle_since() else { continue };
-                match limit.saturating_add(Duration::from_nanos(since)).checked_sub(now) {
-                    Some(left) if !left.is_zero() => wait = wait.min(left),
-                    _ => taken.close_if_idle(),
-                }
+    /// Closes those that may be closed now that the server stops; when the next one may be.
+    fn close_waiting(&self, state: &mut State) -> Option<Duration> {
+        let (since, now) = (state.stopping?, self.clock.now());
+        let mut next: Option<Duration> = None;
+        for taken in state.taken.values_mut().filter(|taken| taken.leaves.is_none()) {
+            let Some(waiting) = taken.presence.get() else { continue };
+            match waiting.may_close_at(Leave::Shutdown, since).checked_sub(now).filter(|left| !left.is_zero())
+            {
+                Some(left) => next = Some(next.unwrap_or(left).min(left)),
+                None => taken.close(Leave::Shutdown),
             }
-            // Who falls idle meanwhile is closed no sooner than that.
-            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
+        next
     }
 
-    /// Has the longest idle connection closed, if no idle one is closing yet, and waits for a change. If
-    /// nothing came on it yet, it has until [`CROWDED_CALL`] is over.
+    /// Has the longest waiting connection closed, if none is closing yet, and waits for a change.
     fn wait_for_one<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
         mut limit: Option<Duration>,
     ) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
-        let idle = state.taken.values_mut().filter_map(|taken| Some((taken.idle_since()?, taken)));
-        let longest = idle.min_by_key(|(since, taken)| (!taken.closing, *since));
-        if let Some((since, longest)) = longest {
-            let idle = self.epoch.elapsed().saturating_sub(Duration::from_nanos(since));
-            match CROWDED_CALL.checked_sub(idle).filter(|_| longest.is_fresh()) {
-                Some(left) => limit = Some(limit.unwrap_or(left).min(left)),
-                None => longest.close_if_idle(),
+        let now = self.clock.now();
+        let waiting = state.taken.values_mut().filter_map(|taken| Some((taken.presence.get()?, taken)));
+        let longest = waiting.min_by_key(|(waiting, taken)| (taken.leaves.is_none(), waiting.since));
+        if let Some((waiting, longest)) = longest {
+            let left = waiting.may_close_at(Leave::Crowded, now).saturating_sub(now);
+            if left.is_zero() {
+                longest.close(Leave::Crowded);
+            } else {
+                limit = Some(limit.unwrap_or(left).min(left));
             }
         }
-        let state = match limit {
+        let state = self.wait(state, limit);
+        self.watched.store(state.stopping.is_some(), Ordering::SeqCst);
+        state
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
+        match limit {
             None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(limit) => self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
-        };
-        self.watched.store(state.phase != Phase::Serving, Ordering::SeqCst);
-        state
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -166,17 +163,9 @@ impl Places {
 }
 
 impl Taken {
-    fn is_fresh(&self) -> bool {
-        self.presence.fresh.load(Ordering::SeqCst)
-    }
-
-    fn idle_since(&self) -> Option<u64> {
-        Some(self.presence.idle_since.load(Ordering::SeqCst)).filter(|&since| since != 0)
-    }
-
-    fn close_if_idle(&mut self) {
-        if !self.closing && self.idle_since().is_some() {
-            self.closing = true;
+    fn close(&mut self, why: Leave) {
+        if self.leaves.is_none() {
+            self.leaves = Some(why);
             // A peer that is gone already is read as the end just the same.
             let _ = self.stream.shutdown(Shutdown::Read);
         }
@@ -191,34 +180,30 @@ pub(crate) struct Place<'p> {
 }
 
 impl Place<'_> {
-    /// The connection waits for a request; `false` if it is to close instead. When the server stops, what
-    /// the client has sent already is still read.
-    pub(crate) fn idle(&self) -> bool {
-        let now = u64::try_from(self.places.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.presence.idle_since.store(now.max(1), Ordering::SeqCst);
+    /// The connection waits for a request, unless it is to leave: why.
+    pub(crate) fn wait(&self, waiting: Waiting) -> Option<Leave> {
+        self.presence.set(Some(waiting));
         if !self.places.watched.load(Ordering::SeqCst) {
-            return true;
+            return None;
         }
         let mut state = self.places.lock();
-        let (all_wait, fresh_wait) = (state.phase == Phase::Serving, state.phase == Phase::LastCall);
-        let Some(taken) = state.taken.get_mut(&self.number) else { return false };
-        if taken.closing {
-            return false;
-        }
-        let waits = all_wait || (fresh_wait && taken.is_fresh());
-        if !waits {
-            taken.close_if_idle();
+        let leaves = state.taken.get(&self.number)?.leaves;
+        if leaves.is_none() {
+            // What the client has sent already is still read.
+            self.places.close_waiting(&mut state);
         }
         self.places.changed.notify_all();
-        true
+        leaves
+    }
+
+    /// Why the connection is to leave, if so.
+    pub(crate) fn leaves(&self) -> Option<Leave> {
+        self.places.lock().taken.get(&self.number)?.leaves
     }
 
     /// Something came.
     pub(crate) fn busy(&self) {
-        self.presence.idle_since.store(0, Ordering::SeqCst);
-        if self.presence.fresh.load(Ordering::Relaxed) {
-            self.presence.fresh.store(false, Ordering::SeqCst);
-        }
+        self.presence.set(None);
         if self.places.watched.load(Ordering::SeqCst) {
             // If it was about to close, who waits for its place has to look for another.
             let _state = self.places.lock();

@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use fcgi_proto::cgi::{HeadError, Status};
 use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{RequestId, Role};
+use fcgi_proto::server::session::{Stream, WriteError};
 
-use crate::server::connection::{Body, Connection, Params, Started, invalid};
+use crate::server::connection::{Connection, Output, Started};
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
 /// (FastCGI 1.0, section 6.2).
@@ -28,27 +29,27 @@ impl From<()> for AppStatus {
 /// streams a body back in constant memory.
 pub struct Request<'c> {
     connection: RefCell<Box<Connection<'c>>>,
-    params: Params,
-    id: RequestId,
-    role: Role,
-    keep_conn: bool,
+    started: Started,
 }
 
 impl<'c> Request<'c> {
     pub(crate) fn new(connection: Box<Connection<'c>>, started: Started) -> Self {
-        let Started { id, role, keep_conn, params } = started;
-        Self { connection: RefCell::new(connection), params, id, role, keep_conn }
+        Self { connection: RefCell::new(connection), started }
     }
 
-    pub(crate) fn into_parts(self) -> (Box<Connection<'c>>, Params) {
-        (self.connection.into_inner(), self.params)
+    pub(crate) fn into_parts(self) -> (Box<Connection<'c>>, Started) {
+        (self.connection.into_inner(), self.started)
+    }
+
+    fn write(&self, what: Output<'_>) -> io::Result<usize> {
+        self.connection.borrow_mut().write(self.started.request, what)
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
     /// variable (RFC 3875, section 4.1), any bytes.
     #[must_use]
     pub fn param(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
-        self.params.pairs().get(name.as_ref())
+        self.started.params.pairs().get(name.as_ref())
     }
 
     /// The value of the first parameter with this name, if it is UTF-8.
@@ -60,25 +61,25 @@ impl<'c> Request<'c> {
     /// All parameters `(name, value)` in the order received.
     #[must_use]
     pub fn params(&self) -> Pairs<'_> {
-        self.params.pairs()
+        self.started.params.pairs()
     }
 
     /// The request's id on its connection (section 3.3).
     #[must_use]
     pub fn id(&self) -> RequestId {
-        self.id
+        self.started.request.id()
     }
 
     /// What the application is asked to be (section 6).
     #[must_use]
     pub fn role(&self) -> Role {
-        self.role
+        self.started.role
     }
 
     /// Whether the client keeps the connection after this request (section 5.1).
     #[must_use]
     pub fn keep_conn(&self) -> bool {
-        self.keep_conn
+        self.started.keep_conn
     }
 
     /// The request's body; an Authorizer has none. Its end is where the client ended it: compare the length
@@ -91,7 +92,7 @@ impl<'c> Request<'c> {
     /// [`InvalidData`](io::ErrorKind::InvalidData) if what it sends is not FastCGI.
     #[must_use]
     pub fn stdin(&self) -> Input<'_, 'c> {
-        Input { request: self, body: Body::Stdin }
+        Input { request: self, body: Stream::Stdin }
     }
 
     /// A Filter's file, after its STDIN (section 6.4); the other roles have none. Reading it skips what is
@@ -101,7 +102,7 @@ impl<'c> Request<'c> {
     /// As [`stdin`](Self::stdin).
     #[must_use]
     pub fn data(&self) -> Input<'_, 'c> {
-        Input { request: self, body: Body::Data }
+        Input { request: self, body: Stream::Data }
     }
 
     /// Starts the answer with its status; add header fields, then write the body.
@@ -141,9 +142,9 @@ impl<'c> Request<'c> {
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("id", &self.id)
-            .field("role", &self.role)
-            .field("keep_conn", &self.keep_conn)
+            .field("id", &self.id())
+            .field("role", &self.role())
+            .field("keep_conn", &self.keep_conn())
             .finish_non_exhaustive()
     }
 }
@@ -151,12 +152,13 @@ impl fmt::Debug for Request<'_> {
 /// Reads one of a request's bodies.
 pub struct Input<'r, 'c> {
     request: &'r Request<'c>,
-    body: Body,
+    body: Stream,
 }
 
 impl Read for Input<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.request.connection.borrow_mut().read_body(self.body, buffer)
+        let Request { connection, started } = self.request;
+        connection.borrow_mut().read_body(started.request, self.body, buffer)
     }
 }
 
@@ -167,11 +169,11 @@ pub struct Stdout<'r, 'c> {
 
 impl Write for Stdout<'_, '_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.request.connection.borrow_mut().write_stdout(data)
+        self.request.write(Output::Stdout(data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.request.connection.borrow_mut().flush()
+        self.request.write(Output::Flush).map(drop)
     }
 }
 
@@ -182,7 +184,7 @@ pub struct Stderr<'r, 'c> {
 
 impl Write for Stderr<'_, '_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.request.connection.borrow_mut().write_stderr(data)
+        self.request.write(Output::Stderr(data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -213,12 +215,12 @@ impl ResponseWriter<'_, '_> {
 
 impl Write for ResponseWriter<'_, '_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.begun.map_err(invalid)?;
+        self.begun.map_err(WriteError::Head)?;
         self.request.stdout().write(data)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.begun.map_err(invalid)?;
+        self.begun.map_err(WriteError::Head)?;
         self.request.stdout().flush()
     }
 }

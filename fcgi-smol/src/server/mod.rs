@@ -7,10 +7,9 @@ pub(crate) mod request;
 pub(crate) mod settings;
 mod spares;
 pub(crate) mod spawn;
-mod stop;
 mod task;
+mod wakers;
 
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -18,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fcgi_blocking::{is_exhaustion, is_transient};
+use fcgi_blocking::{Peer, is_exhaustion, is_transient, log_level};
 use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
@@ -27,8 +26,7 @@ use smol::io::{AsyncRead, AsyncWrite};
 use crate::AppStatus;
 use crate::net::listener::{IntoSocket, Socket};
 use crate::net::transport::{Plain, Transport};
-use crate::server::connection::{Common, Connection};
-use crate::server::connections::{CloseAll, Connections, Place};
+use crate::server::connections::{CloseAll, Common, Connections, Place};
 use crate::server::request::Request;
 use crate::server::settings::Settings;
 use crate::server::spawn::Spawn;
@@ -154,10 +152,9 @@ impl Server {
                         log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
                         continue;
                     }
-                    let connection = Connection::new(transport, Arc::clone(&common));
-                    let place = connections.take(Arc::clone(&connection));
+                    let (connection, place) = connections.take(transport, Peer(peer));
                     let task = ConnectionTask::new(connection, Arc::clone(&handler), spawner.clone());
-                    executor.spawn(ServedConnection { task, peer, _place: place });
+                    executor.spawn(ServedConnection { task, peer: Peer(peer), _place: place });
                 }
             };
             let stop = async {
@@ -196,12 +193,12 @@ where
     T: Into<AppStatus>,
 {
     let common = Common::new(*settings);
-    let connection = Connection::new(Box::new(Plain(stream)), Arc::clone(&common));
     let connections = Connections::new(common);
-    let _place = connections.take(Arc::clone(&connection));
+    let (connection, _place) = connections.take(Box::new(Plain(stream)), Peer(None));
     let (spawner, spawned) = channel::unbounded();
     let task = ConnectionTask::new(connection, Arc::new(handler), spawner);
-    task.or(spawn_all(&executor, spawned)).or(connections.expire()).await
+    let failure = task.or(spawn_all(&executor, spawned)).or(connections.expire()).await;
+    failure.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Waits for a connection and for room: its stream, and its peer's address.
@@ -218,8 +215,7 @@ async fn accept(
         match socket.accept().await {
             Err(error) if is_exhaustion(&error) => {
                 log::warn!("accept: {error}; waiting for a connection to end");
-                connections.close_longest_idle();
-                connections.change_within(EXHAUSTION_PAUSE).await;
+                connections.give_up_longest_waiting(Some(EXHAUSTION_PAUSE)).await;
             }
             Err(error) if is_transient(&error) => {}
             accepted => return accepted,
@@ -241,7 +237,7 @@ where
 /// One accepted connection.
 pub struct ServedConnection<H, F> {
     task: ConnectionTask<H, F>,
-    peer: Option<IpAddr>,
+    peer: Peer,
     _place: Place,
 }
 
@@ -255,30 +251,9 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.task).poll(cx).map(|result| {
-            if let Err(error) = result {
-                log::log!(level(&error), "{}: {error}", Peer(self.peer));
+            if let Some((level, error)) = result {
+                log::log!(log_level(level), "{}: {error}", self.peer);
             }
         })
-    }
-}
-
-/// Clients that leave are everyday; those that break the protocol or a limit are not.
-fn level(error: &io::Error) -> log::Level {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    match error.kind() {
-        BrokenPipe | ConnectionReset | UnexpectedEof => log::Level::Debug,
-        _ => log::Level::Warn,
-    }
-}
-
-/// A connection's peer in the log.
-struct Peer(Option<IpAddr>);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("peer on a Unix socket"),
-        }
     }
 }

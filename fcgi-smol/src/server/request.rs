@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use fcgi_proto::cgi::{HeadError, Status};
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
+use fcgi_proto::server::session::{Request as Key, Stream, WriteError};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::server::active::{Begin, Body};
-use crate::server::connection::{Connection, Started};
-use crate::server::stop::invalid;
+use crate::server::active::Begin;
+use crate::server::connection::{Connection, Output, Started};
 
 /// One request: its parameters, its input, and where its answer goes.
 ///
@@ -28,13 +28,13 @@ pub struct Request {
 #[derive(Clone)]
 struct Handle {
     connection: Arc<Connection>,
-    key: u64,
+    key: Key,
 }
 
 impl Request {
     pub(crate) fn new(connection: Arc<Connection>, started: Started) -> Self {
         let Started { begin, params, .. } = started;
-        Self { handle: Handle { connection, key: begin.key }, begin, params }
+        Self { handle: Handle { connection, key: begin.request }, begin, params }
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
@@ -59,7 +59,7 @@ impl Request {
     /// The request's id on its connection (section 3.3).
     #[must_use]
     pub fn id(&self) -> RequestId {
-        self.begin.id
+        self.begin.request.id()
     }
 
     /// What the application is asked to be (section 6).
@@ -88,7 +88,7 @@ impl Request {
     /// [`InvalidData`](io::ErrorKind::InvalidData) if what it sends is not FastCGI.
     #[must_use]
     pub fn stdin(&self) -> Input {
-        Input { handle: self.handle.clone(), body: Body::Stdin }
+        Input { handle: self.handle.clone(), body: Stream::Stdin }
     }
 
     /// A Filter's file, after its STDIN (section 6.4); the other roles have none. Reading it skips what is
@@ -98,14 +98,14 @@ impl Request {
     /// As [`stdin`](Self::stdin).
     #[must_use]
     pub fn data(&self) -> Input {
-        Input { handle: self.handle.clone(), body: Body::Data }
+        Input { handle: self.handle.clone(), body: Stream::Data }
     }
 
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
     pub fn respond(&self, status: Status) -> ResponseWriter {
         let Handle { connection, key } = &self.handle;
-        let begun = connection.with(*key, |request| request.answer.respond(status));
+        let begun = connection.with_request(*key, |request| request.answer.respond(status));
         ResponseWriter { stdout: self.stdout(), begun: begun.unwrap_or(Err(HeadError::Begun)) }
     }
 
@@ -114,7 +114,7 @@ impl Request {
     pub(crate) fn respond_http(&self, parts: &http::response::Parts) -> Result<Stdout, HeadError> {
         let Handle { connection, key } = &self.handle;
         let write_head = |head: &mut _| fcgi_proto::http::write_head(parts, head);
-        let begun = connection.with(*key, |request| request.answer.respond_with(write_head));
+        let begun = connection.with_request(*key, |request| request.answer.respond_with(write_head));
         begun.unwrap_or(Err(HeadError::Begun))?;
         Ok(self.stdout())
     }
@@ -164,7 +164,7 @@ impl Drop for Request {
         let Self { handle: Handle { connection, key }, params, .. } = self;
         let params = std::mem::replace(params, ParamsBuf::new(0));
         // For the next request; if this one is over already, they are dropped.
-        let _ = connection.with(*key, |request| request.params = params);
+        let _ = connection.with_request(*key, |request| request.params = params);
     }
 }
 
@@ -181,7 +181,7 @@ impl fmt::Debug for Request {
 /// Reads one of a request's bodies.
 pub struct Input {
     handle: Handle,
-    body: Body,
+    body: Stream,
 }
 
 impl AsyncRead for Input {
@@ -205,12 +205,12 @@ pub struct Stdout {
 impl AsyncWrite for Stdout {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let Handle { connection, key } = &self.handle;
-        connection.write(*key, data, cx)
+        connection.write(*key, Output::Stdout(data), cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Handle { connection, key } = &self.handle;
-        connection.flush(*key, cx)
+        connection.write(*key, Output::Flush, cx).map_ok(drop)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -232,7 +232,7 @@ pub struct Stderr {
 impl AsyncWrite for Stderr {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let Handle { connection, key } = &self.handle;
-        connection.write_stderr(*key, data, cx)
+        connection.write(*key, Output::Stderr(data), cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -268,7 +268,8 @@ impl ResponseWriter {
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
         self.begun?;
         let Handle { connection, key } = &self.stdout.handle;
-        let added = connection.with(*key, |request| request.answer.field(name.as_ref(), value.as_ref()));
+        let added =
+            connection.with_request(*key, |request| request.answer.field(name.as_ref(), value.as_ref()));
         added.unwrap_or(Err(HeadError::Begun))?;
         Ok(self)
     }
@@ -276,12 +277,12 @@ impl ResponseWriter {
 
 impl AsyncWrite for ResponseWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.begun.map_err(invalid)?;
+        self.begun.map_err(WriteError::Head)?;
         Pin::new(&mut self.stdout).poll_write(cx, data)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.begun.map_err(invalid)?;
+        self.begun.map_err(WriteError::Head)?;
         Pin::new(&mut self.stdout).poll_flush(cx)
     }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fcgi_proto::server::session::Patience;
 use fcgi_proto::{Limits, cgi};
 
 /// What a server allows its peers: every wait has a limit, every queue a bound, every count a maximum.
@@ -30,14 +31,29 @@ pub struct Settings {
     pub read_timeout: Duration,
     /// How long the client may take no byte of an answer. Default: 30 seconds.
     pub write_timeout: Duration,
+    /// Bytes a second that the client has to send of a body, or take of an answer, while it is waited for: what
+    /// waiting uses up of the two limits comes back at this rate, so that a byte now and then renews neither.
+    /// Default: 500.
+    pub least_rate: u32,
     /// How long input that no handler wants is read, so that the answer is not lost with it: before
     /// END_REQUEST on a connection that is kept, after it on one that closes. Default: 5 seconds.
     pub drain_timeout: Duration,
     /// Bytes of such input, at most. Default: 64 MiB.
     pub drain_limit: u64,
-    /// Bytes of one request's input that wait for its handler while other requests' is read. Once they are
-    /// there, nothing is read from the connection until the handler reads some or ends. Default: 64 KiB.
+    /// How long a graceful end may take as a whole: what still runs then is cut off. Default: 1 minute.
+    pub shutdown_timeout: Duration,
+    /// Bytes of one request's input that wait in memory for its handler while other requests' is read. Once they
+    /// are there, nothing is read from the connection until the handler reads some or ends, or more is
+    /// [spooled](Self::spool). Default: 64 KiB.
     pub body_room: usize,
+    /// Bytes of one request's input that are kept in a temporary file beyond these, while its answer waits for the
+    /// end of it, its handler waits for something else, or another request for what is behind it: a handler may write
+    /// before it has read, and nginx stops sending a body at the first byte of the answer. Beyond them the answer
+    /// leaves. Default: 128 MiB.
+    pub spool: u64,
+    /// Bytes of memory for parameters and input of all requests together. Beyond them requests are refused with
+    /// `FCGI_OVERLOADED`, and bodies are read as their handlers read them. Default: 256 MiB.
+    pub memory: usize,
     /// Bytes of a response head, at most; what is more fails the handler's write. A head leaves in one
     /// record, so that more than 56 KiB less 8 bytes counts as that, and less than 128 bytes as 128.
     /// Default: 8 KiB.
@@ -56,43 +72,39 @@ impl Default for Settings {
             params_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
+            least_rate: 500,
             drain_timeout: Duration::from_secs(5),
             drain_limit: 64 * 1024 * 1024,
+            shutdown_timeout: Duration::from_secs(60),
             body_room: 64 * 1024,
+            spool: 128 * 1024 * 1024,
+            memory: 256 * 1024 * 1024,
             head_limit: cgi::HEAD_LIMIT,
             limits: Limits::default(),
         }
     }
 }
 
-/// The longest wait that can be told from no limit.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-
 impl Settings {
-    /// With waits that can be added to a time, and what GET_VALUES is answered with.
+    /// With what GET_VALUES is answered with.
     pub(crate) fn checked(mut self, requests_per_connection: usize) -> Self {
-        for wait in self.waits() {
-            *wait = (*wait).min(LONGEST);
-        }
         self.limits.max_conns = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
         let requests = u32::try_from(self.max_requests.min(requests_per_connection)).unwrap_or(u32::MAX);
         self.limits.max_reqs = self.limits.max_reqs.min(requests);
         self
     }
 
-    /// The shortest wait that has a limit.
-    pub(crate) fn shortest_wait(&self) -> Duration {
-        let mut settings = *self;
-        settings.waits().into_iter().fold(LONGEST, |shortest, wait| shortest.min(*wait))
-    }
-
-    fn waits(&mut self) -> [&mut Duration; 5] {
-        [
-            &mut self.idle_timeout,
-            &mut self.params_timeout,
-            &mut self.read_timeout,
-            &mut self.write_timeout,
-            &mut self.drain_timeout,
-        ]
+    /// What of them a connection's session knows.
+    pub(crate) fn patience(&self) -> Patience {
+        let mut patience = Patience::new();
+        patience.idle = self.idle_timeout;
+        patience.params = self.params_timeout;
+        patience.read = self.read_timeout;
+        patience.write = self.write_timeout;
+        patience.least_rate = self.least_rate;
+        patience.drain = self.drain_timeout;
+        patience.drain_limit = u32::try_from(self.drain_limit).unwrap_or(u32::MAX);
+        patience.shutdown = self.shutdown_timeout;
+        patience
     }
 }

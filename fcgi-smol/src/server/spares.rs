@@ -48,7 +48,7 @@ impl Spares {
     pub(crate) fn request(&self, begin: Begin, settings: &Settings) -> Box<Active> {
         match lock(&self.requests).pop() {
             Some(mut request) => {
-                request.begin(begin);
+                request.begin = begin;
                 request
             }
             None => Box::new(Active::new(begin, settings)),

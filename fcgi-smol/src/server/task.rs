@@ -1,13 +1,15 @@
 //! The tasks: one moves a connection's bytes and starts its handlers; a request that comes alone rides along
 //! with it, others are tasks of their own.
 
-use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use fcgi_blocking::panic_text;
+use fcgi_proto::Level;
+use fcgi_proto::server::session::Request as Key;
 use smol::channel::Sender;
 
 use crate::AppStatus;
@@ -20,7 +22,7 @@ pub struct RequestTask<F> {
     /// Dropped before the request is told to be over.
     future: Option<Pin<Box<F>>>,
     connection: Arc<Connection>,
-    key: u64,
+    key: Key,
     /// Whether the connection knows how it ended.
     over: bool,
 }
@@ -44,9 +46,12 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(future) = &mut self.future else { return Poll::Ready(()) };
-        let outcome = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        let run = || {
+            future.as_mut().poll(cx).map(|result| result.map(Into::into).map_err(|error| error.to_string()))
+        };
+        let outcome = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result.map(Into::into).map_err(|error| error.to_string()),
+            Ok(Poll::Ready(outcome)) => outcome,
             Err(panic) => Err(panic_text(&*panic)),
         };
         self.complete(outcome);
@@ -80,7 +85,7 @@ where
 
     /// Starts a handler; whether it rides along.
     fn start(&mut self, started: Started) -> bool {
-        let (key, alone) = (started.begin.key, started.alone);
+        let (key, alone) = (started.begin.request, started.alone);
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), started);
         let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
@@ -119,9 +124,9 @@ where
     F: Future<Output = Result<T, BoxError>>,
     T: Into<AppStatus>,
 {
-    type Output = io::Result<()>;
+    type Output = Option<(Level, io::Error)>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.connection.begin(cx);
         self.poll_guest(cx);
         loop {
@@ -143,10 +148,4 @@ impl<H, F> Drop for ConnectionTask<H, F> {
     fn drop(&mut self) {
         self.connection.kill();
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the handler panicked: {}", text.unwrap_or("no text"))
 }

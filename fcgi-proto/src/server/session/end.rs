@@ -10,8 +10,8 @@ use super::{OUT_ROOM, Session};
 use crate::cgi::{Answer, HeadError};
 use crate::life::{Level, Time};
 use crate::record::Control;
-use crate::server::Refusal;
 use crate::server::slots::Slots;
+use crate::server::{Refusal, SendError};
 
 /// What a request ends with.
 #[derive(Clone, Debug)]
@@ -91,14 +91,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Step::Wait | Step::Part => End::Wait,
             Step::Over => End::Over,
             Step::Reject => self.end_rejected(request),
-            Step::Finish | Step::Abort => {
-                let control = self.connection.finish(request.id(), app_status);
-                self.free(request.slot());
-                control.map_or(End::Over, |control| {
-                    self.hand_out(control.len());
-                    End::Last(control)
-                })
-            }
+            Step::Finish | Step::Abort => self.end_finished(request, app_status),
         }
     }
 
@@ -116,17 +109,17 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let bytes = match step {
             Step::Wait => return End::Wait,
             Step::Over => return End::Over,
-            Step::Reject => {
-                return match self.end_rejected(request) {
+            Step::Abort | Step::Reject => {
+                let ended = match step {
+                    Step::Abort => self.end_finished(request, app_status),
+                    _ => self.end_rejected(request),
+                };
+                return match ended {
                     End::Last(control) => End::Last(answer.replace(&control)),
                     _ => End::Over,
                 };
             }
             Step::Part => answer.part(&mut self.connection, id),
-            Step::Abort => {
-                answer.forget();
-                answer.finish(&mut self.connection, id, app_status)
-            }
             Step::Finish => answer.finish(&mut self.connection, id, app_status),
         };
         let is_part = matches!(step, Step::Part);
@@ -181,6 +174,15 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn end_rejected(&mut self, request: Request) -> End<Control> {
         let control = self.connection.reject(request.id(), Refusal::Malformed);
+        self.end_as(request, control)
+    }
+
+    fn end_finished(&mut self, request: Request, app_status: u32) -> End<Control> {
+        let control = self.connection.finish(request.id(), app_status);
+        self.end_as(request, control)
+    }
+
+    fn end_as(&mut self, request: Request, control: Result<Control, SendError>) -> End<Control> {
         self.free(request.slot());
         control.map_or(End::Over, |control| {
             self.hand_out(control.len());

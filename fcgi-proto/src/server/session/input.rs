@@ -3,9 +3,10 @@
 use core::time::Duration;
 
 use super::life::{Life, Phase, Request, Stop, Stream};
+use super::patience::PAUSE;
 use super::report::Stopped;
 use super::waits::Linger;
-use super::{Ended, OUT_ROOM, Pending, Session};
+use super::{Ended, OUT_ROOM, Pending, Session, State};
 use crate::life::Time;
 use crate::record::{RequestId, Role};
 use crate::server::order::Stage;
@@ -118,12 +119,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 }
                 continue;
             }
-            if self.is_full() {
+            if self.is_full() || self.owes() {
                 return None;
             }
             let before = *input;
             match self.connection.next_event(input) {
-                // The queue of replies is full, or all is used up.
+                // All is used up.
                 Ok(None | Some(Event::Paused)) => return self.next_look(),
                 Ok(Some(Event::Stdin { id, data })) => self.content(id, Stream::Stdin, data, before, input),
                 Ok(Some(Event::Data { id, data })) => self.content(id, Stream::Data, data, before, input),
@@ -141,7 +142,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// comes first. It is as if [`receive`](Self::receive) had told of its beginning, its parameters and its
     /// start, with fewer instructions and without a copy; who never calls this misses nothing.
     pub fn receive_whole<'i>(&mut self, input: &mut &'i [u8]) -> Option<Started<'i>> {
-        if self.pending.left > 0 || !self.looks.is_empty() || self.input.is_some() || self.is_full() {
+        let waits = self.pending.left > 0 || !self.looks.is_empty() || self.owes() || self.is_full();
+        if waits || self.input.is_some() {
             return None;
         }
         let whole = self.connection.whole_request(input)?;
@@ -170,11 +172,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// There is room for more of the request's input.
-    pub fn room(&mut self, request: Request) {
-        if let Some(life) = self.life_mut(request) {
-            life.clear(Life::FULL | Life::SPOOL_FULL);
-        }
+    /// There is room for more of the request's input; whether some waited for that.
+    pub fn room(&mut self, request: Request) -> bool {
+        let Some(life) = self.life_mut(request) else { return false };
+        let waited = life.has(Life::FULL);
+        life.clear(Life::FULL | Life::SPOOL_FULL);
+        waited
     }
 
     /// The request's parameters, or the request, have no room: it is answered with 503 and `FCGI_OVERLOADED`, and
@@ -205,9 +208,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let stopped_input = self.input;
         let Some(life) = self.life_mut(request) else { return Err(Stopped::Over) };
         life.clear(Life::FULL | Life::SPOOL_FULL);
-        if stream == Stream::Data {
-            life.set(Life::SKIPS_STDIN);
-        }
+        life.set(if stream == Stream::Data { Life::HAS_READ | Life::SKIPS_STDIN } else { Life::HAS_READ });
         let ended = match stream {
             Stream::Stdin => !life.wire.stage.awaits_stdin(),
             Stream::Data => life.wire.stage == Stage::Complete,
@@ -243,7 +244,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.over || self.input.is_some() {
             return;
         }
-        if self.leaving {
+        if self.leave_due != Time::NEVER {
             self.refuse_unstarted();
         }
         let ended = self.connection.eof().map_or_else(Ended::Protocol, |()| Ended::Closed);
@@ -252,7 +253,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// Whether so much waits to be sent that nothing is taken in.
     pub(super) fn is_full(&self) -> bool {
-        self.unsent >= OUT_ROOM || self.refusing > 0
+        self.unsent >= OUT_ROOM
     }
 
     /// Whether nothing of the input can be taken until a handler takes what is for it.
@@ -317,6 +318,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if life.due == Time::NEVER {
             life.since = now;
             life.due = life.patience.from(now);
+            if why == Life::HOLDING && !life.has(Life::HAS_READ) {
+                // Its handler wants none of it, as far as one can tell.
+                life.due = life.due.min(PAUSE.from(now));
+            }
             let due = life.due;
             self.is_due(due);
         }
@@ -336,6 +341,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let (number, patience) = (self.number, self.spans.read);
         self.number = self.number.wrapping_add(1);
         self.lives += 1;
+        (self.state, self.due, self.idle_since) = (State::Busy, Time::NEVER, Time::NEVER);
         self.is_due(due);
         let life = self.lives_mut().get_mut(slot)?;
         // It is perhaps in a list still.
@@ -349,6 +355,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Event::Begin { id, role, keep_conn } => {
                 let due = self.spans.params.from(now);
                 let request = self.begin(id, Phase::Params, due)?;
+                self.since = now;
                 Some(Input::Begin { request, role, keep_conn })
             }
             Event::Params { id, data } => {
@@ -417,7 +424,6 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         };
         let Some(slot) = self.lives().iter().position(refused) else { return };
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
-        let request = life.request(slot);
         if matches!(life.phase, Phase::Params | Phase::Refusing(_)) {
             if matches!(life.phase, Phase::Refusing(_)) {
                 self.refusing -= 1;
@@ -430,7 +436,6 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             life.stop = None;
             self.stop(slot, Stop::Refused(why));
         }
-        self.tell(request, Stopped::Refused(why));
     }
 
     pub(super) fn refuse(&mut self, request: Request, why: Refusal) {
@@ -439,7 +444,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             if matches!(life.phase, Phase::Params | Phase::Running) && unanswered {
                 (life.phase, life.due) = (Phase::Refusing(why), Time::NEVER);
                 self.refusing += 1;
-                self.tell(Some(request), Stopped::Refused(why));
+                self.tell(Some(request.id()), Stopped::Refused(why));
             }
         }
     }

@@ -113,6 +113,9 @@ impl Life {
     /// It let another write that has waited for longer.
     pub(super) const GAVE_WAY: u16 = 1 << 8;
 
+    /// Its handler has read some of its input.
+    pub(super) const HAS_READ: u16 = 1 << 9;
+
     /// A free slot, to fill an array with.
     pub const FREE: Self = Self {
         wire: Slot::FREE,

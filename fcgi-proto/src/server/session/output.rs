@@ -102,6 +102,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.cut.is_some() {
             return None;
         }
+        if let Some((id, why)) = self.connection.refusal() {
+            self.tell(Some(id), Stopped::Refused(why));
+        }
         let control = match self.connection.poll_reply() {
             Some(reply) => reply,
             None => self.refusal()?,
@@ -261,7 +264,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         data: &'a [u8],
         now: Duration,
     ) -> Result<Write<'a>, WriteError> {
-        let id = match self.turn(request, Some(now))? {
+        let id = match self.turn(request, !data.is_empty(), Some(now))? {
             Turn::Own(id) => id,
             Turn::Wait => return Ok(Write::Wait),
             Turn::Nobody => {
@@ -288,7 +291,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         data: &'a [u8],
         make: impl FnOnce(&mut Self, RequestId, &'a [u8]) -> Result<(Record<'a>, &'a [u8]), SendError>,
     ) -> Result<Option<(Record<'a>, &'a [u8])>, Stopped> {
-        let id = match self.turn(request, None)? {
+        let id = match self.turn(request, !data.is_empty(), None)? {
             Turn::Own(id) => id,
             Turn::Wait => return Ok(None),
             // A record of nothing.
@@ -302,7 +305,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// Whether a record of the request may be made now: its input allows it, all that was handed out has left,
     /// and nobody has waited for longer. With a time, its answer is held back until its input was read.
-    fn turn(&mut self, request: Request, holds: Option<Duration>) -> Result<Turn, Stopped> {
+    fn turn(&mut self, request: Request, large: bool, holds: Option<Duration>) -> Result<Turn, Stopped> {
         self.may_answer(request)?;
         let (slot, unsent) = (request.slot(), self.unsent);
         let holds = holds.filter(|_| self.life(request).is_some_and(|life| self.holds(life)));
@@ -322,13 +325,16 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.queue_to_write(slot);
             return Ok(Turn::Wait);
         }
-        let first = self.first_writer();
+        let (first, shared) = (self.first_writer(), self.lives > 1);
         let Some(life) = self.life_mut(request) else { return Err(Stopped::Over) };
-        if first.is_none_or(|first| first == slot) {
-            return Ok(Turn::Own(request.id()));
-        }
-        if !life.has(Life::GAVE_WAY) {
+        let gives_way = match first {
+            Some(first) if first == slot => false,
             // Who is first was called, and may have given up: it is let go before once.
+            Some(_) => !life.has(Life::GAVE_WAY),
+            // Others write between two large records.
+            None => large && shared,
+        };
+        if gives_way {
             life.set(Life::GAVE_WAY);
             self.queue_to_write(slot);
             self.look(slot);
@@ -345,9 +351,6 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
         if let Some(life) = self.lives_mut().get_mut(slot) {
             life.clear(Life::WAITS_TO_WRITE | Life::GAVE_WAY);
-        }
-        if self.unsent == 0 {
-            self.look_at_writers();
         }
     }
 

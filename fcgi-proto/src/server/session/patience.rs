@@ -76,10 +76,10 @@ pub enum Wait {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Params => "the client sent no whole parameters",
-            Self::Body => "the client sent no body",
-            Self::Write => "the client took no byte of the answer",
-            Self::Shutdown => "the server was shut down, and the request did not end",
+            Self::Params => "the client sent no whole parameters within",
+            Self::Body => "the client sent no body within",
+            Self::Write => "the client took no byte of the answer for",
+            Self::Shutdown => "the server was shut down, and the request did not end within",
         })
     }
 }

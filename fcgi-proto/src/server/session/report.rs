@@ -3,10 +3,10 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::life::Request;
 use super::patience::Wait;
 use crate::ConnectionError;
 use crate::life::Level;
+use crate::record::RequestId;
 use crate::server::Refusal;
 
 /// Why no more of a request's input comes, or nothing of its answer may leave any more.
@@ -59,8 +59,7 @@ impl Stopped {
             | Self::Aborted
             | Self::Broken
             | Self::Over
-            | Self::Protocol(ConnectionError::UnexpectedEof { .. })
-            | Self::TimedOut { wait: Wait::Write, .. } => Level::Debug,
+            | Self::Protocol(ConnectionError::UnexpectedEof { .. }) => Level::Debug,
             Self::Refused(_) | Self::Protocol(_) | Self::TimedOut { .. } => Level::Warn,
         }
     }
@@ -73,7 +72,7 @@ impl fmt::Display for Stopped {
             Self::Aborted => f.pad("the client aborted the request"),
             Self::Refused(why) => write!(f, "request refused: {why}"),
             Self::Protocol(error) => error.fmt(f),
-            Self::TimedOut { wait, limit } => write!(f, "{wait} within {} s", limit.as_secs_f32()),
+            Self::TimedOut { wait, limit } => write!(f, "{wait} {} s", limit.as_secs_f32()),
             Self::Broken => f.pad("the connection failed: the answer is cut off"),
             Self::Over => f.pad("the request is over"),
         }
@@ -109,7 +108,19 @@ pub struct Report {
     /// What it is worth. Only the first warning of a connection is one, so that no client can fill a log.
     pub level: Level,
     /// Whom it is about, if that is one request.
-    pub request: Option<Request>,
+    pub id: Option<RequestId>,
     /// What happened.
     pub what: Stopped,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(id) = self.id {
+            write!(f, "request {id}: ")?;
+        }
+        match self.what {
+            Stopped::Refused(why) => write!(f, "refused: {why}"),
+            what => what.fmt(f),
+        }
+    }
 }

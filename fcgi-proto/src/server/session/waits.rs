@@ -7,6 +7,7 @@ use super::patience::{CROWDED_CALL, LAST_CALL, PAUSE};
 use super::report::{Report, Stopped};
 use super::{Ended, Session, State, Wait};
 use crate::life::{Level, Next, Time};
+use crate::record::RequestId;
 use crate::server::slots::Slots;
 
 /// Why connections are to be given up.
@@ -49,6 +50,8 @@ impl Waiting {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Linger {
     No,
+    /// Writing is to be shut down.
+    Shutting,
     /// Writing was shut down. So many bytes more are read.
     Shut {
         left: u32,
@@ -77,13 +80,25 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.wait_to_write(now);
         }
         let ending = self.connection.is_finished() || self.input.is_some();
-        next.shutdown = ending && self.lives == 0 && !next.write && !self.linger.is_shut();
+        if ending && self.lives == 0 && !next.write && self.linger == Linger::No {
+            self.linger = Linger::Shutting;
+            self.due = self.spans.drain.from(now);
+            self.is_due(self.due);
+        }
+        next.shutdown = self.linger == Linger::Shutting;
         next.read = match self.linger {
             Linger::Shut { .. } => true,
+            Linger::Shutting => false,
             Linger::No => self.input.is_none() && !ending && !self.is_full() && !self.is_blocked(),
         };
         next.at = self.earliest.told();
         next
+    }
+
+    /// When to call [`expire`](Self::expire), if nothing else happens before: what [`next`](Self::next) tells too.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.earliest.told()
     }
 
     /// Writing was shut down, as [`Next::shutdown`] asked: what still comes is read for a while, or the answer
@@ -114,7 +129,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.due <= now {
             self.due = Time::NEVER;
             match (self.linger, self.state) {
-                (Linger::Shut { .. }, _) => self.over = true,
+                (Linger::Shut { .. } | Linger::Shutting, _) => self.over = true,
                 (Linger::No, State::Idle) => (self.leaving, self.fresh) = (true, false),
                 (Linger::No, State::Cut) if self.leaving => self.stop_input(Ended::Closed),
                 (Linger::No, State::Cut) => self.stop_input(Ended::Late(Wait::Params)),
@@ -175,13 +190,13 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     /// Has a line written, unless one of more weight waits.
-    pub(super) fn tell(&mut self, request: Option<super::Request>, what: Stopped) {
+    pub(super) fn tell(&mut self, id: Option<RequestId>, what: Stopped) {
         let mut level = what.level();
         if level == Level::Warn && core::mem::replace(&mut self.warned, true) {
             level = Level::Debug;
         }
         if self.report.is_none_or(|report| report.level < level) {
-            self.report = Some(Report { level, request, what });
+            self.report = Some(Report { level, id, what });
         }
     }
 
@@ -214,7 +229,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
             State::Busy => {
                 self.since = now;
-                if !self.linger.is_shut() {
+                if self.linger == Linger::No {
                     self.due = Time::NEVER;
                 }
             }
@@ -237,7 +252,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn expire_request(&mut self, slot: usize, now: Time) {
         let blocked = self.is_blocked();
-        let leaving = self.leaving;
+        let leaving = self.leave_due != Time::NEVER;
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
         let passed = life.due <= now;
         match life.phase {

@@ -1,340 +1,266 @@
 //! A connection's input: read, taken in, and handed to the requests that it is for.
 
 use std::io;
-use std::ops::Range;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use fcgi_proto::record::RequestId;
-use fcgi_proto::server::{Event, Refusal};
+use fcgi_proto::Level;
+use fcgi_proto::server::session::{Input, Read, Request, Stream};
 use smol::io::AsyncRead;
 
-use super::{Common, State};
-use crate::server::active::{Begin, Body};
-use crate::server::stop::Stop;
+use super::{Connection, State};
+use crate::server::active::Begin;
+use crate::server::connections::Common;
 
 /// Reads in a row before other tasks have their turn.
-const READS: usize = 8;
+pub(super) const READS: usize = 8;
 
 /// A part of a request's input, in the read buffer.
-pub(super) struct Chunk {
-    key: u64,
-    body: Body,
-    range: Range<usize>,
-    /// Its reader was woken: what it does not take now is kept for it.
-    offered: bool,
+struct Chunk {
+    request: Request,
+    stream: Stream,
+    len: usize,
+    spool: bool,
 }
 
-/// How far input was taken in.
-enum Step {
-    Progress,
-    /// Everything read is used up.
-    NeedsInput,
-    /// A handler that waits for it may take the chunk without a copy.
-    Offered,
-    /// A handler's share or the output is full.
-    Blocked,
+/// What was taken in.
+enum Taken {
+    /// Nothing more, for the moment.
+    Nothing,
+    Something,
+    Chunk(Chunk),
 }
 
 impl State {
-    /// Takes in what was read, and reads. Whether there may be more at once.
-    pub(super) fn take_in(&mut self, cx: &mut Context<'_>, common: &Common) -> bool {
-        let mut reads = 0;
+    /// Takes in what was read; whether a handler may take the rest of it without a copy.
+    pub(super) fn take_in(&mut self, now: Duration, common: &Common) -> bool {
         loop {
-            match self.step(common) {
-                Step::Progress => {}
-                Step::Offered => return true,
-                Step::Blocked => return false,
-                Step::NeedsInput => {
-                    let over = self.input_stop.is_some() || self.protocol.is_finished();
-                    if !self.readable || over || self.has_ready() {
-                        return false;
+            match self.take_next(now, common) {
+                Taken::Nothing => {
+                    if let Some(input) = self.input.take_if(|_| self.unread.is_empty()) {
+                        common.spares.put_input(input);
                     }
-                    // What follows an answer comes soon: when other tasks have had their turn, it may be there.
-                    if reads == READS || std::mem::take(&mut self.answered) {
-                        return true;
-                    }
-                    reads += 1;
-                    if self.fill(cx, common).is_pending() {
-                        return false;
-                    }
+                    return false;
                 }
+                Taken::Something => {}
+                Taken::Chunk(chunk) if self.offer(&chunk) => return true,
+                Taken::Chunk(chunk) => self.keep(&chunk, common),
             }
         }
     }
 
-    /// Takes in one event, or one chunk.
-    fn step(&mut self, common: &Common) -> Step {
-        if self.chunk.is_some() {
-            return self.keep_chunk(common);
-        }
-        if !self.has_room() {
-            return Step::Blocked;
-        }
-        if self.unread.is_empty() || self.input_stop.is_some() {
-            if let Some(input) = self.input.take() {
-                common.spares.put_input(input);
-            }
-            return Step::NeedsInput;
-        }
-        let Some(input) = self.input.take() else { return Step::NeedsInput };
-        let mut rest = &input[self.unread.clone()];
-        let event = self.protocol.next_event(&mut rest);
-        let at = self.unread.end - rest.len();
-        self.unread.start = at;
+    /// Takes in what comes next.
+    fn take_next(&mut self, now: Duration, common: &Common) -> Taken {
+        let Self { session, input, unread, requests, wakes, starts, .. } = self;
+        let mut rest = input.as_ref().map_or(&[][..], |input| &input[unread.clone()]);
+        let Some(event) = session.receive(&mut rest, now) else {
+            unread.start = unread.end - rest.len();
+            return Taken::Nothing;
+        };
+        unread.start = unread.end - rest.len();
         match event {
-            Ok(Some(event)) => self.event(event, at, common),
-            Ok(None) => {}
-            Err(error) => self.stop_input(Stop::Protocol(error), common),
-        }
-        while self.protocol.has_reply() {
-            self.reply();
-        }
-        self.input = Some(input);
-        Step::Progress
-    }
-
-    fn event(&mut self, event: Event<'_>, at: usize, common: &Common) {
-        match event {
-            Event::Begin { id, role, keep_conn } => {
-                if common.requests.fetch_add(1, Ordering::Relaxed) >= common.settings.max_requests {
-                    common.requests.fetch_sub(1, Ordering::Relaxed);
-                    return self.reject(id, Refusal::Overloaded);
+            Input::Begin { request, role, keep_conn } => {
+                if !common.begin() {
+                    session.refuse_full(request);
+                    return Taken::Something;
                 }
-                let begin = Begin { key: self.next_key, id, role, keep_conn };
-                self.next_key += 1;
-                self.requests.push(common.spares.request(begin, &common.settings));
-            }
-            Event::Params { id, data } => {
-                let Some(i) = self.find_id(id) else { return };
-                if self.requests[i].params.push(data).is_err() {
-                    self.refuse(i, Refusal::Overloaded, common);
+                if requests.len() <= request.slot() {
+                    requests.resize_with(request.slot() + 1, || None);
                 }
+                let begin = Begin { request, role, keep_conn };
+                requests[request.slot()] = Some(common.spares.request(begin, &common.settings));
             }
-            Event::ParamsEnd { id } => {
-                let Some(i) = self.find_id(id) else { return };
-                let request = &mut self.requests[i];
-                if request.params.finish().is_err() {
-                    return self.refuse(i, Refusal::Malformed, common);
-                }
-                request.answer.reset(request.params.get(b"REQUEST_METHOD"));
-                request.ready = true;
-            }
-            Event::Stdin { id, data } => self.chunk(id, Body::Stdin, at - data.len()..at),
-            Event::Data { id, data } => self.chunk(id, Body::Data, at - data.len()..at),
-            Event::StdinEnd { id } => self.body_end(id, Body::Stdin),
-            Event::DataEnd { id } => self.body_end(id, Body::Data),
-            Event::Abort { id } => {
-                let Some(i) = self.find_id(id) else { return };
-                if self.requests[i].started {
-                    self.requests[i].stop(Stop::Aborted);
-                } else {
-                    // Before it ran: there is nothing for a handler to decide.
-                    if let Ok(end) = self.protocol.finish(id, 0) {
-                        self.queue(&end);
+            Input::Params { request, data } => {
+                let Some(Some(active)) = requests.get_mut(request.slot()) else { return Taken::Something };
+                if common.take(data.len()) {
+                    active.params_len += data.len();
+                    if active.params.push(data).is_ok() {
+                        return Taken::Something;
                     }
-                    self.remove(i, common);
                 }
+                session.refuse_full(request);
+                self.remove(request, common);
             }
-            Event::Rejected { id, why } => {
-                let Some(i) = self.find_id(id) else { return };
-                if self.requests[i].started {
-                    self.requests[i].stop(Stop::Refused(why));
+            Input::Start { request } => {
+                let Some(Some(active)) = requests.get_mut(request.slot()) else { return Taken::Something };
+                if active.params.finish().is_ok() {
+                    active.answer.reset(active.params.get(b"REQUEST_METHOD"));
+                    starts.push_back(request);
                 } else {
-                    self.remove(i, common);
+                    session.refuse_malformed(request);
+                    self.remove(request, common);
                 }
             }
-            // Replies are taken after every event.
+            Input::Body { request, stream, data, spool } => {
+                return Taken::Chunk(Chunk { request, stream, len: data.len(), spool });
+            }
+            Input::Look { request } => {
+                if let Some(Some(active)) = requests.get_mut(request.slot()) {
+                    active.wake(wakes);
+                    self.end(request, common);
+                }
+            }
+            Input::Over { request } => self.remove(request, common),
             _ => {}
         }
+        Taken::Something
     }
 
-    /// Appends what the protocol owes.
-    #[cold]
-    fn reply(&mut self) {
-        if let Some((id, why)) = self.protocol.refusal() {
-            self.log_refusal(id, why);
+    /// The bytes of the chunk, which is right before what is unread.
+    fn chunk(&self, chunk: &Chunk) -> &[u8] {
+        let start = self.unread.start - chunk.len;
+        self.input.as_ref().map_or(&[], |input| &input[start..self.unread.start])
+    }
+
+    /// The first `count` bytes of the chunk were taken.
+    fn took(&mut self, chunk: &Chunk, count: usize) {
+        self.session.took(count);
+        self.unread.start -= chunk.len - count;
+    }
+
+    /// Leaves the chunk to a reader that waits for it, once.
+    fn offer(&mut self, chunk: &Chunk) -> bool {
+        let wakes = &mut self.wakes;
+        let Some(Some(active)) = self.requests.get_mut(chunk.request.slot()) else { return false };
+        if active.offered || active.reader.is_empty() {
+            return false;
         }
-        if let Some(reply) = self.protocol.poll_reply() {
-            self.queue(&reply);
+        active.offered = true;
+        active.reader.wake(wakes);
+        self.took(chunk, 0);
+        self.session.room(chunk.request);
+        true
+    }
+
+    /// Puts what has room of the chunk where its handler will find it.
+    fn keep(&mut self, chunk: &Chunk, common: &Common) {
+        let data = self.chunk(chunk);
+        let Some(input) = &self.input else { return };
+        let data = &input[self.unread.start - data.len()..self.unread.start];
+        let Some(Some(active)) = self.requests.get_mut(chunk.request.slot()) else { return };
+        let before = active.memory();
+        let kept = active.kept(chunk.stream);
+        let mut count = 0;
+        if common.take(data.len()) {
+            count = kept.keep(data, common.settings.body_room.max(1));
         }
-    }
-
-    fn refuse(&mut self, i: usize, why: Refusal, common: &Common) {
-        self.reject(self.requests[i].begin.id, why);
-        self.remove(i, common);
-    }
-
-    pub(super) fn reject(&mut self, id: RequestId, why: Refusal) {
-        self.log_refusal(id, why);
-        if let Ok(answer) = self.protocol.reject(id, why) {
-            self.queue(&answer);
-        }
-    }
-
-    /// Only a connection's first refusal is a warning: no client can fill a log with them.
-    fn log_refusal(&mut self, id: RequestId, why: Refusal) {
-        let level =
-            if std::mem::replace(&mut self.refused, true) { log::Level::Debug } else { log::Level::Warn };
-        log::log!(level, "request {id}: refused: {why}");
-    }
-
-    fn chunk(&mut self, id: RequestId, body: Body, range: Range<usize>) {
-        if let Some(i) = self.find_id(id) {
-            self.chunk = Some(Chunk { key: self.requests[i].begin.key, body, range, offered: false });
-        }
-    }
-
-    fn body_end(&mut self, id: RequestId, body: Body) {
-        if let Some(i) = self.find_id(id) {
-            self.requests[i].end_body(body);
-        }
-    }
-
-    /// Puts the chunk where its handler will find it, or drops what no handler wants.
-    fn keep_chunk(&mut self, common: &Common) -> Step {
-        let (Some(chunk), Some(input)) = (&mut self.chunk, &self.input) else { return Step::Progress };
-        let request = self.requests.iter_mut().find(|request| request.begin.key == chunk.key);
-        if let Some(request) = request {
-            if !request.wants(chunk.body) {
-                request.drained += chunk.range.len() as u64;
-            } else {
-                if !chunk.offered && request.is_reading(chunk.body) {
-                    chunk.offered = true;
-                    request.wake_reader();
-                    return Step::Offered;
-                }
-                let room = common.settings.body_room.max(1).saturating_sub(request.queued());
-                let count = room.min(chunk.range.len());
-                request.keep(chunk.body, &input[chunk.range.start..chunk.range.start + count]);
-                chunk.range.start += count;
-                if !chunk.range.is_empty() {
-                    return Step::Blocked;
-                }
+        if chunk.spool {
+            match kept.keep_on_disk(&data[count..], common.settings.spool) {
+                Ok(more) => count += more,
+                Err(error) => log::warn!("a request's body is not kept on disk: {error}"),
             }
         }
-        self.chunk = None;
-        Step::Progress
+        common.release((before + data.len()).saturating_sub(active.memory()));
+        active.reader.wake(&mut self.wakes);
+        self.took(chunk, count);
     }
 
     /// Reads into a buffer that is only held while there is something in it.
-    fn fill(&mut self, cx: &mut Context<'_>, common: &Common) -> Poll<()> {
-        let mut input = common.spares.input();
+    pub(super) fn fill(&mut self, cx: &mut Context<'_>, now: Duration, common: &Common) -> Poll<()> {
+        let mut input = self.input.take().unwrap_or_else(|| common.spares.input());
         let result = loop {
             match Pin::new(&mut self.transport).poll_read(cx, &mut input) {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result,
             }
         };
-        let Poll::Ready(result) = result else {
-            common.spares.put_input(input);
-            self.readable = false;
-            return Poll::Pending;
-        };
         match result {
-            Ok(count @ 1..) => {
+            Poll::Ready(Ok(count @ 1..)) => {
                 self.unread = 0..count;
                 self.input = Some(input);
-                (self.fresh, self.idle_since) = (false, None);
                 return Poll::Ready(());
             }
-            Ok(0) => {
-                let stop = self.protocol.eof().map_or_else(Stop::Protocol, |()| Stop::Eof);
-                self.stop_input(stop, common);
-            }
-            Err(error) => self.stop_input(Stop::from(error), common),
+            Poll::Ready(Ok(0)) => self.session.end_of_input(now),
+            Poll::Ready(Err(error)) => self.broken(error, now),
+            Poll::Pending => self.readable = false,
         }
         common.spares.put_input(input);
-        Poll::Ready(())
+        if self.readable { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// No more input comes: who waits for it is told, what did not begin never will.
-    pub(super) fn stop_input(&mut self, stop: Stop, common: &Common) {
-        let mut i = 0;
-        let mut cut = !matches!(stop, Stop::Eof);
-        while let Some(request) = self.requests.get_mut(i) {
-            if request.ready {
-                request.wake_all();
-                i += 1;
-            } else {
-                cut = true;
-                self.remove(i, common);
-            }
-        }
-        if cut {
-            self.failure.get_or_insert_with(|| stop.clone().into());
-        }
-        self.input_stop = Some(stop);
-        self.unread = 0..0;
+    pub(super) fn broken(&mut self, error: io::Error, now: Duration) {
+        self.failure.get_or_insert((Level::Debug, error));
+        self.session.broken(now);
     }
 
     /// Reads the next bytes of one of the request's bodies; 0 at its end.
-    pub(super) fn read(
+    fn read(
         &mut self,
-        key: u64,
-        body: Body,
+        request: Request,
+        stream: Stream,
         into: &mut [u8],
         cx: &mut Context<'_>,
         common: &Common,
     ) -> Poll<io::Result<usize>> {
-        if into.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
+        let now = common.clock.now();
         let task = self.task.clone();
         let mut reads = 0;
         loop {
-            let i = self.find(key)?;
-            let request = &mut self.requests[i];
-            request.turn_to(body);
-            let count = request.take(body, into);
+            let active = self.active(request)?;
+            active.offered = false;
+            let before = active.memory();
+            let count = active.kept(stream).take(into)?;
             if count > 0 {
-                if self.chunk.is_some() {
-                    self.call(); // There is room again.
+                common.release(before - active.memory());
+                if self.session.room(request) {
+                    self.call();
                 }
                 return Poll::Ready(Ok(count));
             }
-            if let (Some(chunk), Some(input)) = (&mut self.chunk, &self.input) {
-                if chunk.key == key && chunk.body == body {
-                    let count = chunk.range.len().min(into.len());
-                    into[..count].copy_from_slice(&input[chunk.range.start..chunk.range.start + count]);
-                    chunk.range.start += count;
-                    if chunk.range.is_empty() {
-                        self.chunk = None;
+            match self.session.read(request, stream, now) {
+                Ok(Read::Wait) => {}
+                Ok(Read::End) => return Poll::Ready(Ok(0)),
+                Err(stopped) => return Poll::Ready(Err(self.error(stopped))),
+            }
+            match self.take_next(now, common) {
+                Taken::Chunk(chunk) if chunk.request == request && chunk.stream == stream => {
+                    let count = chunk.len.min(into.len());
+                    into[..count].copy_from_slice(&self.chunk(&chunk)[..count]);
+                    self.took(&chunk, count);
+                    if self.session.requests() > 1 {
                         self.call(); // Others may wait for what follows.
                     }
                     return Poll::Ready(Ok(count));
                 }
-            }
-            if request.has_ended(body) {
-                return Poll::Ready(Ok(0));
-            }
-            if let Some(stop) = request.stop.as_ref().or(self.input_stop.as_ref()) {
-                return Poll::Ready(Err(stop.clone().into()));
-            }
-            match self.step(common) {
-                Step::Progress => {}
-                // Else the task is woken when there is something, and wakes this reader.
-                Step::NeedsInput if !self.readable => break,
-                Step::NeedsInput if reads < READS => {
+                Taken::Chunk(chunk) => self.keep(&chunk, common),
+                Taken::Something => {}
+                Taken::Nothing => {
+                    let wants = self.unread.is_empty() && self.session.next(now).read;
+                    if !wants || !self.readable || reads == READS {
+                        break;
+                    }
                     reads += 1;
-                    if self.fill(&mut Context::from_waker(&task), common).is_pending() {
+                    if self.fill(&mut Context::from_waker(&task), now, common).is_pending() {
                         break;
                     }
                 }
-                Step::NeedsInput | Step::Offered => {
-                    self.call();
-                    break;
-                }
-                // Who makes room has the task go on.
-                Step::Blocked => break,
             }
         }
-        if self.has_ready() {
-            self.call();
+        let Self { requests, wakes, .. } = self;
+        if let Some(Some(active)) = requests.get_mut(request.slot()) {
+            active.reader.register(cx.waker(), wakes);
         }
-        let i = self.find(key)?;
-        self.requests[i].wait_for(body, cx.waker());
+        if self.readable || !self.starts.is_empty() {
+            self.call(); // The task goes on, and wakes this reader.
+        }
         Poll::Pending
+    }
+}
+
+impl Connection {
+    /// Reads the next bytes of one of the request's bodies; 0 at its end.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        request: Request,
+        stream: Stream,
+        into: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if into.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.with(|state| state.read(request, stream, into, cx, &self.common))
     }
 }

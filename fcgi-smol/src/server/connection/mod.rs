@@ -1,72 +1,29 @@
-//! One connection: its stream, its protocol state, what was read and is to be written, its requests. Its task
-//! and the handles of its requests share it; whoever needs bytes moved moves them, the task does the rest.
+//! One connection: its stream, its session, what was read and is to be written, its requests. Its task and the
+//! handles of its requests share it; whoever needs bytes moved moves them, the task does the rest.
 
-mod closing;
 mod input;
 mod output;
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::Duration;
 
+use fcgi_blocking::{Name, Peer, log_level};
+use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
-use fcgi_proto::record::RequestId;
-use fcgi_proto::server;
-use smol::channel::{self, Receiver, Sender};
+use fcgi_proto::server::Session;
+use fcgi_proto::server::session::{Leave, Life, Request, Stopped, Waiting};
 use smol::io::Cursor;
 
-use self::closing::Linger;
-use self::input::Chunk;
+pub(crate) use self::output::Output;
 use crate::AppStatus;
 use crate::net::transport::{Plain, Transport};
-use crate::server::active::{self, Active, Begin, Body};
-use crate::server::settings::Settings;
-use crate::server::spares::Spares;
-use crate::server::stop::Stop;
-
-/// Requests at once on one connection, as GET_VALUES tells.
-const REQUESTS: usize = 64;
-
-/// As many as are taken. HAProxy counts a request as done at its Content-Length, before its END_REQUEST, begins
-/// another, and drops a connection that refuses it.
-const SLOTS: usize = REQUESTS + 32;
-
-/// Bytes of records that wait to be written; while there are so many, neither input nor ended answers are
-/// taken.
-const OUT_ROOM: usize = 64 * 1024;
-
-/// What all connections of a server share.
-pub(crate) struct Common {
-    pub(crate) settings: Settings,
-    pub(crate) spares: Spares,
-    /// Requests that are active.
-    requests: AtomicUsize,
-    /// A connection waits for room: others tell when they fall idle.
-    pub(crate) crowded: AtomicBool,
-    /// Some connection ended, or fell idle.
-    pub(crate) change: (Sender<()>, Receiver<()>),
-}
-
-impl Common {
-    pub(crate) fn new(settings: Settings) -> Arc<Self> {
-        let settings = settings.checked(REQUESTS);
-        Arc::new(Self {
-            settings,
-            spares: Spares::default(),
-            requests: AtomicUsize::new(0),
-            crowded: AtomicBool::new(false),
-            change: channel::bounded(1),
-        })
-    }
-
-    pub(crate) fn tell_change(&self) {
-        // If one change waits to be seen, that is enough.
-        let _ = self.change.0.try_send(());
-    }
-}
+use crate::server::active::{self, Active, Begin};
+use crate::server::connections::{Common, SLOTS};
+use crate::server::wakers::Wakes;
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
@@ -74,8 +31,8 @@ pub(crate) enum Turn {
     Start(Started),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
-    /// The connection is over.
-    Over(io::Result<()>),
+    /// The connection is over; what is to be told of it, and what that is worth.
+    Over(Option<(Level, io::Error)>),
 }
 
 /// A request whose parameters are there.
@@ -88,28 +45,30 @@ pub(crate) struct Started {
 
 pub(crate) struct Connection {
     pub(crate) common: Arc<Common>,
+    /// Tells it from every other connection.
+    number: u64,
+    peer: Peer,
     state: Mutex<State>,
 }
 
 pub(crate) struct State {
     transport: Box<dyn Transport>,
-    protocol: server::Connection<SLOTS>,
-    #[expect(clippy::vec_box, reason = "they move from connection to connection, and are large")]
-    requests: Vec<Box<Active>>,
-    next_key: u64,
-    /// The next one's turn to write.
-    next_turn: u64,
+    session: Session<SLOTS, Vec<Life>>,
+    /// By the slots that the session gave them.
+    requests: Vec<Option<Box<Active>>>,
+    /// Those whose handlers are to be started.
+    starts: VecDeque<Request>,
     /// Several requests were active at once.
     multiplexed: bool,
     /// What was read; `None` while all of it is used up.
     input: Option<Box<[u8]>>,
-    /// What of `input` the protocol has not seen.
+    /// What of `input` the session has not taken.
     unread: Range<usize>,
-    chunk: Option<Chunk>,
     /// Records to be written, from `sent` on.
     out: Vec<u8>,
     sent: usize,
-    unflushed: bool,
+    /// Bytes that were written and of which the session was not told.
+    unflushed: usize,
     task: Waker,
     /// The task runs, and looks at `attention` before it rests.
     running: bool,
@@ -120,199 +79,190 @@ pub(crate) struct State {
     answered: bool,
     /// There may be more to do, when other tasks had their turn.
     again: bool,
-    /// No more input comes.
-    input_stop: Option<Stop>,
-    /// A write failed: part of a record may be out.
-    write_failed: bool,
-    /// A request was refused.
-    refused: bool,
-    /// What is to be told of this connection in the end.
-    failure: Option<io::Error>,
-    /// Since when it waits for a request.
-    idle_since: Option<Instant>,
-    /// Since when it waits for the rest of a record, without a request.
-    cut_since: Option<Instant>,
-    /// Since when the client has taken nothing.
-    write_since: Option<Instant>,
-    /// It closes once it is idle.
     leaving: bool,
-    /// Until when it may wait for its first request nevertheless.
-    last_call: Option<Instant>,
-    /// Nothing came on it yet.
-    fresh: bool,
     killed: bool,
-    linger: Option<Linger>,
+    /// What the stream failed with, or the connection ended with.
+    failure: Option<(Level, io::Error)>,
+    /// When it is looked at at the latest, if nothing happens.
+    timer: Option<Duration>,
+    wakes: Wakes,
 }
 
 impl Connection {
-    pub(crate) fn new(transport: Box<dyn Transport>, common: Arc<Common>) -> Arc<Self> {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        peer: Peer,
+        number: u64,
+        common: Arc<Common>,
+    ) -> Arc<Self> {
+        let settings = &common.settings;
         let state = Mutex::new(State {
             transport,
-            protocol: server::Connection::new(common.settings.limits),
+            session: Session::growing(settings.limits, &settings.patience()),
             requests: Vec::new(),
-            next_key: 0,
-            next_turn: 0,
+            starts: VecDeque::new(),
             multiplexed: false,
             input: None,
             unread: 0..0,
-            chunk: None,
             out: Vec::new(),
             sent: 0,
-            unflushed: false,
+            unflushed: 0,
             task: Waker::noop().clone(),
             running: false,
             attention: false,
             readable: true,
             answered: false,
             again: false,
-            input_stop: None,
-            write_failed: false,
-            refused: false,
-            failure: None,
-            idle_since: Some(Instant::now()),
-            cut_since: None,
-            write_since: None,
             leaving: false,
-            last_call: None,
-            fresh: true,
             killed: false,
-            linger: None,
+            failure: None,
+            timer: None,
+            wakes: Wakes::default(),
         });
-        Arc::new(Self { common, state })
+        Arc::new(Self { common, number, peer, state })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Runs `action` with the state, then wakes whom that concerns.
+    fn with<T>(self: &Arc<Self>, action: impl FnOnce(&mut State) -> T) -> T {
         // No code panics while it holds the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = action(&mut state);
+        let deadline = state.session.deadline().filter(|_| !state.killed);
+        let sooner = deadline.filter(|at| state.timer.is_none_or(|timer| *at < timer));
+        if let Some(at) = sooner {
+            let before = state.timer.replace(at);
+            self.common.timers.set(self.number, before, at, self);
+        }
+        let wakes = state.wakes.take();
+        drop(state);
+        wakes.wake();
+        result
     }
 
     /// The connection's task begins to run: there may be something to read.
-    pub(crate) fn begin(&self, cx: &mut Context<'_>) {
-        let mut state = self.lock();
-        state.task.clone_from(cx.waker());
-        (state.running, state.readable) = (true, true);
+    pub(crate) fn begin(self: &Arc<Self>, cx: &mut Context<'_>) {
+        self.with(|state| {
+            state.task.clone_from(cx.waker());
+            (state.running, state.readable) = (true, true);
+        });
     }
 
-    /// Moves what can be moved, for the connection's task.
-    pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
-        let mut state = self.lock();
-        state.attention = false;
-        state.settle(&self.common);
-        state.again = state.take_in(cx, &self.common);
-        state.settle(&self.common);
-        let full = !state.has_room();
-        state.flush(cx, &self.common);
-        // What found no room has it now.
-        state.again |= full && state.has_room();
-        if let Some(started) = state.start(&self.common.settings) {
-            return Turn::Start(started);
-        }
-        state.over(cx, &self.common).map_or(Turn::Rest, Turn::Over)
+    /// Does what the session wants, for the connection's task.
+    pub(crate) fn turn(self: &Arc<Self>, cx: &mut Context<'_>) -> Turn {
+        self.with(|state| {
+            state.attention = false;
+            let over = state.killed || !state.go_on(cx, &self.common);
+            state.report(self.peer);
+            if over {
+                return Turn::Over(state.failure.take());
+            }
+            state.start(&self.common).map_or(Turn::Rest, Turn::Start)
+        })
     }
 
     /// The task has nothing to do until it is woken; `false` if it has.
-    pub(crate) fn rest(&self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.lock();
-        if state.attention {
-            return false;
+    pub(crate) fn rest(self: &Arc<Self>, cx: &mut Context<'_>) -> bool {
+        let rests = self.with(|state| {
+            if state.attention {
+                return None;
+            }
+            if state.again {
+                cx.waker().wake_by_ref();
+            }
+            state.running = false;
+            if state.session.requests() == 0 {
+                state.session.shrink();
+                (state.requests, state.starts) = (Vec::new(), VecDeque::new());
+            }
+            Some(state.session.waiting().is_some())
+        });
+        if rests == Some(true) {
+            self.common.tell_waiting();
         }
-        if state.again {
-            cx.waker().wake_by_ref();
-        }
-        state.rest();
-        if state.idle_since.is_some() && self.common.crowded.load(Ordering::Relaxed) {
-            self.common.tell_change();
-        }
-        true
+        rests.is_some()
     }
 
-    /// Ends the waits whose limits have passed; when the next one will have, if nothing happens until then.
-    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
-        let mut state = self.lock();
-        state.expire(now, &self.common);
-        state.deadlines(&self.common.settings).min()
+    /// Ends the waits whose limits have passed.
+    pub(crate) fn expire(self: &Arc<Self>, now: Duration) {
+        self.with(|state| {
+            state.timer = None;
+            state.session.expire(now);
+            state.call();
+        });
     }
 
-    /// Since when the connection waits for a request, and whether it closes already.
-    pub(crate) fn idle_since(&self) -> Option<(bool, Instant)> {
-        let state = self.lock();
-        state.idle_since.map(|since| (state.leaving, since))
+    /// Since when the connection waits for a request, and whether it is to close already.
+    pub(crate) fn waiting(self: &Arc<Self>) -> Option<(bool, Waiting)> {
+        self.with(|state| state.session.waiting().map(|waiting| (state.leaving, waiting)))
     }
 
-    /// Closes the connection, at once if it is idle, else when it is. Of one on which nothing came yet, the
-    /// first request may be under way: it has until `last_call`.
-    pub(crate) fn leave(&self, last_call: Option<Instant>) {
-        let mut state = self.lock();
-        state.leaving = true;
-        state.last_call = last_call;
-        state.call();
+    /// Gives the connection up: it closes once it may.
+    pub(crate) fn leave(self: &Arc<Self>, why: Leave, now: Duration) {
+        self.with(|state| {
+            state.leaving = true;
+            state.session.leave(why, now);
+            state.call();
+        });
     }
 
     /// Ends the connection without a word; what its handlers still do fails.
-    pub(crate) fn kill(&self) {
-        let mut state = self.lock();
-        // Parts of requests may be kept for long: they are not to keep the stream open.
-        state.transport = Box::new(Plain(Cursor::new(Vec::new())));
-        (state.killed, state.write_failed) = (true, true);
-        state.input_stop.get_or_insert(Stop::Eof);
-        state.requests.iter_mut().for_each(|request| request.wake_all());
-        state.call();
+    pub(crate) fn kill(self: &Arc<Self>) {
+        self.with(|state| {
+            // Parts of requests may be kept for long: they are not to keep the stream open.
+            state.transport = Box::new(Plain(Cursor::new(Vec::new())));
+            state.killed = true;
+            state.session.broken(self.common.clock.now());
+            self.common.timers.forget(self.number, state.timer.take());
+            let State { requests, wakes, .. } = state;
+            requests.iter_mut().flatten().for_each(|active| active.wake(wakes));
+            state.call();
+        });
     }
 
-    /// Runs `action` with the request's state; fails if the request is over.
-    pub(crate) fn with<T>(&self, key: u64, action: impl FnOnce(&mut Active) -> T) -> io::Result<T> {
-        let mut state = self.lock();
-        let i = state.find(key)?;
-        Ok(action(&mut state.requests[i]))
-    }
-
-    pub(crate) fn read(
-        &self,
-        key: u64,
-        body: Body,
-        into: &mut [u8],
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.lock().read(key, body, into, cx, &self.common)
-    }
-
-    pub(crate) fn write(&self, key: u64, data: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.lock().write(key, data, cx, &self.common)
-    }
-
-    pub(crate) fn write_stderr(
-        &self,
-        key: u64,
-        data: &[u8],
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.lock().write_stderr(key, data, cx, &self.common)
-    }
-
-    pub(crate) fn flush(&self, key: u64, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.lock().flush_request(key, cx, &self.common)
+    /// Runs `action` with what is kept of the request; fails if the request is over.
+    pub(crate) fn with_request<T>(
+        self: &Arc<Self>,
+        request: Request,
+        action: impl FnOnce(&mut Active) -> T,
+    ) -> io::Result<T> {
+        self.with(|state| state.active(request).map(action))
     }
 
     /// Whether nobody is known to wait for the request's answer any more; else wakes when that is so.
-    pub(crate) fn poll_aborted(&self, key: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        let gone = state.write_failed || state.input_stop.as_ref().is_some_and(Stop::is_gone);
-        let Ok(i) = state.find(key) else { return Poll::Ready(()) };
-        let request = &mut state.requests[i];
-        if gone || matches!(request.stop, Some(Stop::Aborted | Stop::Refused(_))) {
-            return Poll::Ready(());
-        }
-        request.aborted.register(cx.waker());
-        Poll::Pending
+    pub(crate) fn poll_aborted(self: &Arc<Self>, request: Request, cx: &mut Context<'_>) -> Poll<()> {
+        self.with(|state| {
+            if state.session.is_gone(request) {
+                return Poll::Ready(());
+            }
+            let State { requests, wakes, .. } = state;
+            if let Some(Some(active)) = requests.get_mut(request.slot()) {
+                active.aborted.register(cx.waker(), wakes);
+            }
+            // What the handler does not read may have to be taken out of the way.
+            state.call();
+            Poll::Pending
+        })
     }
 
     /// The handler is done.
-    pub(crate) fn complete(&self, key: u64, outcome: Result<AppStatus, String>) {
-        let mut state = self.lock();
-        if let Ok(i) = state.find(key) {
-            state.requests[i].outcome = Some(outcome);
+    pub(crate) fn complete(self: &Arc<Self>, request: Request, outcome: Result<AppStatus, String>) {
+        self.with(|state| {
+            let now = self.common.clock.now();
+            let Ok(active) = state.active(request) else { return };
+            let status = outcome.as_ref().map_or(0, |AppStatus(status)| *status);
+            active.status = Some(status);
+            let level = state.session.failure_level(request);
+            let State { session, requests, .. } = state;
+            let Some(Some(active)) = requests.get_mut(request.slot()) else { return };
+            let failed = outcome.err();
+            let finished = session.finish_answer(request, &mut active.answer, failed.as_deref(), now);
+            if let Some(why) = failed.or_else(|| finished.err().map(|error| error.to_string())) {
+                let (peer, name) = (self.peer, Name(active.params.iter()));
+                log::log!(log_level(level), "{peer}: {name}: request {}: {why}", request.id());
+            }
+            state.end(request, &self.common);
             state.call();
-        }
+        });
     }
 }
 
@@ -321,47 +271,103 @@ impl State {
     fn call(&mut self) {
         self.attention = true;
         if !self.running {
-            self.task.wake_by_ref();
+            self.wakes.push(self.task.clone());
         }
     }
 
-    fn find(&self, key: u64) -> io::Result<usize> {
-        let found = self.requests.iter().position(|request| request.begin.key == key);
-        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the request is over"))
-    }
-
-    /// The request that this id stands for: one that was refused while its handler runs has lost it.
-    fn find_id(&self, id: RequestId) -> Option<usize> {
-        self.requests.iter().position(|request| request.begin.id == id && !request.is_refused())
-    }
-
-    /// The request, if it may still be answered.
-    fn find_answerable(&self, key: u64) -> io::Result<usize> {
-        let i = self.find(key)?;
-        match &self.requests[i].stop {
-            Some(stop @ Stop::Refused(_)) => Err(stop.clone().into()),
-            _ => Ok(i),
+    /// Does what the session wants of the stream, as far as that can be done at once; `false` once the connection
+    /// is over.
+    fn go_on(&mut self, cx: &mut Context<'_>, common: &Common) -> bool {
+        self.again = false;
+        let mut reads = 0;
+        loop {
+            let now = common.clock.now();
+            self.session.expire(now);
+            let offered = self.take_in(now, common);
+            let next = self.session.next(now);
+            if next.close {
+                return false;
+            }
+            if next.write {
+                self.flush(cx, common);
+                if !self.session.next(now).write {
+                    continue;
+                }
+            }
+            if next.shutdown {
+                match self.transport.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => self.session.shut(now),
+                    Poll::Ready(Err(_)) => {
+                        self.session.shut(now);
+                        self.session.end_of_input(now);
+                    }
+                    Poll::Pending => return true,
+                }
+                continue;
+            }
+            if !next.read || !self.readable || !self.starts.is_empty() || !self.unread.is_empty() {
+                self.again |= offered;
+                return true;
+            }
+            // What follows an answer comes soon: when other tasks have had their turn, it may be there.
+            if reads == input::READS || std::mem::take(&mut self.answered) {
+                self.again = true;
+                return true;
+            }
+            reads += 1;
+            if self.fill(cx, now, common).is_pending() {
+                return true;
+            }
         }
     }
 
-    fn remove(&mut self, i: usize, common: &Common) {
-        let request = self.requests.remove(i);
-        common.requests.fetch_sub(1, Ordering::Relaxed);
-        common.spares.put_request(request);
+    /// What is kept of the request.
+    fn active(&mut self, request: Request) -> io::Result<&mut Active> {
+        let active = self.requests.get_mut(request.slot()).and_then(Option::as_mut);
+        let active = active.filter(|active| active.begin.request == request);
+        active.map(|active| &mut **active).ok_or_else(|| Stopped::Over.into())
     }
 
-    fn has_ready(&self) -> bool {
-        self.requests.iter().any(|request| request.ready && !request.started)
+    fn remove(&mut self, request: Request, common: &Common) {
+        if self.active(request).is_err() {
+            return;
+        }
+        if let Some(mut active) = self.requests.get_mut(request.slot()).and_then(Option::take) {
+            common.end(active.memory());
+            // Whoever still waits finds the request over.
+            active.wake(&mut self.wakes);
+            common.spares.put_request(active);
+        }
     }
 
     /// The next request whose handler is to be started.
-    fn start(&mut self, settings: &Settings) -> Option<Started> {
-        self.multiplexed |= self.requests.len() > 1;
+    fn start(&mut self, common: &Common) -> Option<Started> {
+        self.multiplexed |= self.session.requests() > 1;
         let alone = !self.multiplexed;
-        let request = self.requests.iter_mut().find(|request| request.ready && !request.started)?;
-        request.started = true;
-        // Its memory comes back, unless the request outlives its handler.
-        let params = std::mem::replace(&mut request.params, active::params(settings));
-        Some(Started { begin: request.begin, params, alone })
+        loop {
+            let request = self.starts.pop_front()?;
+            let Ok(active) = self.active(request) else { continue };
+            // Its memory comes back, unless the request outlives its handler.
+            let params = std::mem::replace(&mut active.params, active::params(&common.settings));
+            return Some(Started { begin: active.begin, params, alone });
+        }
+    }
+
+    /// Tells a log what the session has to say; what ends the connection is told at its end.
+    fn report(&mut self, peer: Peer) {
+        let Some(report) = self.session.poll_report() else { return };
+        if report.id.is_some() {
+            log::log!(log_level(report.level), "{peer}: {report}");
+        } else {
+            self.failure.get_or_insert((report.level, report.what.into()));
+        }
+    }
+
+    /// Why a request goes on no further, to its handler.
+    fn error(&self, stopped: Stopped) -> io::Error {
+        match (stopped, &self.failure) {
+            (Stopped::Broken, Some((_, error))) => io::Error::new(error.kind(), error.to_string()),
+            _ => stopped.into(),
+        }
     }
 }
