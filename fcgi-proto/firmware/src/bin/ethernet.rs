@@ -92,7 +92,7 @@ fn main() -> ! {
             }
         }
         // One frame, so that the next knows whether a socket still listens.
-        let instant = Instant::from_millis(now.as_millis() as i64);
+        let instant = Instant::from_millis(now.as_secs() as i64 * 1000 + i64::from(now.subsec_millis()));
         let came = interface.poll_ingress_single(instant, &mut device, &mut sockets);
         let went = interface.poll_egress(instant, &mut device, &mut sockets);
         if came != PollIngressSingleResult::None || went != PollResult::None {

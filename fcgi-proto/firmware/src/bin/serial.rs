@@ -42,7 +42,7 @@ fn main() -> ! {
         board.free_stack = free_stack();
         let mut input = uart.receive(INPUT_BUFFER);
         if input.is_empty() {
-            if board.uptime > last_byte + SILENCE {
+            if board.uptime > last_byte.saturating_add(SILENCE) {
                 (*PEER, trusted) = (NEW, true);
             }
             // Until the next tick: the FIFO holds more than comes in a millisecond.
