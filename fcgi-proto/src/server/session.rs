@@ -326,7 +326,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// Has the callers of all requests look.
     fn look_at_all(&mut self) {
         for slot in 0..self.lives().len() {
-            if self.lives().get(slot).is_some_and(|life| life.phase != Phase::Free) {
+            if self.lives().get(slot).is_some_and(|life| !matches!(life.phase, Phase::Free)) {
                 self.look(slot);
             }
         }

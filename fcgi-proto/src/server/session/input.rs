@@ -302,7 +302,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if let Some(life) = self.lives_mut().get_mut(slot) {
             life.stop.get_or_insert(stop);
             life.due = Time::NEVER;
-            if life.phase == Phase::Draining {
+            if matches!(life.phase, Phase::Draining) {
                 life.phase = Phase::Ending;
             }
             self.stop_reading(slot);
@@ -375,7 +375,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Event::Abort { id } => {
                 let slot = self.connection.table.index(id)?;
                 let life = self.lives_mut().get_mut(slot)?;
-                if life.phase == Phase::Params {
+                if matches!(life.phase, Phase::Params) {
                     // Before it ran: there is nothing for a handler to decide.
                     life.phase = Phase::Over;
                     self.look(slot);
@@ -404,10 +404,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let Some(slot) = self.connection.table.index(id) else { return };
         let may_finish = self.connection.may_finish(id);
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
-        if life.phase == Phase::Draining && life.wire.stage == Stage::Complete && may_finish {
+        if matches!(life.phase, Phase::Draining) && life.wire.stage == Stage::Complete && may_finish {
             life.phase = Phase::Ending;
         }
-        if life.phase != Phase::Params {
+        if !matches!(life.phase, Phase::Params) {
             life.due = Time::NEVER;
             self.stop_reading(slot);
             self.look(slot);
@@ -452,7 +452,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// Requests whose parameters did not all come are not waited for any more: the client may ask another.
     pub(super) fn refuse_unstarted(&mut self) {
         for slot in 0..self.lives().len() {
-            let life = self.lives_mut().get_mut(slot).filter(|life| life.phase == Phase::Params);
+            let life = self.lives_mut().get_mut(slot).filter(|life| matches!(life.phase, Phase::Params));
             let Some(request) = life.and_then(|life| life.request(slot)) else { continue };
             self.refuse(request, Refusal::Overloaded);
             self.look(slot);
@@ -492,7 +492,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let life = self.lives_mut().get_mut(slot)?;
         if !life.wants(stream) {
             life.drained = life.drained.saturating_add(count as u32);
-            if life.phase == Phase::Draining {
+            if matches!(life.phase, Phase::Draining) {
                 if life.drained > limit {
                     life.phase = Phase::Ending;
                     self.look(slot);

@@ -460,7 +460,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn look_at_ends(&mut self) {
         debug_assert!(self.unsent < OUT_ROOM, "there is room");
         for slot in 0..self.lives().len() {
-            if self.lives().get(slot).is_some_and(|life| life.phase == Phase::Ending) {
+            if self.lives().get(slot).is_some_and(|life| matches!(life.phase, Phase::Ending)) {
                 self.look(slot);
             }
         }
