@@ -343,6 +343,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     /// Something may be due then.
+    #[inline(never)]
     fn is_due(&mut self, at: Time) {
         self.earliest = self.earliest.min(at);
     }
