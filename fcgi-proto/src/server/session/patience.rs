@@ -109,7 +109,8 @@ impl Span {
         Self(if millis > u32::MAX as u64 { u32::MAX } else { millis as u32 })
     }
 
-    pub(super) const fn from(self, now: Time) -> Time {
+    #[inline(never)]
+    pub(super) fn from(self, now: Time) -> Time {
         if self.0 == u32::MAX { Time::NEVER } else { now.after(self.duration()) }
     }
 
