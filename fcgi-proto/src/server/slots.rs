@@ -147,7 +147,7 @@ impl<const N: usize, S: Slots> Table<N, S> {
         if self.is_at(place, id) {
             return Some(place);
         }
-        if self.displaced == 0 {
+        if N == 1 || self.displaced == 0 {
             return None;
         }
         self.slots.entries().iter().position(|entry| entry.slot().id == id.get())
