@@ -24,13 +24,8 @@ enum Reply {
     UnknownType(u8),
     /// Aborted before it ran.
     Aborted(RequestId),
-    /// Nothing was written for the request yet.
-    Refusal(RequestId, Refusal),
-    /// The answer had begun.
-    CutOff(RequestId, Refusal),
-    // The same, and something was written to STDERR: its end is owed too.
-    RefusalAfterStderr(RequestId, Refusal),
-    CutOffAfterStderr(RequestId, Refusal),
+    /// Refused, and what was written for it: bits of its [`Slot`].
+    Refusal(RequestId, Refusal, u8),
 }
 
 /// Replies that can wait before [`Event::Paused`].
@@ -157,12 +152,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     #[must_use]
     pub fn refusal(&self) -> Option<(RequestId, Refusal)> {
         match self.replies.first()? {
-            &Some(
-                Reply::Refusal(id, why)
-                | Reply::RefusalAfterStderr(id, why)
-                | Reply::CutOff(id, why)
-                | Reply::CutOffAfterStderr(id, why),
-            ) => Some((id, why)),
+            &Some(Reply::Refusal(id, why, _)) => Some((id, why)),
             _ => None,
         }
     }
@@ -437,7 +427,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 None => Refusal::Overloaded,
             },
         };
-        self.queue(Reply::Refusal(id, why));
+        self.queue(Reply::Refusal(id, why, 0));
         Ok(None)
     }
 
@@ -458,12 +448,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// Ends an active request, and returns what it is to be answered.
     fn refuse(&mut self, id: RequestId, why: Refusal) -> Option<Reply> {
         let slot = self.table.end(id)?;
-        Some(match (slot.has(Slot::STDOUT), slot.has(Slot::STDERR)) {
-            (false, false) => Reply::Refusal(id, why),
-            (false, true) => Reply::RefusalAfterStderr(id, why),
-            (true, false) => Reply::CutOff(id, why),
-            (true, true) => Reply::CutOffAfterStderr(id, why),
-        })
+        Some(Reply::Refusal(id, why, slot.flags))
     }
 
     fn encode(&self, reply: Reply) -> Control {
@@ -476,10 +461,13 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 &UnknownType { record_type }.encode(),
             ),
             Reply::Aborted(id) => end(&mut control, id, 0, ProtocolStatus::RequestComplete, false),
-            Reply::Refusal(id, why) => refusal(&mut control, id, why, false),
-            Reply::RefusalAfterStderr(id, why) => refusal(&mut control, id, why, true),
-            Reply::CutOff(id, why) => end(&mut control, id, 0, why.protocol_status(), false),
-            Reply::CutOffAfterStderr(id, why) => end(&mut control, id, 0, why.protocol_status(), true),
+            Reply::Refusal(id, why, written) => {
+                // An answer that had begun is only ended.
+                if written & Slot::STDOUT == 0 {
+                    control.push(RecordType::Stdout, id.get(), why.answer());
+                }
+                end(&mut control, id, 0, why.protocol_status(), written & Slot::STDERR != 0);
+            }
         }
         control
     }
@@ -504,12 +492,6 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         }
         Ok(None)
     }
-}
-
-/// Appends a whole answer, and its end.
-fn refusal(control: &mut Control, id: RequestId, why: Refusal, stderr: bool) {
-    control.push(RecordType::Stdout, id.get(), why.answer());
-    end(control, id, 0, why.protocol_status(), stderr);
 }
 
 /// Appends the end of STDERR, if something was written to it, that of STDOUT, which every role's answer has
