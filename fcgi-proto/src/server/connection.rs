@@ -74,10 +74,6 @@ pub struct Connection<const N: usize, S = [Slot; N]> {
     values: Values,
     replies: [Option<Reply>; QUEUE],
     failed: Option<ConnectionError>,
-    /// A request came with KEEP_CONN clear.
-    closing: bool,
-    /// What still comes on a closing connection is not FastCGI.
-    garbled: bool,
 }
 
 impl<const N: usize> Connection<N> {
@@ -98,8 +94,6 @@ impl<const N: usize, S> Connection<N, S> {
             values: Values::new(),
             replies: [None; QUEUE],
             failed: None,
-            closing: false,
-            garbled: false,
         }
     }
 }
@@ -127,7 +121,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
             match self.advance(input) {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
-                Err(_) if self.nothing_can_begin() => self.garbled = true,
+                Err(_) if self.nothing_can_begin() => self.table.garbled = true,
                 Err(error) => return Err(*self.failed.insert(error)),
             }
         }
@@ -242,7 +236,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     #[must_use]
     pub fn drains_before_end(&self, id: RequestId) -> bool {
         let open = |slot: &Slot| slot.stage != Stage::Complete && !slot.has(Slot::ABORTED);
-        !self.closing && self.table.get(id).is_some_and(open)
+        !self.table.closing && self.table.get(id).is_some_and(open)
     }
 
     /// Whether the client owes nothing and is owed nothing: no request is active, no reply waits, no record
@@ -257,18 +251,18 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// Close in this order, or the answer may be lost: shut down writing, drain input within a bound, close.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.closing && !self.table.any_active() && matches!(self.replies, [None, ..])
+        self.table.closing && !self.table.any_active() && matches!(self.replies, [None, ..])
     }
 
     /// Whether no request can begin any more: one with KEEP_CONN clear came, and no active request waits for
     /// input. What comes then is not needed, so that nothing in it can cost an answer.
     fn nothing_can_begin(&self) -> bool {
-        self.closing && self.table.all_complete()
+        self.table.closing && self.table.all_complete()
     }
 
     /// Whether input is thrown away unread: not even an abort means anything now.
     fn discards(&self) -> bool {
-        self.closing && (self.garbled || !self.table.any_active())
+        self.table.closing && (self.table.garbled || !self.table.any_active())
     }
 
     fn output<'a>(
@@ -415,7 +409,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
             return Err(ConnectionError::RequestActive { id });
         }
         let keep_conn = begin.flags.keep_conn();
-        self.closing |= !keep_conn;
+        self.table.closing |= !keep_conn;
         let why = match Role::from_wire(begin.role) {
             None => Refusal::UnknownRole,
             Some(role) => match self.table.begin(id, Stage::first(role)) {
