@@ -46,6 +46,7 @@ fn main() -> Result<()> {
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9000"))?;
     for stream in listener.incoming() {
         let stream = stream?;
+        stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(Duration::from_secs(30)))?;
         thread::spawn(move || serve::serve(&mut Socket { stream, begin: Instant::now() }));
     }
