@@ -3,6 +3,8 @@
 what it pushes and reserves, and the deepest of those that it calls.
 
 What is called through a pointer is taken for the deepest of core::fmt, which alone does so."""
+import collections
+import functools
 import re
 import subprocess
 import sys
@@ -33,16 +35,25 @@ for line in listing.splitlines():
 
 called_by_pointer = {name for name in frames if re.search(r"core(3|\.\.)fmt", name)}
 assert indirect <= called_by_pointer, f"calls through pointers: {indirect - called_by_pointer}"
-for name in indirect:
-    calls[name] |= called_by_pointer
+# What texts take is a figure of its own.
+texts = {name for name in frames if name.startswith("_ZN10fcgi_proof4text17h")}
+for name in calls:
+    calls[name] -= texts
 
 
-def depth(name, above=()):
-    """No function comes twice on a path: there is no recursion but what the pointers are taken for."""
-    above = (*above, name)
-    return frames[name] + max((depth(callee, above) for callee in calls[name] if callee not in above), default=0)
+@functools.cache
+def depth(name, pointers=3):
+    """A text that is made of a number, which goes to a writer, is three calls through pointers within each other."""
+    callees = [(callee, pointers) for callee in calls[name]]
+    if name in indirect and pointers > 0:
+        callees += [(callee, pointers - 1) for callee in called_by_pointer]
+    return frames[name] + max((depth(*callee) for callee in callees), default=0)
 
 
-for name in sorted(frames):
-    if part := re.match(r"_ZN10fcgi_proof\d+(\w+?)17h", name):
-        print(f"{depth(name):5} bytes  {part[1]}")
+parts = collections.defaultdict(int)
+for name in frames:
+    if part := re.match(r"_ZN10fcgi_proof((?:\d+[a-z_]+)+)17h", name):
+        path = "::".join(re.findall("[a-z_]+", part[1]))
+        parts[path] = max(parts[path], depth(name))
+for path, size in sorted(parts.items()):
+    print(f"{size:5} bytes  {path}")

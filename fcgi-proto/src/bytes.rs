@@ -1,6 +1,7 @@
 //! Bytes taken off the front of a slice, copied without a panic, and kept in place.
 
 use core::fmt;
+use core::mem;
 use core::ops::Deref;
 
 /// Up to `N` bytes in place. A `heapless::Vec` appends them one by one, which was two thirds of the instructions
@@ -68,6 +69,22 @@ pub(crate) fn copy_all(slices: &[&[u8]], buffer: &mut [u8]) -> usize {
         copied += copy(free, slice);
     }
     copied
+}
+
+/// Moves the bytes from `from` on before the others. It is a rotation, of which a compiler for size sees that it
+/// cannot panic.
+pub(crate) fn move_to_front(bytes: &mut [u8], from: usize) {
+    reverse(bytes);
+    if let Some((front, back)) = bytes.split_at_mut_checked(bytes.len().saturating_sub(from)) {
+        reverse(front);
+        reverse(back);
+    }
+}
+
+fn reverse(bytes: &mut [u8]) {
+    if let Some((front, back)) = bytes.split_at_mut_checked(bytes.len() / 2) {
+        front.iter_mut().zip(back.iter_mut().rev()).for_each(|(front, back)| mem::swap(front, back));
+    }
 }
 
 /// Bytes of all `slices`. Where usize has 16 bits, a record with its header and padding may have more than it can

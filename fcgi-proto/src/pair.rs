@@ -10,7 +10,7 @@
 
 use core::fmt;
 
-use crate::bytes::{Bytes, take};
+use crate::bytes::{Bytes, append, take};
 
 /// The longest name or value, in bytes: lengths have 31 bits. Where `usize` is narrower, it is `usize::MAX`.
 pub const MAX_LEN: usize = (u32::MAX >> 1) as usize;
@@ -156,17 +156,12 @@ pub fn encode(name: &[u8], value: &[u8], buffer: &mut [u8], len: &mut usize) -> 
     let too_long = |needed| CapacityError { capacity, needed };
     let size = encoded_len(name, value).ok_or(too_long(usize::MAX))?;
     let needed = len.saturating_add(size);
-    let mut free = buffer.get_mut(*len..needed).ok_or(too_long(needed))?;
+    let room = buffer.get_mut(..needed).ok_or(too_long(needed))?;
     let (Some(name_len), Some(value_len)) = (encode_length(name.len()), encode_length(value.len())) else {
         return Err(too_long(needed));
     };
-    for part in [&*name_len, &*value_len, name, value] {
-        let (to, rest) = free.split_at_mut_checked(part.len()).ok_or(too_long(needed))?;
-        to.copy_from_slice(part);
-        free = rest;
-    }
-    *len = needed;
-    Ok(())
+    let fits = [&*name_len, &value_len, name, value].iter().all(|part| append(room, len, part));
+    if fits { Ok(()) } else { Err(too_long(needed)) }
 }
 
 /// Packs pairs into the caller's memory, `B`, one PARAMS record's worth at a time.
@@ -219,11 +214,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Packer<B> {
 
 /// A length's one or four bytes; `None` above 31 bits.
 #[inline]
-pub(crate) fn encode_length(length: usize) -> Option<heapless::Vec<u8, 4>> {
+pub(crate) fn encode_length(length: usize) -> Option<Bytes<4>> {
     let wide = u32::try_from(length).ok().filter(|length| length >> 31 == 0)?;
-    let bytes = (wide | 0x8000_0000).to_be_bytes();
-    let short = [wide as u8];
-    heapless::Vec::from_slice(if wide < 0x80 { &short } else { &bytes }).ok()
+    let (short, long) = ([wide as u8], (wide | 0x8000_0000).to_be_bytes());
+    let mut bytes = Bytes::new();
+    bytes.push(if wide < 0x80 { &short } else { &long });
+    Some(bytes)
 }
 
 /// One request's parameters in `N` bytes: append the raw content of PARAMS records, then look names up.

@@ -1,7 +1,9 @@
 //! The initial process state (FastCGI 1.0, section 2): which peers an application lets in.
 
 use core::fmt;
-use core::net::{AddrParseError, IpAddr};
+use core::net::IpAddr;
+
+use crate::address::Address;
 
 /// The environment variable that holds the list (section 2.3).
 pub const WEB_SERVER_ADDRS: &str = "FCGI_WEB_SERVER_ADDRS";
@@ -49,7 +51,7 @@ impl<'a> WebServerAddrs<'a> {
     /// # Errors
     /// [`WebServerAddrsError`] for the first item that is not an address; an empty value has one such item.
     pub fn parse(list: &'a str) -> Result<Self, WebServerAddrsError> {
-        match items(list).position(|item| item.is_err()) {
+        match items(list).position(|item| item.is_none()) {
             Some(index) => Err(WebServerAddrsError { index }),
             None => Ok(Self { list }),
         }
@@ -61,13 +63,17 @@ impl<'a> WebServerAddrs<'a> {
     /// `::ffff:a.b.c.d` counts as `a.b.c.d`.
     #[must_use]
     pub fn allows(&self, peer: Option<IpAddr>) -> bool {
-        let peer = peer.map(|peer| peer.to_canonical());
-        peer.is_some() && items(self.list).any(|item| item.ok().map(|item| item.to_canonical()) == peer)
+        peer.is_some_and(|peer| items(self.list).any(|item| item == Some(peer.into())))
     }
 }
 
-fn items(list: &str) -> impl Iterator<Item = Result<IpAddr, AddrParseError>> {
-    list.split(',').map(|item| item.trim_matches(' ').parse())
+fn items(list: &str) -> impl Iterator<Item = Option<Address>> {
+    list.as_bytes().split(|byte| *byte == b',').map(|mut item| {
+        while let [b' ', rest @ ..] | [rest @ .., b' '] = item {
+            item = rest;
+        }
+        Address::parse(item)
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! the values that came are left out of the answer.
 
 use crate::bytes::Bytes;
+use crate::digits::decimal;
 use crate::limits::Limits;
 use crate::pair::{Decoder, Part};
 use crate::record::{Control, MAX_CONNS, MAX_REQS, MPXS_CONNS, NULL_REQUEST_ID, RecordType};
@@ -23,10 +24,10 @@ impl Asked {
         let requests = limits.max_reqs.min(limits.max_conns.saturating_mul(slots));
         let values = [limits.max_conns, requests, u32::from(slots > 1)];
         let mut content = Bytes::<80>::new();
-        for (i, (name, value)) in NAMES.iter().zip(values).enumerate() {
+        for (i, (name, value)) in NAMES.iter().zip(&values).enumerate() {
             if self.0 & (1 << i) != 0 {
-                let decimal = Decimal::new(value);
-                let digits = decimal.digits();
+                let mut room = [0; 20];
+                let digits = decimal((*value).into(), &mut room);
                 // Lengths below 128 are one byte.
                 for part in [&[name.len() as u8, digits.len() as u8], *name, digits] {
                     let fits = content.push(part);
@@ -87,32 +88,5 @@ impl Values {
         } else {
             self.matched = u8::try_from(to).unwrap_or(u8::MAX);
         }
-    }
-}
-
-/// A number in decimal.
-struct Decimal {
-    bytes: [u8; 10],
-    start: usize,
-}
-
-impl Decimal {
-    fn new(mut number: u32) -> Self {
-        let mut bytes = [0; 10];
-        let mut start = bytes.len();
-        for digit in bytes.iter_mut().rev() {
-            // A digit is below 10.
-            *digit = b'0' + (number % 10) as u8;
-            start -= 1;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        Self { bytes, start }
-    }
-
-    fn digits(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or(&[])
     }
 }

@@ -66,6 +66,7 @@ fn errors_of_heads_variables_and_paths_tell_the_byte() {
         (&HeadError::Status, "response head: not one status of 200 to 999"),
         (&HeadError::Name { byte: b' ' }, "response head: field name with ' '"),
         (&HeadError::Value { byte: 0 }, r"response head: field value with '\0'"),
+        (&HeadError::Name { byte: 0xef }, r"response head: field name with '\xef'"),
         (&HeadError::NoColon, "response head: line without a colon"),
         (&HeadError::TooLong { limit: 8 }, "response head: longer than 8 bytes"),
         (&HeadError::Begun, "response head: already begun"),

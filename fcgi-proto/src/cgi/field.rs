@@ -1,5 +1,7 @@
 //! Field names and lines (RFC 9110, section 5).
 
+use core::fmt;
+
 /// A token character of RFC 9110, section 5.6.2.
 pub(super) fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -27,6 +29,33 @@ pub(super) fn split_field(line: &[u8]) -> Option<Field<'_>> {
     Some((name, value))
 }
 
+/// Takes the next line, without its LF or CRLF, off the front of `lines`; `None` if no LF is left.
+pub(super) fn take_line<'a>(lines: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = lines.iter().position(|&byte| byte == b'\n')?;
+    let (line, rest) = lines.split_at_checked(end + 1)?;
+    *lines = rest;
+    Some(without_end(line))
+}
+
+pub(super) fn without_end(line: &[u8]) -> &[u8] {
+    match line {
+        [line @ .., b'\r', b'\n'] | [line @ .., b'\r' | b'\n'] => line,
+        line => line,
+    }
+}
+
+/// A byte of what was refused, as text: quoted, and escaped if it is no printable ASCII.
+pub(super) struct Quoted(pub(super) u8);
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str(r"'\0'"),
+            byte => write!(f, "'{}'", byte.escape_ascii()),
+        }
+    }
+}
+
 /// Whether a field of this name is about one HTTP connection and not to be passed on, in any case of letters:
 /// `Connection`, `Keep-Alive`, `Proxy-Authenticate`, `Proxy-Authentication-Info`, `Proxy-Authorization`,
 /// `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade` (RFC 9110, section 7.6.1).
@@ -47,5 +76,10 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
         b"Transfer-Encoding",
         b"Upgrade",
     ];
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+    is_one_of(&NAMES, name)
+}
+
+/// Whether a name is one of these, in any case of letters.
+pub(super) fn is_one_of(names: &[&[u8]], name: &[u8]) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }

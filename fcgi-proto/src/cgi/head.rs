@@ -6,9 +6,9 @@
 
 use core::fmt;
 
-use super::field::{Field, is_same_name, is_token, split_field};
+use super::field::{Field, Quoted, is_same_name, is_token, split_field, take_line};
 use super::status::{Status, parse_status};
-use crate::bytes::append;
+use crate::bytes::{append, move_to_front};
 
 /// Bytes of head that every web server takes; six of them fail at 16 KiB.
 pub const HEAD_LIMIT: usize = 8 * 1024;
@@ -49,10 +49,10 @@ impl fmt::Display for HeadError {
         match *self {
             Self::Status => f.write_str("response head: not one status of 200 to 999"),
             Self::Name { byte } => {
-                write!(f, "response head: field name with {:?}", char::from(byte))
+                write!(f, "response head: field name with {}", Quoted(byte))
             }
             Self::Value { byte } => {
-                write!(f, "response head: field value with {:?}", char::from(byte))
+                write!(f, "response head: field value with {}", Quoted(byte))
             }
             Self::NoColon => f.write_str("response head: line without a colon"),
             Self::TooLong { limit } => write!(f, "response head: longer than {limit} bytes"),
@@ -118,13 +118,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         self.push(&[name, b": ", check_value(value)?, b"\r\n"])?;
         let location = is_same_name(name, b"Location");
         if location && self.status != Status::FOUND {
-            // Reversed, whole and in parts: a rotation that the compiler sees to be free of panics.
-            let head = self.buffer.as_mut().get_mut(..self.len).unwrap_or_default();
-            head.reverse();
-            if let Some((location, others)) = head.split_at_mut_checked(self.len - before) {
-                location.reverse();
-                others.reverse();
-            }
+            move_to_front(self.buffer.as_mut().get_mut(..self.len).unwrap_or_default(), before);
         }
         self.described |= location || is_same_name(name, b"Content-Type");
         Ok(())
@@ -225,10 +219,7 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, HeadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.0.iter().position(|&byte| byte == b'\n')?;
-        let (line, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest.get(1..)?;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = take_line(&mut self.0)?;
         if line.is_empty() {
             return None;
         }

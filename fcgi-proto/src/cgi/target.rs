@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use super::field::Quoted;
+use crate::digits::hex;
+
 /// The parts of a request target, raw (RFC 9112, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -80,7 +83,7 @@ impl fmt::Display for PathError {
         match *self {
             Self::NoPath => f.write_str("request target without a path"),
             Self::Escape { at } => write!(f, "path: no two hexadecimal digits after % at {at}"),
-            Self::Byte { byte, at } => write!(f, "path: {:?} at {at}", char::from(byte)),
+            Self::Byte { byte, at } => write!(f, "path: {} at {at}", Quoted(byte)),
             Self::TooLong { limit } => write!(f, "path: longer than {limit} bytes"),
         }
     }
@@ -116,7 +119,7 @@ pub fn decode_path<'b>(target: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], 
         let byte = if *first == b'%' {
             let [high, low, after @ ..] = after else { return Err(PathError::Escape { at }) };
             rest = after;
-            match (digit(*high), digit(*low)) {
+            match (hex(*high), hex(*low)) {
                 (Some(high), Some(low)) => high << 4 | low,
                 _ => return Err(PathError::Escape { at }),
             }
@@ -131,11 +134,6 @@ pub fn decode_path<'b>(target: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], 
         len += 1;
     }
     buffer.get(..len).ok_or(PathError::TooLong { limit })
-}
-
-/// A hexadecimal digit's value.
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::bytes::{append, copy_all};
 /// Whole records without borrowed content, to be sent as they are: ends of streams, END_REQUEST, refusals,
 /// answers to management records.
 ///
-/// It derefs to the bytes that are still to be sent, and is its own cursor like [`Record`].
+/// It derefs to the bytes that are still to be sent, and is its own cursor like [`Record`](super::Record).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a control record is only on the wire once its bytes are written"]

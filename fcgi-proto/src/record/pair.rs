@@ -2,17 +2,17 @@
 
 use super::header::{HEADER_LEN, Header, PADDING};
 use super::names::{RecordType, RequestId};
-use crate::bytes::{copy_all, total};
+use crate::bytes::{Bytes, copy_all, total};
 use crate::pair;
 
 /// One PARAMS record of one pair: header and lengths, borrowed name and value, padding.
 ///
-/// A cursor like [`Record`].
+/// A cursor like [`Record`](super::Record).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a record is only on the wire once its bytes are written"]
 pub struct PairRecord<'a> {
-    head: heapless::Vec<u8, { HEADER_LEN + 8 }>,
+    head: Bytes<{ HEADER_LEN + 8 }>,
     head_sent: u8,
     padding_left: u8,
     name: &'a [u8],
@@ -24,10 +24,10 @@ impl<'a> PairRecord<'a> {
     pub(crate) fn new(id: RequestId, name: &'a [u8], value: &'a [u8]) -> Option<Self> {
         let length = u16::try_from(pair::encoded_len(name, value)?).ok()?;
         let header = Header::new(RecordType::Params, id.get(), length).within_max_length();
-        let mut head = heapless::Vec::new();
-        head.extend_from_slice(&header.encode()).ok()?;
-        head.extend_from_slice(&pair::encode_length(name.len())?).ok()?;
-        head.extend_from_slice(&pair::encode_length(value.len())?).ok()?;
+        let mut head = Bytes::new();
+        head.push(&header.encode());
+        head.push(&pair::encode_length(name.len())?);
+        head.push(&pair::encode_length(value.len())?);
         Some(Self { head, head_sent: 0, padding_left: header.padding_length, name, value })
     }
 

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::cgi::field::Quoted;
+
 /// A response head that cannot be taken: the HTTP client gets 502, the connection need not be given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -54,8 +56,8 @@ impl fmt::Display for ResponseHeadError {
             Self::Repeated => f.write_str("response head: second Status or Location"),
             Self::Folded => f.write_str("response head: line begins with a space or tab"),
             Self::NoColon => f.write_str("response head: line without a colon"),
-            Self::Name { byte } => write!(f, "response head: field name with {:?}", char::from(byte)),
-            Self::Value { byte } => write!(f, "response head: field value with {:?}", char::from(byte)),
+            Self::Name { byte } => write!(f, "response head: field name with {}", Quoted(byte)),
+            Self::Value { byte } => write!(f, "response head: field value with {}", Quoted(byte)),
             Self::ContentLength => f.write_str("response head: no one Content-Length"),
         }
     }

@@ -1,12 +1,7 @@
 //! A head's lines: what is refused of them, and the fields that they are.
 
-use nom::bytes::complete::take_till;
-use nom::character::complete::char;
-use nom::sequence::terminated;
-use nom::{IResult, Parser};
-
 use super::error::ResponseHeadError;
-use crate::cgi::field::{Field, is_token, split_field};
+use crate::cgi::field::{Field, is_token, split_field, take_line, without_end};
 
 pub(super) fn is_status(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"Status")
@@ -35,17 +30,6 @@ pub(super) fn check_line(line: &[u8]) -> Result<Option<Field<'_>>, ResponseHeadE
     }
 }
 
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// A line without its end, in a head whose lines all have one.
-fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let (rest, line) = terminated(take_till(|byte| byte == b'\n'), char('\n')).parse(input)?;
-    Ok((rest, without_end(line)))
-}
-
 /// The fields of checked lines.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -55,9 +39,7 @@ impl<'a> Iterator for Lines<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (rest, line) = line(self.0).ok()?;
-        self.0 = rest;
-        split_field(line)
+        split_field(take_line(&mut self.0)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::ResponseHeadError;
 use super::fields::{Lines, ResponseFields, check_line, is_status};
+use crate::bytes::append;
 use crate::cgi::status::{Status, parse_status};
 
 /// Where a `Location` field points to (RFC 3875, section 6.3.2).
@@ -180,10 +181,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
     fn append(&mut self, part: &[u8], ends_line: bool) -> Result<(), ResponseHeadError> {
         let buffer = self.buffer.as_mut();
         let too_long = ResponseHeadError::TooLong { limit: buffer.len() };
-        let free = buffer.get_mut(self.len..).ok_or(too_long)?;
-        let (to, _) = free.split_at_mut_checked(part.len()).ok_or(too_long)?;
-        to.copy_from_slice(part);
-        self.len += part.len();
+        if !append(buffer, &mut self.len, part) {
+            return Err(too_long);
+        }
         if ends_line {
             let line = self.buffer.as_ref().get(self.checked..self.len).unwrap_or(&[]);
             match check_line(line)? {

@@ -16,6 +16,8 @@
 
 mod emit;
 mod error;
+mod fields;
+mod known;
 mod names;
 mod request;
 #[cfg(test)]

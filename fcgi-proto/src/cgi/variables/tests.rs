@@ -3,7 +3,7 @@
 extern crate std;
 
 use std::collections::HashMap;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, vec};
 
@@ -185,6 +185,34 @@ fn nginx_2022_05_30_repeated_headers_are_joined_in_order() {
     ];
     let expected = [("HTTP_COOKIE", "a=1; b=2; c"), ("HTTP_ACCEPT", "x/y, z"), ("HTTP_X_A", ", ")];
     assert_eq!(of_headers(&headers), map(&expected));
+}
+
+#[test]
+fn repeated_headers_are_joined_in_order_however_many_fields_lie_between() {
+    let fields = 3 * super::fields::WINDOW + 5;
+    for names in [1, 2, fields / 5, fields / 2, fields - 1, fields] {
+        let name = |i: usize| format!("{}-{}", if i % 3 == 0 { "X" } else { "x" }, i * 7 % names);
+        let headers: Vec<(String, String)> = (0..fields).map(|i| (name(i), i.to_string())).collect();
+        let mut expected: Vec<(String, String)> = Vec::new();
+        for (name, value) in &headers {
+            let name = format!("HTTP_{}", name.to_uppercase().replace('-', "_"));
+            match expected.iter_mut().find(|(found, _)| *found == name) {
+                Some((_, joined)) => *joined += &format!(", {value}"),
+                None => expected.push((name, value.clone())),
+            }
+        }
+        let headers: Vec<(&[u8], &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let mut made = Vec::new();
+        let emitted = Variables::new(b"GET", b"/").emit(Role::Responder, &headers, |name, value| {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            made.push((text(name), text(&value.parts().collect::<Vec<_>>().concat())));
+            Ok::<(), VariablesError>(())
+        });
+        assert_eq!(emitted, Ok(()));
+        made.retain(|(name, _)| name.starts_with("HTTP_"));
+        assert_eq!(made, expected, "{names} names");
+    }
 }
 
 #[test]

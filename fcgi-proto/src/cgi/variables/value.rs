@@ -1,31 +1,24 @@
 //! A variable's value.
 
-use core::iter;
-
 use super::names::same;
-use crate::bytes::total;
+use crate::bytes::{append, total};
+use crate::cgi::field::Field;
 
 /// A variable's value: one piece, or those of repeated header fields with what joins them.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Value<'v> {
-    pub(super) first: &'v [u8],
-    /// Header fields, among them further ones of `name`.
-    pub(super) more: &'v [(&'v [u8], &'v [u8])],
-    pub(super) name: &'v [u8],
-    pub(super) separator: &'v [u8],
+    /// The first field with the value, the last one, and what lies between.
+    pub(super) fields: &'v [Field<'v>],
 }
 
 impl<'v> Value<'v> {
-    pub(super) const fn one(value: &'v [u8]) -> Self {
-        Self { first: value, more: &[], name: b"", separator: b"" }
-    }
-
     /// The pieces, which follow each other without anything between: for a vectored write, or a copy.
     pub fn parts(&self) -> impl Iterator<Item = &'v [u8]> + Clone + use<'v> {
-        let Self { first, more, name, separator } = *self;
-        let more = more.iter().filter(move |(other, _)| same(other, name));
-        iter::once(first).chain(more.flat_map(move |&(_, value)| [separator, value]))
+        match self.fields {
+            [(name, value), more @ ..] => Parts { name, value: Some(value), more },
+            [] => Parts { name: b"", value: None, more: &[] },
+        }
     }
 
     /// Bytes in all.
@@ -46,16 +39,40 @@ impl<'v> Value<'v> {
     where
         'v: 's,
     {
-        if self.parts().nth(1).is_none() {
-            return Some(self.first);
+        if let [(_, value)] = self.fields {
+            return Some(value);
         }
-        let (to, _) = scratch.split_at_mut_checked(self.len())?;
-        let mut free = &mut *to;
+        let mut len = 0;
         for part in self.parts() {
-            let (here, rest) = free.split_at_mut_checked(part.len())?;
-            here.copy_from_slice(part);
-            free = rest;
+            append(scratch, &mut len, part).then_some(())?;
         }
-        Some(to)
+        scratch.get(..len)
+    }
+}
+
+/// The values of the fields of one name, and what joins them.
+#[derive(Clone)]
+struct Parts<'v> {
+    name: &'v [u8],
+    /// What comes next.
+    value: Option<&'v [u8]>,
+    more: &'v [Field<'v>],
+}
+
+impl<'v> Iterator for Parts<'v> {
+    type Item = &'v [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(value) = self.value.take() {
+            return Some(value);
+        }
+        while let [(name, value), more @ ..] = self.more {
+            self.more = more;
+            if same(name, self.name) {
+                self.value = Some(value);
+                return Some(if same(name, b"Cookie") { b"; " } else { b", " });
+            }
+        }
+        None
     }
 }
