@@ -1,5 +1,6 @@
 //! What the sessions of both sides have in common: how time is told, and what is asked of a transport.
 
+use core::fmt;
 use core::time::Duration;
 
 /// What a session wants of its transport now, and when it wants to be called again.
@@ -30,6 +31,23 @@ pub enum Level {
     Debug,
     /// A person can act on it.
     Warn,
+}
+
+/// Seconds as text, to the millisecond: `2.5`. Not by way of floating point, whose text takes a microcontroller many
+/// kilobytes of code.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = u32::try_from(self.0.as_secs()).unwrap_or(u32::MAX);
+        write!(f, "{seconds}")?;
+        match self.0.subsec_millis() {
+            0 => Ok(()),
+            millis if millis % 100 == 0 => write!(f, ".{}", millis / 100),
+            millis if millis % 10 == 0 => write!(f, ".{:02}", millis / 10),
+            millis => write!(f, ".{millis:03}"),
+        }
+    }
 }
 
 /// A moment, since the caller's clock began: whole seconds, and nanoseconds in the 31 bits below, small, compared
@@ -118,6 +136,15 @@ mod tests {
                 let millis = u32::try_from(a.saturating_sub(b).as_millis()).unwrap_or(u32::MAX);
                 assert_eq!(Time::new(a).millis_since(Time::new(b)), millis, "{a:?} {b:?}");
             }
+        }
+    }
+
+    #[test]
+    fn seconds_are_told_to_the_millisecond() {
+        for (millis, text) in
+            [(0, "0"), (30_000, "30"), (2_500, "2.5"), (1_050, "1.05"), (113, "0.113"), (9, "0.009")]
+        {
+            assert_eq!(alloc::format!("{}", Seconds(Duration::from_millis(millis))), text);
         }
     }
 
