@@ -24,7 +24,7 @@ fn main() -> ! {
     let mut uart = Uart::new();
     let mut connection = NEW;
     loop {
-        let mut input = uart.receive(BUFFER);
+        let mut input = uart.receive(BUFFER).unwrap_or_default();
         while let Ok(Some(event)) = connection.next_event(&mut input) {
             let answer = match event {
                 Event::Begin { .. } => {

@@ -40,7 +40,13 @@ fn main() -> ! {
     loop {
         board.uptime = clock.now();
         board.free_stack = free_stack();
-        let mut input = uart.receive(INPUT_BUFFER);
+        let received = uart.receive(INPUT_BUFFER);
+        if received.is_err() {
+            // Nothing is answered any more: it may be to a request that was never asked.
+            PEER.session.broken(board.uptime);
+            last_byte = board.uptime;
+        }
+        let mut input = received.unwrap_or_default();
         if input.is_empty() {
             if board.uptime > last_byte.saturating_add(SILENCE) {
                 (*PEER, trusted) = (NEW, true);
