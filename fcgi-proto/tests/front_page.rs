@@ -189,7 +189,7 @@ fn a_request_that_is_aborted_is_ended_and_another_served() {
 
 #[test]
 fn parameters_without_room_or_that_are_no_pairs_are_refused() {
-    let long = pairs(&[("HTTP_COOKIE", "x".repeat(3000).as_str())]);
+    let long = pairs(&[("REQUEST_URI", "x".repeat(3000).as_str())]);
     for (params, http, status) in [(&long[..], "Status: 503 ", 2), (b"\x05\x05cut", "Status: 400 ", 0)] {
         let request = Client::new().begin(1, RESPONDER, KEEP).params(1, params).params(1, b"").stdin(1, b"");
         let (records, _) = served(Then::Closes, &request.request(2, KEEP));
@@ -197,6 +197,14 @@ fn parameters_without_room_or_that_are_no_pairs_are_refused() {
         assert_eq!(seen(&records[1..3]), refusal(1, status));
         assert_eq!(seen(&records[3..]), page(2, INDEX));
     }
+}
+
+#[test]
+fn parameters_that_nobody_asks_for_take_no_room() {
+    let long = pairs(&[("HTTP_COOKIE", "x".repeat(8192).as_str()), ("REQUEST_URI", "/temperature")]);
+    let client = Client::new().begin(1, RESPONDER, CLOSE).params(1, &long).params(1, b"").stdin(1, b"");
+    let (records, _) = served(Then::Waits, &client);
+    assert_eq!(seen(&records), page(1, b"Content-Type: text/plain\r\n\r\n23.5\n"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use fcgi_proto::Limits;
-use fcgi_proto::pair::Params;
+use fcgi_proto::pair::Selected;
 use fcgi_proto::record::Role;
 use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{End, Input, Patience, Read, Request, Stream};
@@ -24,7 +24,7 @@ pub(crate) trait Transport {
 /// Serves one connection until it is to be closed.
 pub(crate) fn serve<T: Transport>(transport: &mut T) -> Result<(), T::Error> {
     let mut session = Session::<1>::new(Limits::new(), &Patience::new());
-    let mut params = Params::<2048>::new();
+    let mut params = Selected::<512>::new(&[b"REQUEST_URI"]); // a browser's cookies pass by
     let (mut buffer, mut unread) = ([0; 512], 0..0);
     let mut running: Option<(Request, &[u8])> = None; // whose handler runs, and what is left of its page
     loop {
