@@ -4,12 +4,16 @@
 //! A pair is two lengths, then the name, then the value, all binary. A length up to 127 takes one byte, or
 //! four with the top bit set; a longer one always four.
 //!
-//! There are two ways to turn a request's PARAMS into parameters. [`Params`] (fixed capacity) or
+//! There are three ways to turn a request's PARAMS into parameters. [`Params`] (fixed capacity) or
 //! [`ParamsBuf`] (feature `alloc`, growing up to a limit) keep the raw bytes and look names up by a scan: one
-//! copy, no hashing. [`Decoder`] keeps nothing and hands out whole pairs, or fragments of those that are cut.
+//! copy, no hashing. [`Selected`] keeps those of a few names, in little memory. [`Decoder`] keeps nothing and hands out
+//! whole pairs, or fragments of those that are cut.
+
+mod selected;
 
 use core::fmt;
 
+pub use self::selected::Selected;
 use crate::bytes::{Bytes, append, take};
 
 /// The longest name or value, in bytes: lengths have 31 bits. Where `usize` is narrower, it is `usize::MAX`.

@@ -1,6 +1,7 @@
 //! Milliseconds since reset, from the SysTick timer; each of its ticks also looks at the stack.
 
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use cortex_m::peripheral::Peripherals;
 use cortex_m::peripheral::syst::SystClkSource;
@@ -28,26 +29,32 @@ pub fn free_stack() -> u32 {
 
 /// Counts milliseconds.
 pub struct Clock {
-    now: u64,
+    ticks: u32,
+    now: Duration,
 }
 
 impl Clock {
     /// Starts the timer; to be called once.
     #[must_use]
     pub fn start() -> Self {
-        let Some(Peripherals { SYST: mut timer, .. }) = Peripherals::take() else { return Self { now: 0 } };
-        timer.set_clock_source(SystClkSource::Core);
-        timer.set_reload(CLOCK_HZ / 1000 - 1);
-        timer.clear_current();
-        timer.enable_counter();
-        timer.enable_interrupt();
-        Self { now: 0 }
+        if let Some(Peripherals { SYST: mut timer, .. }) = Peripherals::take() {
+            timer.set_clock_source(SystClkSource::Core);
+            timer.set_reload(CLOCK_HZ / 1000 - 1);
+            timer.clear_current();
+            timer.enable_counter();
+            timer.enable_interrupt();
+        }
+        Self { ticks: 0, now: Duration::ZERO }
     }
 
-    /// Milliseconds since the start; to be asked at least every 49 days.
-    pub fn now(&mut self) -> u64 {
+    /// The time since the start; to be asked at least every 49 days.
+    pub fn now(&mut self) -> Duration {
         let ticks = TICKS.load(Ordering::Relaxed);
-        self.now += u64::from(ticks.wrapping_sub(self.now as u32));
+        let millis = ticks.wrapping_sub(self.ticks);
+        self.ticks = ticks;
+        // Two parts, for a division of 64 bits takes long.
+        let passed = Duration::new(u64::from(millis / 1000), millis % 1000 * 1_000_000);
+        self.now = self.now.saturating_add(passed);
         self.now
     }
 }

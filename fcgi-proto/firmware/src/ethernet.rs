@@ -71,6 +71,8 @@ pub struct Ethernet {
     frames: &'static mut Frames,
     /// Whether a connection can be opened now.
     pub accepts: bool,
+    /// A client asked for one that could not.
+    pub turned_away: bool,
 }
 
 impl Ethernet {
@@ -91,7 +93,7 @@ impl Ethernet {
         );
         registers.receive_control.write(RECEIVE::RESET::SET);
         registers.receive_control.write(RECEIVE::ENABLE::SET + RECEIVE::REJECT_BAD::SET);
-        Self { registers, frames, accepts: false }
+        Self { registers, frames, accepts: false, turned_away: false }
     }
 
     /// Takes a frame from the FIFO, whose first two bytes are the length of all that it holds of the frame.
@@ -144,6 +146,7 @@ impl Device for Ethernet {
         if !self.accepts && opens(frame) {
             // Like a backlog that is full: the client's TCP asks again, while a refusal is an error of its
             // application.
+            self.turned_away = true;
             return None;
         }
         Some((Received(frame), Free { registers: self.registers, frame: &mut self.frames.sent }))

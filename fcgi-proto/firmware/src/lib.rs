@@ -2,12 +2,13 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`responder`] | one connection: [`handle`](responder::handle), which both programs share |
+//! | [`responder`] | the handler of one connection: [`Peer`](responder::Peer), which both programs share |
 //! | [`page`] | the texts that it answers |
 //! | [`clock`] | milliseconds, and how much stack was ever left |
 //! | [`chip`], [`uart`], [`ethernet`] | the drivers, each with one line of unsafe code |
 //! | `bin/ethernet.rs` | TCP with smoltcp, a connection a socket |
 //! | `bin/serial.rs` | one stream on the UART |
+//! | `bin/connection.rs` | a connection without a session, for its size |
 #![no_std]
 
 pub mod chip;

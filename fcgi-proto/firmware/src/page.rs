@@ -1,7 +1,11 @@
 //! What is answered, as texts that are written anew for each piece of them that is sent: no memory holds one
 //! whole.
 
+use core::mem::size_of;
+use core::time::Duration;
+
 use fcgi_proto::pair::Params;
+use fcgi_proto::server::{Connection, Session};
 
 /// The piece of a text that begins behind its first `skip` bytes and fits `piece`.
 pub struct Window<'a> {
@@ -84,14 +88,12 @@ impl<'a> Window<'a> {
 pub struct Board {
     /// What the requests come by.
     pub name: &'static str,
-    /// Milliseconds since reset.
-    pub uptime: u64,
+    /// Time since reset.
+    pub uptime: Duration,
     /// Requests whose parameters came whole.
     pub served: u32,
     /// The least bytes of stack that were free.
     pub free_stack: u32,
-    /// Bytes of a connection's state, without the parameters.
-    pub connection: u32,
 }
 
 /// The head of an answer of plain bytes.
@@ -129,10 +131,11 @@ pub fn dashboard<const N: usize>(window: &mut Window<'_>, board: &Board, params:
     window.text(START);
     window.text(board.name.as_bytes());
     window.text(b".</p>\n<dl>\n");
-    value(window, b"uptime", (board.uptime / 1000) as u32, b"s");
+    value(window, b"uptime", board.uptime.as_secs() as u32, b"s");
     value(window, b"requests", board.served, b"");
     value(window, b"free stack", board.free_stack, b"bytes");
-    value(window, b"connection", board.connection, b"bytes");
+    value(window, b"connection", size_of::<Connection<1>>() as u32, b"bytes");
+    value(window, b"session", size_of::<Session<1>>() as u32, b"bytes");
     window.text(b"</dl>\n<h2>Parameters</h2>\n<table>\n");
     for (name, value) in params {
         window.text(b"<tr><td>");

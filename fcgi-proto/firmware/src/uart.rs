@@ -11,7 +11,7 @@ const BAUD: u32 = 115_200;
 
 register_structs! {
     Registers {
-        (0x000 => data: ReadWrite<u32>),
+        (0x000 => data: ReadWrite<u32, DATA::Register>),
         (0x004 => _reserved0),
         (0x018 => flag: ReadOnly<u32, FLAG::Register>),
         (0x01c => _reserved1),
@@ -24,6 +24,11 @@ register_structs! {
 }
 
 register_bitfields! {u32,
+    DATA [
+        VALUE OFFSET(0) NUMBITS(8) [],
+        // A framing error, a parity error, a break, an overrun.
+        ERRORS OFFSET(8) NUMBITS(4) []
+    ],
     FLAG [
         RECEIVE_EMPTY OFFSET(4) NUMBITS(1) [],
         TRANSMIT_FULL OFFSET(5) NUMBITS(1) []
@@ -48,6 +53,10 @@ register_structs! {
         (0x520 => @END),
     }
 }
+
+/// A byte came wrong, or bytes were lost: where the next record begins is not known.
+#[derive(Clone, Copy, Debug)]
+pub struct Damaged;
 
 /// UART0.
 pub struct Uart {
@@ -78,23 +87,32 @@ impl Uart {
     }
 
     /// Puts what came into `buffer`, as much as fits, and returns that.
-    pub fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> &'b [u8] {
+    ///
+    /// # Errors
+    /// [`Damaged`], if some of it was; all of it is dropped.
+    pub fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> Result<&'b [u8], Damaged> {
         let mut count = 0;
+        let mut damaged = false;
         for place in buffer.iter_mut() {
             if self.registers.flag.is_set(FLAG::RECEIVE_EMPTY) {
                 break;
             }
-            *place = self.registers.data.get() as u8;
+            let data = self.registers.data.extract();
+            damaged |= data.read(DATA::ERRORS) != 0;
+            *place = data.read(DATA::VALUE) as u8;
             count += 1;
         }
-        buffer.get(..count).unwrap_or_default()
+        if damaged {
+            return Err(Damaged);
+        }
+        Ok(buffer.get(..count).unwrap_or_default())
     }
 
     /// Sends all of `bytes`, and waits for room in the FIFO where there is none.
     pub fn send(&mut self, bytes: &[u8]) {
         for byte in bytes {
             while self.registers.flag.is_set(FLAG::TRANSMIT_FULL) {}
-            self.registers.data.set(u32::from(*byte));
+            self.registers.data.write(DATA::VALUE.val(u32::from(*byte)));
         }
     }
 }

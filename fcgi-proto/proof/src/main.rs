@@ -3,8 +3,8 @@
 //! whatever the arguments, and whatever state a connection is in. It is never run.
 //!
 //! `public.py` sees that every public function is called, by its path. Not called are what needs the feature
-//! `alloc` (`cgi::Answer`, `pair::ParamsBuf`, `client::Connection::begin_with`, `http`), since memory that cannot be
-//! had ends a program, and what derives make (`Debug`, comparisons).
+//! `alloc` (`cgi::Answer` and what a session does with it, `pair::ParamsBuf`, `client::Connection::begin_with`, `http`),
+//! since memory that cannot be had ends a program, and what derives make (`Debug`, comparisons).
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ mod cgi;
 mod client;
 mod process;
 mod server;
+mod session;
 mod wire;
 
 use core::convert::Infallible;
@@ -37,6 +38,8 @@ fn main() -> ! {
         text::<ConnectionError>(ConnectionError::Version { found: any(0) });
         server::connection::<1>();
         server::connection::<4>();
+        session::session::<1>();
+        session::session::<4>();
         client::connection::<1>();
         client::connection::<4>();
         cgi::heads();

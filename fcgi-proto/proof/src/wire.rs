@@ -82,6 +82,11 @@ pub fn pairs() {
     any((pair::Params::get(&params, bytes()), pair::Params::iter(&params)));
     any(<&pair::Params<100>>::into_iter(&params));
     pair::Params::clear(&mut params);
+    let mut selected = any(pair::Selected::<100>::new(any::<&[_]>(&[])));
+    let _ = any((pair::Selected::push(&mut selected, bytes()), pair::Selected::finish(&selected)));
+    any((pair::Selected::get(&selected, bytes()), pair::Selected::iter(&selected)));
+    any(<&pair::Selected<'_, 100>>::into_iter(&selected));
+    pair::Selected::clear(&mut selected);
     text::<pair::TruncatedPair>(pair::TruncatedPair { whole: any(0), left: any(0) });
 }
 

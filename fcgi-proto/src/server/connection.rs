@@ -24,13 +24,8 @@ enum Reply {
     UnknownType(u8),
     /// Aborted before it ran.
     Aborted(RequestId),
-    /// Nothing was written for the request yet.
-    Refusal(RequestId, Refusal),
-    /// The answer had begun.
-    CutOff(RequestId, Refusal),
-    // The same, and something was written to STDERR: its end is owed too.
-    RefusalAfterStderr(RequestId, Refusal),
-    CutOffAfterStderr(RequestId, Refusal),
+    /// Refused, and what was written for it: bits of its [`Slot`].
+    Refusal(RequestId, Refusal, u8),
 }
 
 /// Replies that can wait before [`Event::Paused`].
@@ -79,10 +74,6 @@ pub struct Connection<const N: usize, S = [Slot; N]> {
     values: Values,
     replies: [Option<Reply>; QUEUE],
     failed: Option<ConnectionError>,
-    /// A request came with KEEP_CONN clear.
-    closing: bool,
-    /// What still comes on a closing connection is not FastCGI.
-    garbled: bool,
 }
 
 impl<const N: usize> Connection<N> {
@@ -103,8 +94,6 @@ impl<const N: usize, S> Connection<N, S> {
             values: Values::new(),
             replies: [None; QUEUE],
             failed: None,
-            closing: false,
-            garbled: false,
         }
     }
 }
@@ -132,7 +121,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
             match self.advance(input) {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
-                Err(_) if self.nothing_can_begin() => self.garbled = true,
+                Err(_) if self.nothing_can_begin() => self.table.garbled = true,
                 Err(error) => return Err(*self.failed.insert(error)),
             }
         }
@@ -157,12 +146,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     #[must_use]
     pub fn refusal(&self) -> Option<(RequestId, Refusal)> {
         match self.replies.first()? {
-            &Some(
-                Reply::Refusal(id, why)
-                | Reply::RefusalAfterStderr(id, why)
-                | Reply::CutOff(id, why)
-                | Reply::CutOffAfterStderr(id, why),
-            ) => Some((id, why)),
+            &Some(Reply::Refusal(id, why, _)) => Some((id, why)),
             _ => None,
         }
     }
@@ -252,7 +236,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     #[must_use]
     pub fn drains_before_end(&self, id: RequestId) -> bool {
         let open = |slot: &Slot| slot.stage != Stage::Complete && !slot.has(Slot::ABORTED);
-        !self.closing && self.table.get(id).is_some_and(open)
+        !self.table.closing && self.table.get(id).is_some_and(open)
     }
 
     /// Whether the client owes nothing and is owed nothing: no request is active, no reply waits, no record
@@ -267,18 +251,18 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// Close in this order, or the answer may be lost: shut down writing, drain input within a bound, close.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.closing && !self.table.any_active() && matches!(self.replies, [None, ..])
+        self.table.closing && !self.table.any_active() && matches!(self.replies, [None, ..])
     }
 
     /// Whether no request can begin any more: one with KEEP_CONN clear came, and no active request waits for
     /// input. What comes then is not needed, so that nothing in it can cost an answer.
     fn nothing_can_begin(&self) -> bool {
-        self.closing && self.table.all_complete()
+        self.table.closing && self.table.all_complete()
     }
 
     /// Whether input is thrown away unread: not even an abort means anything now.
     fn discards(&self) -> bool {
-        self.closing && (self.garbled || !self.table.any_active())
+        self.table.closing && (self.table.garbled || !self.table.any_active())
     }
 
     fn output<'a>(
@@ -425,7 +409,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
             return Err(ConnectionError::RequestActive { id });
         }
         let keep_conn = begin.flags.keep_conn();
-        self.closing |= !keep_conn;
+        self.table.closing |= !keep_conn;
         let why = match Role::from_wire(begin.role) {
             None => Refusal::UnknownRole,
             Some(role) => match self.table.begin(id, Stage::first(role)) {
@@ -437,7 +421,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 None => Refusal::Overloaded,
             },
         };
-        self.queue(Reply::Refusal(id, why));
+        self.queue(Reply::Refusal(id, why, 0));
         Ok(None)
     }
 
@@ -458,12 +442,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// Ends an active request, and returns what it is to be answered.
     fn refuse(&mut self, id: RequestId, why: Refusal) -> Option<Reply> {
         let slot = self.table.end(id)?;
-        Some(match (slot.has(Slot::STDOUT), slot.has(Slot::STDERR)) {
-            (false, false) => Reply::Refusal(id, why),
-            (false, true) => Reply::RefusalAfterStderr(id, why),
-            (true, false) => Reply::CutOff(id, why),
-            (true, true) => Reply::CutOffAfterStderr(id, why),
-        })
+        Some(Reply::Refusal(id, why, slot.flags))
     }
 
     fn encode(&self, reply: Reply) -> Control {
@@ -476,10 +455,13 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 &UnknownType { record_type }.encode(),
             ),
             Reply::Aborted(id) => end(&mut control, id, 0, ProtocolStatus::RequestComplete, false),
-            Reply::Refusal(id, why) => refusal(&mut control, id, why, false),
-            Reply::RefusalAfterStderr(id, why) => refusal(&mut control, id, why, true),
-            Reply::CutOff(id, why) => end(&mut control, id, 0, why.protocol_status(), false),
-            Reply::CutOffAfterStderr(id, why) => end(&mut control, id, 0, why.protocol_status(), true),
+            Reply::Refusal(id, why, written) => {
+                // An answer that had begun is only ended.
+                if written & Slot::STDOUT == 0 {
+                    control.push(RecordType::Stdout, id.get(), why.answer());
+                }
+                end(&mut control, id, 0, why.protocol_status(), written & Slot::STDERR != 0);
+            }
         }
         control
     }
@@ -504,12 +486,6 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         }
         Ok(None)
     }
-}
-
-/// Appends a whole answer, and its end.
-fn refusal(control: &mut Control, id: RequestId, why: Refusal, stderr: bool) {
-    control.push(RecordType::Stdout, id.get(), why.answer());
-    end(control, id, 0, why.protocol_status(), stderr);
 }
 
 /// Appends the end of STDERR, if something was written to it, that of STDOUT, which every role's answer has

@@ -26,93 +26,7 @@
 //! Every call is right at any time: one for a request that is over says so. After any of them `next` may want
 //! something else than before.
 //!
-//! ```
-//! use std::io::{Read, Write};
-//! use std::time::Instant;
-//!
-//! use fcgi_proto::pair::Params;
-//! use fcgi_proto::server::Session;
-//! use fcgi_proto::server::session::{End, Input, Patience};
-//!
-//! fn serve(mut socket: impl Read + Write) -> std::io::Result<()> {
-//!     let clock = Instant::now();
-//!     let mut session = Session::<1>::new(fcgi_proto::Limits::default(), &Patience::new());
-//!     let mut params = Params::<2048>::new();
-//!     let mut buffer = [0; 4096];
-//!     let mut unread = 0..0;
-//!     let mut page: &[u8] = b""; // what is left of the answer
-//!     let mut ending = None; // whose handler is done
-//!     loop {
-//!         let now = clock.elapsed();
-//!         let mut input = &buffer[unread.clone()];
-//!         while let Some(event) = session.receive(&mut input, now) {
-//!             match event {
-//!                 Input::Begin { .. } => params.clear(),
-//!                 Input::Params { request, data } => {
-//!                     if params.push(data).is_err() {
-//!                         session.refuse_full(request);
-//!                     }
-//!                 }
-//!                 Input::Start { request } if params.finish().is_err() => session.refuse_malformed(request),
-//!                 Input::Start { request } => {
-//!                     page = b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\nHello\n";
-//!                     ending = Some(request);
-//!                 }
-//!                 _ => {} // this handler reads no body, and waits for nothing
-//!             }
-//!         }
-//!         unread.start = unread.end - input.len();
-//!         if let Some(request) = ending {
-//!             match session.stdout(request, page) {
-//!                 Ok(Some((record, rest))) if !page.is_empty() => {
-//!                     page = rest;
-//!                     socket.write_all(&record.slices().concat())?;
-//!                     session.sent(record.remaining(), now);
-//!                     continue;
-//!                 }
-//!                 Ok(None) => {} // not its turn
-//!                 _ => session.finish(request, now),
-//!             }
-//!             if let End::Last(end) = session.end(request, 0) {
-//!                 socket.write_all(&end)?;
-//!                 session.sent(end.len(), now);
-//!                 ending = None;
-//!             }
-//!         }
-//!         while let Some(reply) = session.poll_output() {
-//!             socket.write_all(&reply)?;
-//!             session.sent(reply.len(), now);
-//!         }
-//!         let next = session.next(now);
-//!         if next.close {
-//!             return Ok(());
-//!         } else if next.shutdown {
-//!             // A socket shuts down its writing half here.
-//!             session.shut(now);
-//!         } else if next.read && unread.is_empty() {
-//!             // A socket reads for as long as `next.at` allows.
-//!             match socket.read(&mut buffer)? {
-//!                 0 => session.end_of_input(now),
-//!                 count => unread = 0..count,
-//!             }
-//!         }
-//!         session.expire(clock.elapsed());
-//!     }
-//! }
-//! # struct Duplex(&'static [u8], Vec<u8>);
-//! # impl Read for Duplex {
-//! #     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> { self.0.read(&mut into[..7]) }
-//! # }
-//! # impl Write for Duplex {
-//! #     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> { self.1.write(data) }
-//! #     fn flush(&mut self) -> std::io::Result<()> { Ok(()) }
-//! # }
-//! # impl Drop for Duplex {
-//! #     fn drop(&mut self) { assert!(self.1.windows(6).any(|window| window == b"Hello\n")) }
-//! # }
-//! # serve(Duplex(b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\x01\x04\0\x01\0\0\0\0\x01\x05\0\x01\0\0\0\0", Vec::new()))?;
-//! # Ok::<(), std::io::Error>(())
-//! ```
+//! The [front page](crate#driving-it) of the crate has this loop as a program.
 
 mod end;
 mod input;
@@ -329,7 +243,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// Has the callers of all requests look.
     fn look_at_all(&mut self) {
         for slot in 0..self.lives().len() {
-            if self.lives().get(slot).is_some_and(|life| life.phase != Phase::Free) {
+            if self.lives().get(slot).is_some_and(|life| !matches!(life.phase, Phase::Free)) {
                 self.look(slot);
             }
         }
@@ -346,6 +260,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     /// Something may be due then.
+    #[inline(never)]
     fn is_due(&mut self, at: Time) {
         self.earliest = self.earliest.min(at);
     }

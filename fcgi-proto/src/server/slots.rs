@@ -115,11 +115,15 @@ pub(super) struct Table<const N: usize, S> {
     pub(super) slots: S,
     /// Active requests that are not at their place: if there are none, an id is there or nowhere.
     displaced: u16,
+    /// One came with KEEP_CONN clear: no other begins once the input of all is complete.
+    pub(super) closing: bool,
+    /// What still comes then is not FastCGI.
+    pub(super) garbled: bool,
 }
 
 impl<const N: usize, S> Table<N, S> {
     pub(super) const fn new(slots: S) -> Self {
-        Self { slots, displaced: 0 }
+        Self { slots, displaced: 0, closing: false, garbled: false }
     }
 }
 
@@ -147,7 +151,7 @@ impl<const N: usize, S: Slots> Table<N, S> {
         if self.is_at(place, id) {
             return Some(place);
         }
-        if self.displaced == 0 {
+        if N == 1 || self.displaced == 0 {
             return None;
         }
         self.slots.entries().iter().position(|entry| entry.slot().id == id.get())

@@ -2,7 +2,9 @@
 #![no_std]
 #![no_main]
 
+use core::mem::take;
 use core::panic::PanicInfo;
+use core::time::Duration;
 
 use cortex_m::asm;
 use cortex_m::peripheral::SCB;
@@ -10,9 +12,9 @@ use cortex_m_rt::entry;
 use fcgi_firmware::clock::{Clock, free_stack};
 use fcgi_firmware::ethernet::{Ethernet, Frames};
 use fcgi_firmware::page::Board;
-use fcgi_firmware::responder::{CONNECTION, Output, PARAMS, Peer, ROOM, handle};
+use fcgi_firmware::responder::{Params, Peer, ROOM};
 use fcgi_firmware::uart::Uart;
-use fcgi_proto::pair::Params;
+use fcgi_proto::server::session::{Leave, Patience};
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketSet, SocketStorage};
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
@@ -31,27 +33,24 @@ const SEND: usize = 2048;
 /// Bytes that are answered at once.
 const OUTPUT: usize = 2 * ROOM;
 
-/// Milliseconds after which a connection is closed on which nothing goes on: longer than the 60 s for which
-/// nginx keeps it, so that it is not closed when a request is on its way.
-const IDLE: u64 = 75_000;
-/// Milliseconds for the client to close after this side did.
-const LINGER: u64 = 2000;
-/// Milliseconds without anything to do after which the processor sleeps from tick to tick.
-const AWAKE: u64 = 5;
+/// How long there is nothing to do before the processor sleeps from tick to tick.
+const AWAKE: Duration = Duration::from_millis(5);
 
 /// A connection before its first byte.
-const NEW: Peer = Peer::new(SOCKETS as u32);
-
-/// What a socket's connection is, and when something last went on.
-struct Session {
-    peer: Peer,
-    last: u64,
-}
+const NEW: Peer = Peer::new(SOCKETS as u32, &PATIENCE);
+const PATIENCE: Patience = {
+    let mut patience = Patience::new();
+    // Longer than the 60 s for which nginx keeps a connection, so that it is not closed when a request is on its way.
+    patience.idle = Duration::from_secs(75);
+    // A socket is soon free for another client.
+    patience.drain = Duration::from_secs(2);
+    patience
+};
 
 #[entry]
 fn main() -> ! {
-    static mut SESSIONS: [Session; SOCKETS] = [const { Session { peer: NEW, last: 0 } }; SOCKETS];
-    static mut PARAMETERS: [Params<PARAMS>; SOCKETS] = [const { Params::new() }; SOCKETS];
+    static mut PEERS: [Peer; SOCKETS] = [NEW; SOCKETS];
+    static mut PARAMETERS: [Params; SOCKETS] = [const { Params::new() }; SOCKETS];
     static mut SOCKET_SET: [SocketStorage<'static>; SOCKETS] = [SocketStorage::EMPTY; SOCKETS];
     static mut RECEIVE_BUFFERS: [[u8; RECEIVE]; SOCKETS] = [[0; RECEIVE]; SOCKETS];
     static mut SEND_BUFFERS: [[u8; SEND]; SOCKETS] = [[0; SEND]; SOCKETS];
@@ -71,22 +70,29 @@ fn main() -> ! {
         socket.set_nagle_enabled(false);
         sockets.add(socket);
     }
-    let mut board =
-        Board { name: "Ethernet", uptime: 0, served: 0, free_stack: 0, connection: CONNECTION as u32 };
-    let mut busy = 0;
+    let mut board = Board { name: "Ethernet", uptime: Duration::ZERO, served: 0, free_stack: 0 };
+    let mut busy = Duration::ZERO;
     Uart::new().send(b"ready\n");
     loop {
         let now = clock.now();
         board.uptime = now;
         board.free_stack = free_stack();
         device.accepts = false;
-        let sessions = SESSIONS.iter_mut().zip(&mut *PARAMETERS);
-        for ((session, params), (_, Socket::Tcp(socket))) in sessions.zip(sockets.iter_mut()) {
-            session.serve(socket, params, OUTPUT_BUFFER, &mut board);
+        let peers = PEERS.iter_mut().zip(&mut *PARAMETERS);
+        for ((peer, params), (_, Socket::Tcp(socket))) in peers.zip(sockets.iter_mut()) {
+            serve(peer, params, socket, OUTPUT_BUFFER, &mut board);
             device.accepts |= socket.is_listening();
         }
+        if take(&mut device.turned_away) {
+            // The client asks again: who has waited for longest for a request makes room.
+            let since = |peer: &&mut Peer| peer.session.waiting().map(|waiting| waiting.since);
+            let longest = PEERS.iter_mut().filter(|peer| since(peer).is_some()).min_by_key(since);
+            if let Some(peer) = longest {
+                peer.session.leave(Leave::Crowded, now);
+            }
+        }
         // One frame, so that the next knows whether a socket still listens.
-        let instant = Instant::from_millis(now as i64);
+        let instant = Instant::from_millis(now.as_secs() as i64 * 1000 + i64::from(now.subsec_millis()));
         let came = interface.poll_ingress_single(instant, &mut device, &mut sockets);
         let went = interface.poll_egress(instant, &mut device, &mut sockets);
         if came != PollIngressSingleResult::None || went != PollResult::None {
@@ -97,53 +103,43 @@ fn main() -> ! {
     }
 }
 
-impl Session {
-    /// Takes what came, makes what fits of the answer; listens again when the connection is over.
-    fn serve(
-        &mut self,
-        socket: &mut tcp::Socket<'_>,
-        params: &mut Params<PARAMS>,
-        memory: &mut [u8; OUTPUT],
-        board: &mut Board,
-    ) {
-        let now = board.uptime;
-        if !socket.is_open() {
-            self.peer = NEW;
-            // Cannot fail: the socket is closed and the port is not 0.
-            socket.listen(PORT).unwrap_or_default();
+/// Hands over what came and sends what was made, as far as it fits; listens again when the connection is over.
+fn serve(
+    peer: &mut Peer,
+    params: &mut Params,
+    socket: &mut tcp::Socket<'_>,
+    memory: &mut [u8; OUTPUT],
+    board: &mut Board,
+) {
+    let now = board.uptime;
+    if !socket.is_open() {
+        *peer = NEW;
+        // Cannot fail: the socket is closed and the port is not 0.
+        socket.listen(PORT).unwrap_or_default();
+    }
+    if socket.is_listening() {
+        return;
+    }
+    if socket.state() == tcp::State::CloseWait && socket.recv_queue() == 0 {
+        peer.session.end_of_input(now);
+    }
+    let free = socket.send_capacity() - socket.send_queue();
+    let free = free.min(OUTPUT);
+    let mut room = &mut memory[..free];
+    let mut exchange = |input: &mut [u8]| peer.serve(params, input, &mut room, board);
+    let next = socket.recv(&mut exchange).unwrap_or_else(|_nothing_comes| exchange(&mut []).1);
+    let made = free - room.len();
+    // Cannot fail: there is room.
+    socket.send_slice(&memory[..made]).unwrap_or_default();
+    if next.close && !socket.may_send() {
+        socket.abort();
+    } else if next.close || next.shutdown {
+        if next.close {
+            // The client gets what was sent, and has the time to close that one has after a last answer.
+            *peer = NEW;
         }
-        if !socket.is_active() || socket.state() == tcp::State::SynReceived {
-            self.last = now;
-            return;
-        }
-        if !socket.may_send() {
-            // This side has closed. What still comes is read and dropped, so that it costs no answer.
-            let _dropped = socket.recv(|input| (input.len(), ()));
-            if now - self.last > LINGER {
-                socket.abort();
-            }
-            return;
-        }
-        let room = socket.send_capacity() - socket.send_queue();
-        let mut output = Output::new(&mut memory[..room.min(OUTPUT)]);
-        let mut exchange = |input: &mut [u8]| {
-            let mut rest = &*input;
-            let result = handle(&mut self.peer, params, &mut rest, &mut output, board);
-            let taken = input.len() - rest.len();
-            (taken, (taken, result))
-        };
-        let (taken, result) = socket.recv(&mut exchange).unwrap_or_else(|_nothing_came| exchange(&mut []).1);
-        let made = output.bytes();
-        if taken + made.len() > 0 {
-            self.last = now;
-        }
-        let sent = socket.send_slice(made) == Ok(made.len());
-        let gone = !socket.may_recv() && !self.peer.is_answering();
-        let idle = now - self.last > IDLE;
-        if result.is_err() || !sent || self.peer.is_finished() || gone || idle {
-            socket.close();
-            self.last = now;
-        }
+        socket.close();
+        peer.session.shut(now);
     }
 }
 

@@ -27,7 +27,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// That the parameters are whole pairs is the caller's to check, as with events: see
     /// [`Pairs::check`](crate::pair::Pairs::check) and [`Refusal::Malformed`](super::Refusal::Malformed).
     pub fn whole_request<'i>(&mut self, input: &mut &'i [u8]) -> Option<Whole<'i>> {
-        if self.closing || self.failed.is_some() || self.has_reply() || !self.decoder.at_boundary() {
+        if self.table.closing || self.failed.is_some() || self.has_reply() || !self.decoder.at_boundary() {
             return None;
         }
         let mut rest = *input;
@@ -48,7 +48,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         }
         self.table.begin(id, Stage::Complete)?;
         let keep_conn = body.flags.keep_conn();
-        self.closing = !keep_conn;
+        self.table.closing = !keep_conn;
         self.ignored = 0;
         *input = rest;
         Some(Whole { id, keep_conn, params })

@@ -49,7 +49,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let id = request.id();
         let drains = self.connection.drains_before_end(id) || !self.connection.may_finish(id);
         let spans = self.spans;
-        let Some(life) = self.life_mut(request).filter(|life| life.phase == Phase::Running) else { return };
+        let Some(life) = self.life_mut(request).filter(|life| matches!(life.phase, Phase::Running)) else {
+            return;
+        };
         if drains && life.stop.is_none() && !stopped {
             (life.phase, life.since, life.due) = (Phase::Draining, now, spans.drain.from(now));
             self.is_due(PAUSE.from(now));

@@ -192,6 +192,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.refuse(request, Refusal::Malformed);
     }
 
+    /// There is no handler for the request's role: it is answered with 503 and `FCGI_UNKNOWN_ROLE`, and is over for
+    /// the caller. Only before its handler runs.
+    pub fn refuse_role(&mut self, request: Request) {
+        self.refuse(request, Refusal::UnknownRole);
+    }
+
     /// The handler wants to read this body and has used up what was handed out. Of a Filter, to read DATA is to
     /// pass by what is left of STDIN.
     ///
@@ -296,7 +302,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if let Some(life) = self.lives_mut().get_mut(slot) {
             life.stop.get_or_insert(stop);
             life.due = Time::NEVER;
-            if life.phase == Phase::Draining {
+            if matches!(life.phase, Phase::Draining) {
                 life.phase = Phase::Ending;
             }
             self.stop_reading(slot);
@@ -370,7 +376,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Event::Abort { id } => {
                 let slot = self.connection.table.index(id)?;
                 let life = self.lives_mut().get_mut(slot)?;
-                if life.phase == Phase::Params {
+                if matches!(life.phase, Phase::Params) {
                     // Before it ran: there is nothing for a handler to decide.
                     life.phase = Phase::Over;
                     self.look(slot);
@@ -399,10 +405,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let Some(slot) = self.connection.table.index(id) else { return };
         let may_finish = self.connection.may_finish(id);
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
-        if life.phase == Phase::Draining && life.wire.stage == Stage::Complete && may_finish {
+        if matches!(life.phase, Phase::Draining) && life.wire.stage == Stage::Complete && may_finish {
             life.phase = Phase::Ending;
         }
-        if life.phase != Phase::Params {
+        if !matches!(life.phase, Phase::Params) {
             life.due = Time::NEVER;
             self.stop_reading(slot);
             self.look(slot);
@@ -447,7 +453,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// Requests whose parameters did not all come are not waited for any more: the client may ask another.
     pub(super) fn refuse_unstarted(&mut self) {
         for slot in 0..self.lives().len() {
-            let life = self.lives_mut().get_mut(slot).filter(|life| life.phase == Phase::Params);
+            let life = self.lives_mut().get_mut(slot).filter(|life| matches!(life.phase, Phase::Params));
             let Some(request) = life.and_then(|life| life.request(slot)) else { continue };
             self.refuse(request, Refusal::Overloaded);
             self.look(slot);
@@ -487,7 +493,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let life = self.lives_mut().get_mut(slot)?;
         if !life.wants(stream) {
             life.drained = life.drained.saturating_add(count as u32);
-            if life.phase == Phase::Draining {
+            if matches!(life.phase, Phase::Draining) {
                 if life.drained > limit {
                     life.phase = Phase::Ending;
                     self.look(slot);

@@ -173,7 +173,7 @@ impl Entry for Life {
     }
 
     fn is_free(&self) -> bool {
-        self.phase == Phase::Free
+        matches!(self.phase, Phase::Free)
     }
 }
 

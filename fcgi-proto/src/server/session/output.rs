@@ -379,6 +379,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// Who has waited for longest to write; those that do not any more are left out.
     fn first_writer(&mut self) -> Option<usize> {
+        if N == 1 {
+            return None;
+        }
         loop {
             let slot = self.writers.first()?;
             if self.lives().get(slot).is_some_and(Life::waits_to_write) {
@@ -461,7 +464,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn look_at_ends(&mut self) {
         debug_assert!(self.unsent < OUT_ROOM, "there is room");
         for slot in 0..self.lives().len() {
-            if self.lives().get(slot).is_some_and(|life| life.phase == Phase::Ending) {
+            if self.lives().get(slot).is_some_and(|life| matches!(life.phase, Phase::Ending)) {
                 self.look(slot);
             }
         }

@@ -109,12 +109,13 @@ impl Span {
         Self(if millis > u32::MAX as u64 { u32::MAX } else { millis as u32 })
     }
 
-    pub(super) const fn from(self, now: Time) -> Time {
+    #[inline(never)]
+    pub(super) fn from(self, now: Time) -> Time {
         if self.0 == u32::MAX { Time::NEVER } else { now.after(self.duration()) }
     }
 
     const fn duration(self) -> Duration {
-        Duration::from_millis(self.0 as u64)
+        Duration::new((self.0 / 1000) as u64, self.0 % 1000 * 1_000_000)
     }
 
     /// Of this much patience, what is left after it was needed since `since` and `count` bytes came or went.
@@ -124,9 +125,8 @@ impl Span {
         }
         let used = now.millis_since(since);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let back = u64::from(count).saturating_mul(1000).checked_div(u64::from(spans.least_rate));
-        let left = u64::from(self.0).saturating_sub(used).saturating_add(back.unwrap_or(u64::MAX));
-        Self(left.min(u64::from(most.0)) as u32)
+        let back = count.saturating_mul(1000).checked_div(spans.least_rate).unwrap_or(u32::MAX);
+        Self(self.0.saturating_sub(used).saturating_add(back).min(most.0))
     }
 }
 

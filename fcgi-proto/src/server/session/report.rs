@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::patience::Wait;
 use crate::ConnectionError;
-use crate::life::Level;
+use crate::life::{Level, Seconds};
 use crate::record::RequestId;
 use crate::server::Refusal;
 
@@ -72,7 +72,7 @@ impl fmt::Display for Stopped {
             Self::Aborted => f.pad("the client aborted the request"),
             Self::Refused(why) => write!(f, "request refused: {why}"),
             Self::Protocol(error) => error.fmt(f),
-            Self::TimedOut { wait, limit } => write!(f, "{wait} {} s", limit.as_secs_f32()),
+            Self::TimedOut { wait, limit } => write!(f, "{wait} {} s", Seconds(*limit)),
             Self::Broken => f.pad("the connection failed: the answer is cut off"),
             Self::Over => f.pad("the request is over"),
         }

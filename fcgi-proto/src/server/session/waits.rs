@@ -80,12 +80,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.wait_to_write(now);
         }
         let ending = self.connection.is_finished() || self.input.is_some();
-        if ending && self.lives == 0 && !next.write && self.linger == Linger::No {
+        if ending && self.lives == 0 && !next.write && matches!(self.linger, Linger::No) {
             self.linger = Linger::Shutting;
             self.due = self.spans.drain.from(now);
             self.is_due(self.due);
         }
-        next.shutdown = self.linger == Linger::Shutting;
+        next.shutdown = matches!(self.linger, Linger::Shutting);
         next.read = match self.linger {
             Linger::Shut { .. } => true,
             Linger::Shutting => false,
@@ -156,7 +156,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
         for slot in 0..self.lives().len() {
             let Some(life) = self.lives_mut().get_mut(slot) else { continue };
-            if life.phase == Phase::Params {
+            if matches!(life.phase, Phase::Params) {
                 life.due = life.due.min(CROWDED_CALL.from(at));
                 let due = life.due;
                 self.is_due(due);
@@ -229,7 +229,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
             State::Busy => {
                 self.since = now;
-                if self.linger == Linger::No {
+                if matches!(self.linger, Linger::No) {
                     self.due = Time::NEVER;
                 }
             }
