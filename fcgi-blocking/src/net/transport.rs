@@ -67,11 +67,11 @@ impl<S: Read + Write> Transport for Plain<S> {
     }
 
     fn set_read_timeout(&self, _limit: Option<Duration>) -> io::Result<()> {
-        Ok(())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn set_write_timeout(&self, _limit: Duration) -> io::Result<()> {
-        Ok(())
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn shutdown_write(&self) -> io::Result<()> {

@@ -109,12 +109,13 @@ pub(crate) struct Connection<'t> {
 }
 
 impl<'t> Connection<'t> {
-    pub(crate) fn new(transport: &'t mut dyn Transport, context: Context<'t>) -> io::Result<Self> {
+    pub(crate) fn new(transport: &'t mut dyn Transport, context: Context<'t>) -> Self {
         let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
-        transport.set_write_timeout(settings.write_timeout)?;
-        Ok(Self {
+        // Without limits a stream is waited for as long as it lets its caller wait.
+        let _ = transport.set_write_timeout(settings.write_timeout);
+        Self {
             transport,
             context,
             session: Session::new(limits, &settings.patience()),
@@ -127,7 +128,7 @@ impl<'t> Connection<'t> {
             data: Spool::default(),
             read_limit: None,
             failure: None,
-        })
+        }
     }
 
     /// Goes on up to the end of the next request's parameters; `None` once the connection is over.
@@ -372,7 +373,7 @@ impl<'t> Connection<'t> {
             let result = self.transport.shutdown_write();
             self.session.shut(now);
             if result.is_err() {
-                self.session.end_of_input(now);
+                self.session.end_of_input();
             }
         } else if next.read && !self.buffer.is_empty() {
             self.fill(now, next.at.map(|at| at.saturating_sub(now)));
@@ -411,19 +412,22 @@ impl<'t> Connection<'t> {
                 if let Some(why) = place.and_then(|(place, _)| place.leaves()) {
                     self.session.leave(why, now);
                 }
-                self.session.end_of_input(now);
+                self.session.end_of_input();
             }
             Ok(count) => self.unread = 0..count,
-            Err(error) if is_timeout(&error) => self.read_limit = None,
-            result => self.note(result.map(drop)),
+            Err(error) if is_timeout(&error) && self.read_limit.take().is_some() => {}
+            Err(error) => {
+                self.failure.get_or_insert((Level::Debug, error));
+                self.session.broken();
+            }
         }
     }
 
-    /// The transport has failed, perhaps.
+    /// A write has failed, perhaps.
     fn note(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
             self.failure.get_or_insert((Level::Debug, error));
-            self.session.broken(self.context.clock.now());
+            self.session.unwritable();
         }
     }
 
@@ -482,7 +486,8 @@ fn send(
         let count = match transport.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_timeout(&error) => 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if is_timeout(&error) => 0,
             Err(error) => return Err(error),
         };
         IoSlice::advance_slices(&mut slices, count);
@@ -498,7 +503,7 @@ fn send(
         if !next.write {
             return Ok(());
         }
-        if let Some(at) = next.at {
+        if let Some(at) = next.at.filter(|_| count == 0) {
             transport.set_write_timeout(at.saturating_sub(now))?;
         }
     }

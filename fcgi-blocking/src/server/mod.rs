@@ -194,10 +194,7 @@ fn serve_connection(
     context: Context<'_>,
     handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
 ) -> Option<(Level, io::Error)> {
-    let mut connection = match Connection::new(transport, context) {
-        Ok(connection) => Box::new(connection),
-        Err(error) => return Some((Level::Debug, error)),
-    };
+    let mut connection = Box::new(Connection::new(transport, context));
     while let Some(started) = connection.next_request() {
         let mut request = Request::new(connection, started);
         let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));

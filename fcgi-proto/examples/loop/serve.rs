@@ -88,7 +88,7 @@ pub(crate) fn serve<T: Transport>(transport: &mut T) -> Result<(), T::Error> {
                     session.shut(now);
                 } else if next.read && unread.is_empty() {
                     match transport.read(&mut buffer, next.at)? {
-                        Some(0) => session.end_of_input(now),
+                        Some(0) => session.end_of_input(),
                         Some(count) => unread = 0..count,
                         None => {} // that took too long: what it means, the session decides
                     }

@@ -126,7 +126,7 @@ impl Peer {
                 }
             }
             // Half a request is not answered.
-            Err(stopped) if !stopped.is_gone() => self.session.broken(board.uptime),
+            Err(stopped) if !stopped.is_gone() => self.session.unwritable(),
             Err(_) => {}
         }
         self.session.finish(request, board.uptime);

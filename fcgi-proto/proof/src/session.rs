@@ -35,8 +35,9 @@ pub fn session<const N: usize>() {
     server::session::Session::shut(&mut session, now());
     server::session::Session::expire(&mut session, now());
     server::session::Session::leave(&mut session, any(server::session::Leave::Crowded), now());
-    server::session::Session::end_of_input(&mut session, now());
-    server::session::Session::broken(&mut session, now());
+    server::session::Session::end_of_input(&mut session);
+    server::session::Session::broken(&mut session);
+    server::session::Session::unwritable(&mut session);
     any((server::session::Session::next(&mut session, now()), server::session::Session::deadline(&session)));
     any(server::session::Session::requests(&session));
     if let Some(waiting) = server::session::Session::waiting(&session) {

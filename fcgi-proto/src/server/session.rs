@@ -14,7 +14,8 @@
 //! 1. Ask [`Session::next`] what the transport is to do: close it; or write, which is to send what waits,
 //!    [`poll_output`](Session::poll_output) first, and to say [`sent`](Session::sent); or shut down writing and say
 //!    [`shut`](Session::shut); or read, and hand what came to [`receive`](Session::receive), or say
-//!    [`end_of_input`](Session::end_of_input). A transport that fails is [`broken`](Session::broken). Wait for what
+//!    [`end_of_input`](Session::end_of_input). A read that fails is [`broken`](Session::broken), a write that does
+//!    [`unwritable`](Session::unwritable). Wait for what
 //!    is wanted, and no longer than until [`Next::at`](crate::Next::at); then call [`expire`](Session::expire).
 //! 2. Call `receive` until there is `None`. Each [`Input`] is for one request, and says what it is to be told.
 //! 3. A handler calls [`read`](Session::read), [`stdout`](Session::stdout) or, with an

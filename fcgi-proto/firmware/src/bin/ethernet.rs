@@ -121,7 +121,7 @@ fn serve(
         return;
     }
     if socket.state() == tcp::State::CloseWait && socket.recv_queue() == 0 {
-        peer.session.end_of_input(now);
+        peer.session.end_of_input();
     }
     let free = socket.send_capacity() - socket.send_queue();
     let free = free.min(OUTPUT);

@@ -43,7 +43,7 @@ fn main() -> ! {
         let received = uart.receive(INPUT_BUFFER);
         if received.is_err() {
             // Nothing is answered any more: it may be to a request that was never asked.
-            PEER.session.broken(board.uptime);
+            PEER.session.unwritable();
             last_byte = board.uptime;
         }
         let mut input = received.unwrap_or_default();

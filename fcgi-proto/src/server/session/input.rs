@@ -239,16 +239,24 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     /// The client sends nothing more.
-    pub fn end_of_input(&mut self, _now: Duration) {
-        self.over |= self.linger.is_shut();
-        if self.over || self.input.is_some() {
-            return;
-        }
+    pub fn end_of_input(&mut self) {
         if self.leave_due != Time::NEVER {
             self.refuse_unstarted();
         }
         let ended = self.connection.eof().map_or_else(Ended::Protocol, |()| Ended::Closed);
-        self.stop_input(ended);
+        self.no_input(ended);
+    }
+
+    /// A read failed: no more comes. What is answered may still be sent.
+    pub fn broken(&mut self) {
+        self.no_input(Ended::Broken);
+    }
+
+    fn no_input(&mut self, ended: Ended) {
+        self.over |= self.linger.is_shut();
+        if !self.over && self.input.is_none() {
+            self.stop_input(ended);
+        }
     }
 
     /// Whether so much waits to be sent that nothing is taken in.

@@ -133,8 +133,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// Part of the transport failed: nothing may be sent any more, it would be taken for the rest of a record.
-    pub fn broken(&mut self, _now: Duration) {
+    /// A write failed: nothing may be sent any more, it would be taken for the rest of a record.
+    pub fn unwritable(&mut self) {
         self.cut_off(Ended::Broken);
     }
 

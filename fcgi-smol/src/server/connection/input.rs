@@ -158,7 +158,7 @@ impl State {
     }
 
     /// Reads into a buffer that is only held while there is something in it.
-    pub(super) fn fill(&mut self, cx: &mut Context<'_>, now: Duration, common: &Common) -> Poll<()> {
+    pub(super) fn fill(&mut self, cx: &mut Context<'_>, common: &Common) -> Poll<()> {
         let mut input = self.input.take().unwrap_or_else(|| common.spares.input());
         let result = loop {
             match Pin::new(&mut self.transport).poll_read(cx, &mut input) {
@@ -172,17 +172,15 @@ impl State {
                 self.input = Some(input);
                 return Poll::Ready(());
             }
-            Poll::Ready(Ok(0)) => self.session.end_of_input(now),
-            Poll::Ready(Err(error)) => self.broken(error, now),
+            Poll::Ready(Ok(0)) => self.session.end_of_input(),
+            Poll::Ready(Err(error)) => {
+                self.failure.get_or_insert((Level::Debug, error));
+                self.session.broken();
+            }
             Poll::Pending => self.readable = false,
         }
         common.spares.put_input(input);
         if self.readable { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    pub(super) fn broken(&mut self, error: io::Error, now: Duration) {
-        self.failure.get_or_insert((Level::Debug, error));
-        self.session.broken(now);
     }
 
     /// Reads the next bytes of one of the request's bodies; 0 at its end.
@@ -232,7 +230,7 @@ impl State {
                         break;
                     }
                     reads += 1;
-                    if self.fill(&mut Context::from_waker(&task), now, common).is_pending() {
+                    if self.fill(&mut Context::from_waker(&task), common).is_pending() {
                         break;
                     }
                 }

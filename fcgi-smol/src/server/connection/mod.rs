@@ -211,7 +211,8 @@ impl Connection {
             // Parts of requests may be kept for long: they are not to keep the stream open.
             state.transport = Box::new(Plain(Cursor::new(Vec::new())));
             state.killed = true;
-            state.session.broken(self.common.clock.now());
+            state.session.broken();
+            state.session.unwritable();
             self.common.timers.forget(self.number, state.timer.take());
             let State { requests, wakes, .. } = state;
             requests.iter_mut().flatten().for_each(|active| active.wake(wakes));
@@ -299,7 +300,7 @@ impl State {
                     Poll::Ready(Ok(())) => self.session.shut(now),
                     Poll::Ready(Err(_)) => {
                         self.session.shut(now);
-                        self.session.end_of_input(now);
+                        self.session.end_of_input();
                     }
                     Poll::Pending => return true,
                 }
@@ -315,7 +316,7 @@ impl State {
                 return true;
             }
             reads += 1;
-            if self.fill(cx, now, common).is_pending() {
+            if self.fill(cx, common).is_pending() {
                 return true;
             }
         }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use fcgi_proto::Level;
 use fcgi_proto::server::session::{End, Request, Write, WriteError};
 use smol::io::AsyncWrite;
 
@@ -59,7 +60,8 @@ impl State {
             }
             Err(error) => {
                 (self.out, self.sent, self.unflushed) = (Vec::new(), 0, 0);
-                self.broken(error, now);
+                self.failure.get_or_insert((Level::Debug, error));
+                self.session.unwritable();
             }
         }
     }
