@@ -392,7 +392,7 @@ impl<const C: usize, const S: usize> Session<C, S> {
         let why = whys[usize::from(more) % whys.len()];
         let expected = match self.answers.requests.remove(&number) {
             None => Err(server::SendError::Inactive { id: id(number) }),
-            Some(request) => Ok(refusal(number, why, !request.stdout)),
+            Some(request) => Ok(refusal(number, why, !request.stdout, request.stderr)),
         };
         let sent = self.server.reject(id(number), why).map(|refusal| written(refusal, self.write));
         self.answer(sent, expected);

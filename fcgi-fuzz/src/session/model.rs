@@ -209,7 +209,7 @@ impl<const N: usize> ServerModel<N> {
         self.closing |= !keep_conn;
         if self.requests.len() == N {
             let why = if N == 1 { Refusal::CantMpxConn } else { Refusal::Overloaded };
-            return self.replies.push_back(refusal(id, why, true));
+            return self.replies.push_back(refusal(id, why, true, false));
         }
         self.ignored = 0;
         let request = Answering { role, ended: 0, received: 0, aborted: false, stdout: false, stderr: false };
@@ -219,7 +219,7 @@ impl<const N: usize> ServerModel<N> {
 
     fn refuse(&mut self, id: u16, why: Refusal) {
         let request = self.requests.remove(&id).expect("an active request");
-        self.replies.push_back(refusal(id, why, !request.stdout));
+        self.replies.push_back(refusal(id, why, !request.stdout, request.stderr));
     }
 
     fn ignore(&mut self, record: &Wire) {
@@ -265,8 +265,8 @@ fn stream(kind: u8) -> usize {
     [PARAMS, STDIN, DATA].iter().position(|stream| *stream == kind).expect("a client's stream")
 }
 
-/// A refusal's records: a whole answer if nothing of one was sent, and its end.
-pub(super) fn refusal(id: u16, why: Refusal, answers: bool) -> Vec<Plain> {
+/// A refusal's records: a whole answer if nothing of one was sent, and its ends, of STDERR if that was written.
+pub(super) fn refusal(id: u16, why: Refusal, answers: bool, stderr: bool) -> Vec<Plain> {
     let (text, status): (&[u8], _) = match why {
         Refusal::Malformed => {
             (b"Status: 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nBad Request\n", 0)
@@ -276,9 +276,10 @@ pub(super) fn refusal(id: u16, why: Refusal, answers: bool) -> Vec<Plain> {
             why.protocol_status() as u8,
         ),
     };
-    let mut records = vec![(STDOUT, id, text.to_vec()), (STDOUT, id, Vec::new()), end(id, 0, status)];
-    records.drain(..usize::from(!answers));
-    records
+    let answer = answers.then(|| (STDOUT, id, text.to_vec()));
+    let stderr = stderr.then_some((STDERR, id, Vec::new()));
+    let ends = [(STDOUT, id, Vec::new()), end(id, 0, status)];
+    answer.into_iter().chain(stderr).chain(ends).collect()
 }
 
 /// END_REQUEST.
