@@ -31,22 +31,19 @@ impl Spool {
         self.write_at - self.read_at
     }
 
-    /// Keeps bytes in memory; how many have room if there are to be at most `room`. None do while there are
-    /// bytes on disk, which are before them.
-    pub fn keep(&mut self, data: &[u8], room: usize) -> usize {
-        if self.on_disk() > 0 {
-            return 0;
-        }
-        let count = data.len().min(room.saturating_sub(self.memory.len()));
-        self.memory.extend(&data[..count]);
-        count
+    /// Keeps bytes: at most `room` in memory, then at most `on_disk` in a file in the folder for temporary files. How
+    /// many have room; where the file fails, those beyond memory have none, and a line in the log says why.
+    pub fn keep(&mut self, data: &[u8], room: usize, on_disk: u64) -> usize {
+        // What is on disk is before them.
+        let room = if self.on_disk() > 0 { 0 } else { room.saturating_sub(self.memory.len()) };
+        let (in_memory, more) = data.split_at(data.len().min(room));
+        self.memory.extend(in_memory);
+        let kept = self.keep_on_disk(more, on_disk);
+        let more = kept.inspect_err(|error| log::warn!("a request's input is not kept on disk: {error}"));
+        in_memory.len() + more.unwrap_or(0)
     }
 
-    /// Keeps bytes on disk; how many have room if there are to be at most `limit`.
-    ///
-    /// # Errors
-    /// Those of the file, which is in the folder for temporary files; nothing is lost then.
-    pub fn keep_on_disk(&mut self, data: &[u8], limit: u64) -> io::Result<usize> {
+    fn keep_on_disk(&mut self, data: &[u8], limit: u64) -> io::Result<usize> {
         let room = limit.saturating_sub(self.on_disk());
         let count = data.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         if count > 0 {
@@ -97,9 +94,8 @@ mod tests {
     #[test]
     fn bytes_come_in_the_order_in_which_they_were_kept() {
         let mut spool = Spool::default();
-        assert_eq!(spool.keep(b"abcdef", 4), 4);
-        assert_eq!(spool.keep_on_disk(b"efgh", 3).unwrap(), 3);
-        assert_eq!(spool.keep(b"x", 100), 0, "bytes on disk are before it");
+        assert_eq!(spool.keep(b"abcdefgh", 4, 3), 7);
+        assert_eq!(spool.keep(b"x", 100, 3), 0, "bytes on disk are before it");
         assert_eq!((spool.in_memory(), spool.on_disk()), (4, 3));
         let mut all = Vec::new();
         let mut piece = [0; 2];
@@ -110,6 +106,6 @@ mod tests {
             }
         }
         assert_eq!(all, b"abcdefg");
-        assert_eq!((spool.keep(b"h", 4), spool.on_disk()), (1, 0));
+        assert_eq!((spool.keep(b"h", 4, 0), spool.on_disk()), (1, 0));
     }
 }

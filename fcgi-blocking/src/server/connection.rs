@@ -4,14 +4,14 @@
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::time::{Duration, Instant};
-use std::{array, mem, thread};
+use std::{mem, thread};
 
 use fcgi_proto::Level;
 use fcgi_proto::cgi::Answer;
-use fcgi_proto::pair::{Pairs, ParamsBuf};
+use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::Role;
 use fcgi_proto::server::Session;
-use fcgi_proto::server::session::{Batch, End, Input, Read, Request, Stopped, Stream, Write, WriteError};
+use fcgi_proto::server::session::{End, Input, Read, Request, Stopped, Stream, Write, WriteError};
 
 use super::log::{Name, Peer, log_level};
 use super::places::Place;
@@ -59,24 +59,7 @@ pub(crate) struct Started {
     pub(crate) request: Request,
     pub(crate) role: Role,
     pub(crate) keep_conn: bool,
-    pub(crate) params: Params,
-}
-
-/// A request's parameters.
-pub(crate) enum Params {
-    /// Gathered from its records.
-    Gathered(ParamsBuf),
-    /// In the buffer that they were read into, which the connection does not need until the request is over.
-    InPlace { buffer: Box<[u8]>, range: Range<usize> },
-}
-
-impl Params {
-    pub(crate) fn pairs(&self) -> Pairs<'_> {
-        match self {
-            Self::Gathered(params) => params.iter(),
-            Self::InPlace { buffer, range } => Pairs::new(&buffer[range.clone()]),
-        }
-    }
+    pub(crate) params: ParamsBuf,
 }
 
 /// What a connection is served for.
@@ -100,8 +83,7 @@ pub(crate) struct Connection<'t> {
     params: ParamsBuf,
     pub(crate) answer: Answer,
     /// Input that waits for the handler.
-    stdin: Spool,
-    data: Spool,
+    kept: [Spool; 2],
     /// As last set on the transport, which has none at first.
     read_limit: Option<Duration>,
     /// What the transport failed with, or the connection ended with.
@@ -124,8 +106,7 @@ impl<'t> Connection<'t> {
             begun: (Role::Responder, false),
             params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
             answer: Answer::new(settings.head_limit),
-            stdin: Spool::default(),
-            data: Spool::default(),
+            kept: Default::default(),
             read_limit: None,
             failure: None,
         }
@@ -134,19 +115,14 @@ impl<'t> Connection<'t> {
     /// Goes on up to the end of the next request's parameters; `None` once the connection is over.
     pub(crate) fn next_request(&mut self) -> Option<Started> {
         loop {
-            if let Some((request, keep_conn, range)) = self.take_whole() {
-                let params = Params::InPlace { buffer: mem::take(&mut self.buffer), range };
-                if params.pairs().check().is_ok() {
-                    return Some(self.start(request, (Role::Responder, keep_conn), params));
+            match self.take_request() {
+                Some(Some(request)) if self.params.finish().is_ok() => {
+                    let params = mem::replace(&mut self.params, ParamsBuf::new(0));
+                    self.answer.reset(params.get(b"REQUEST_METHOD"));
+                    let (role, keep_conn) = self.begun;
+                    return Some(Started { request, role, keep_conn, params });
                 }
-                self.put_back(params);
-                self.session.refuse_malformed(request);
-            }
-            match self.take_event() {
-                Some(Some(request)) => {
-                    let params = Params::Gathered(mem::replace(&mut self.params, ParamsBuf::new(0)));
-                    return Some(self.start(request, self.begun, params));
-                }
+                Some(Some(request)) => self.session.refuse_malformed(request),
                 Some(None) => {}
                 None if self.turn() => {}
                 None => return None,
@@ -154,46 +130,38 @@ impl<'t> Connection<'t> {
         }
     }
 
-    /// Takes in a request that is all there, if one comes next: it, whether the connection is kept after it, and
-    /// where its parameters are in the buffer.
-    fn take_whole(&mut self) -> Option<(Request, bool, Range<usize>)> {
-        let mut input = &self.buffer[self.unread.clone()];
-        let whole = self.session.receive_whole(&mut input)?;
-        self.unread.start = self.unread.end - input.len();
-        let start = whole.params.as_ptr().addr() - self.buffer.as_ptr().addr();
-        Some((whole.request, whole.keep_conn, start..start + whole.params.len()))
-    }
-
-    /// Takes in what comes before a handler runs, if there is something: the request whose handler is to run.
-    fn take_event(&mut self) -> Option<Option<Request>> {
-        let mut input = &self.buffer[self.unread.clone()];
-        let event = self.session.receive(&mut input, self.context.clock.now());
-        self.unread.start = self.unread.end - input.len();
-        match event? {
-            Input::Begin { role, keep_conn, .. } => {
-                self.params.clear(KEPT_PARAMS);
-                self.begun = (role, keep_conn);
+    /// Takes in what comes before a handler runs, if there is something: perhaps a request that starts.
+    fn take_request(&mut self) -> Option<Option<Request>> {
+        let Self { session, params, buffer, unread, begun, .. } = self;
+        let mut input = &buffer[unread.clone()];
+        let mut begin = |role, keep_conn| {
+            params.clear(KEPT_PARAMS);
+            *begun = (role, keep_conn);
+        };
+        let mut start = None;
+        if let Some(whole) = session.receive_whole(&mut input) {
+            begin(Role::Responder, whole.keep_conn);
+            if params.push(whole.params).is_ok() {
+                start = Some(whole.request);
+            } else {
+                session.refuse_full(whole.request);
             }
-            Input::Params { request, data } if self.params.push(data).is_err() => {
-                self.session.refuse_full(request);
+        } else {
+            match session.receive(&mut input, self.context.clock.now()) {
+                Some(Input::Begin { role, keep_conn, .. }) => begin(role, keep_conn),
+                Some(Input::Params { request, data }) if params.push(data).is_err() => {
+                    session.refuse_full(request);
+                }
+                Some(Input::Start { request }) => start = Some(request),
+                Some(_) => {}
+                None => {
+                    unread.start = unread.end - input.len();
+                    return None;
+                }
             }
-            Input::Start { request } if self.params.finish().is_ok() => return Some(Some(request)),
-            Input::Start { request } => self.session.refuse_malformed(request),
-            _ => {}
         }
-        Some(None)
-    }
-
-    fn put_back(&mut self, params: Params) {
-        match params {
-            Params::Gathered(params) => self.params = params,
-            Params::InPlace { buffer, .. } => self.buffer = buffer,
-        }
-    }
-
-    fn start(&mut self, request: Request, (role, keep_conn): (Role, bool), params: Params) -> Started {
-        self.answer.reset(params.pairs().get(b"REQUEST_METHOD"));
-        Started { request, role, keep_conn, params }
+        unread.start = unread.end - input.len();
+        Some(start)
     }
 
     /// Ends the request with what its handler ended or failed with.
@@ -206,12 +174,11 @@ impl<'t> Connection<'t> {
         };
         let finished = self.session.finish_answer(request, &mut self.answer, failed.as_deref(), now);
         if let Some(why) = failed.or_else(|| finished.err().map(|error| error.to_string())) {
-            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(started.params.pairs()));
+            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(started.params.iter()));
         }
-        self.put_back(started.params);
+        self.params = started.params;
         while self.end(request, status) || self.go_on_ending(request) {}
-        self.stdin.clear();
-        self.data.clear();
+        self.kept.iter_mut().for_each(Spool::clear);
     }
 
     /// Sends what there is of the request's end; whether there may be more at once.
@@ -248,7 +215,7 @@ impl<'t> Connection<'t> {
             return Ok(0);
         }
         loop {
-            let count = self.kept(stream).take(into)?;
+            let count = self.kept[stream as usize].take(into)?;
             if count > 0 {
                 return Ok(count);
             }
@@ -294,7 +261,8 @@ impl<'t> Connection<'t> {
             let taken = match written {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
-                    let result = send_batch(*transport, session, context.clock, &batch);
+                    let result =
+                        send(*transport, session, context.clock, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
                     self.answer.sent();
                     self.note(result);
@@ -329,28 +297,12 @@ impl<'t> Connection<'t> {
         came || self.turn()
     }
 
-    fn kept(&mut self, stream: Stream) -> &mut Spool {
-        match stream {
-            Stream::Stdin => &mut self.stdin,
-            Stream::Data => &mut self.data,
-        }
-    }
-
     /// Keeps what has room of the next `len` bytes, of `left` that were read, for the handler.
-    fn keep(&mut self, stream: Stream, left: usize, len: usize, on_disk: bool) {
+    fn keep(&mut self, stream: Stream, left: usize, len: usize, spool: bool) {
         let start = self.unread.end - left;
         let data = &self.buffer[start..start + len];
-        let kept = match stream {
-            Stream::Stdin => &mut self.stdin,
-            Stream::Data => &mut self.data,
-        };
-        let mut count = kept.keep(data, BODY_ROOM);
-        if on_disk {
-            match kept.keep_on_disk(&data[count..], self.context.settings.spool) {
-                Ok(more) => count += more,
-                Err(error) => log::warn!("{}: a body is not kept on disk: {error}", self.context.peer),
-            }
-        }
+        let on_disk = if spool { self.context.settings.spool } else { 0 };
+        let count = self.kept[stream as usize].keep(data, BODY_ROOM, on_disk);
         self.session.took(count);
         self.unread.start = start + count;
     }
@@ -457,21 +409,6 @@ pub(crate) enum Output<'d> {
     Stdout(&'d [u8]),
     Stderr(&'d [u8]),
     Flush,
-}
-
-fn send_batch(
-    transport: &mut dyn Transport,
-    session: &mut Session<1>,
-    clock: Clock,
-    batch: &Batch<'_>,
-) -> io::Result<()> {
-    let mut slices: [IoSlice<'_>; 9] = array::from_fn(|_| IoSlice::new(&[]));
-    let mut count = 0;
-    for part in batch.slices().into_iter().filter(|part| !part.is_empty()) {
-        slices[count] = IoSlice::new(part);
-        count += 1;
-    }
-    send(transport, session, clock, &mut slices[..count])
 }
 
 /// Sends bytes that the session handed out, as long as it lets the client take.

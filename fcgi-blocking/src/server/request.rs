@@ -49,7 +49,7 @@ impl<'c> Request<'c> {
     /// variable (RFC 3875, section 4.1), any bytes.
     #[must_use]
     pub fn param(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
-        self.started.params.pairs().get(name.as_ref())
+        self.started.params.iter().get(name.as_ref())
     }
 
     /// The value of the first parameter with this name, if it is UTF-8.
@@ -61,7 +61,7 @@ impl<'c> Request<'c> {
     /// All parameters `(name, value)` in the order received.
     #[must_use]
     pub fn params(&self) -> Pairs<'_> {
-        self.started.params.pairs()
+        self.started.params.iter()
     }
 
     /// The request's id on its connection (section 3.3).

@@ -108,7 +108,7 @@ impl State {
         Taken::Something
     }
 
-    /// The bytes of the chunk, which is right before what is unread.
+    /// The bytes of the chunk, right before what is unread.
     fn chunk(&self, chunk: &Chunk) -> &[u8] {
         let start = self.unread.start - chunk.len;
         self.input.as_ref().map_or(&[], |input| &input[start..self.unread.start])
@@ -136,23 +136,17 @@ impl State {
 
     /// Puts what has room of the chunk where its handler will find it.
     fn keep(&mut self, chunk: &Chunk, common: &Common) {
-        let data = self.chunk(chunk);
         let Some(input) = &self.input else { return };
-        let data = &input[self.unread.start - data.len()..self.unread.start];
+        let data = &input[self.unread.start - chunk.len..self.unread.start];
         let Some(Some(active)) = self.requests.get_mut(chunk.request.slot()) else { return };
         let before = active.memory();
-        let kept = active.kept(chunk.stream);
-        let mut count = 0;
-        if common.take(data.len()) {
-            count = kept.keep(data, common.settings.body_room.max(1));
+        let memory = common.take(data.len());
+        let room = if memory { common.settings.body_room.max(1) } else { 0 };
+        let on_disk = if chunk.spool { common.settings.spool } else { 0 };
+        let count = active.kept(chunk.stream).keep(data, room, on_disk);
+        if memory {
+            common.release(before + data.len() - active.memory());
         }
-        if chunk.spool {
-            match kept.keep_on_disk(&data[count..], common.settings.spool) {
-                Ok(more) => count += more,
-                Err(error) => log::warn!("a request's body is not kept on disk: {error}"),
-            }
-        }
-        common.release((before + data.len()).saturating_sub(active.memory()));
         active.reader.wake(&mut self.wakes);
         self.took(chunk, count);
     }
