@@ -83,6 +83,11 @@ fn failures_tell_what_the_application_did() {
         (&timed_out(Wait::Input), "the application did not get the request's body within 2.5 s"),
         (&F::Unread { limit }, "the answer held up others for 2.5 s, since nobody took it"),
         (&F::Over, "the request is over"),
+        (
+            &F::from(client::SendError::TooLong { needed: 65_536 }),
+            "65536 bytes of parameters do not fit one record of 65535",
+        ),
+        (&F::from(client::SendError::NotReusable), "the connection takes no further request"),
     ]);
 }
 

@@ -51,6 +51,8 @@ pub(crate) fn limits(change: impl FnOnce(&mut ClientSettings)) -> ClientSettings
     settings.write_timeout = PATIENCE;
     settings.first_byte_timeout = PATIENCE;
     settings.read_timeout = PATIENCE;
+    settings.kept_first_byte_timeout = PATIENCE;
+    settings.body_timeout = PATIENCE;
     change(&mut settings);
     settings
 }
