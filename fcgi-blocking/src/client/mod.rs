@@ -268,15 +268,14 @@ impl<'c> Outgoing<'c> {
         loop {
             let request = link.begin(ask, &variables, &name)?;
             let head = vec![0; client.settings.head_limit].into_boxed_slice();
-            let (page, link_, end, stderr) =
-                (Page::new(head, params.method()), Some(link), None, Stderr::default());
-            let mut response = Response { client, link: link_, request, input, page, end, stderr };
+            let (page, end, stderr) = (Page::new(head, params.method()), None, Stderr::default());
+            let mut response = Response { client, link: Some(link), request, input, page, end, stderr };
             let Err(error) = response.read_head() else { return Ok(response) };
-            client.lock().stderr.push(&response.take_stderr());
             let failed = response.link.as_mut();
             let again = failed.is_some_and(|link| link.again(request, &mut client.lock().manners));
             if !again || !response.input.rewind() {
                 response.give_up();
+                client.lock().stderr.append(response.stderr);
                 return Err(error);
             }
             (input, link) = (response.input, client.link()?);

@@ -250,6 +250,11 @@ impl Peer {
         asked
     }
 
+    /// Takes at most this many bytes, of whatever; whether there were any.
+    pub(crate) fn take(&mut self, count: usize) -> bool {
+        self.stream.read(&mut vec![0; count]).is_ok_and(|count| count > 0)
+    }
+
     /// The client closes, without another byte.
     pub(crate) fn assert_closed(&mut self) {
         match self.stream.read(&mut [0]) {

@@ -480,8 +480,8 @@ impl<const N: usize> Session<N> {
         self.received > 0
     }
 
-    /// What came that no application should send, since this was last asked: worth a line in the log, at the
-    /// level of a warning, that names the application.
+    /// The first of what came that no application should send, once: worth a line in the log, at the level of a
+    /// warning, that names the application.
     pub fn take_odd(&mut self) -> Option<Odd> {
         self.connection.take_odd()
     }
