@@ -15,6 +15,8 @@ SOURCES = HERE.parent / "src"
 EXCEPTIONS = [
     "cgi::Answer",
     "client::Connection::begin_with",
+    "client::session::Session::begin_with",
+    "client::session::Stderr",
     "http",
     "pair::ParamsBuf",
     "server::session::Batch",

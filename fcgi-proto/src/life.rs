@@ -82,7 +82,7 @@ impl Time {
     }
 
     /// How long it is after `earlier`; nothing, if it is before.
-    const fn since(self, earlier: Self) -> Duration {
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
         let difference = Self(self.0.saturating_sub(earlier.0));
         let borrow = if difference.nanos() < 1_000_000_000 { 0 } else { Self::GAP };
         Self(difference.0 - borrow).duration()

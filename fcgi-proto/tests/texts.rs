@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use fcgi_proto::cgi::{HeadError, PathError, ResponseHeadError, ResponseTooLong, Status, VariablesError};
 use fcgi_proto::pair::{Params, TruncatedPair};
@@ -27,7 +28,10 @@ fn errors_of_a_connection_tell_the_number_that_was_wrong() {
         (&E::BodyLength { record_type: 1, found: 7 }, "record of type 1 with 7 bytes of content, not 8"),
         (&E::RequestActive { id: ID }, "request 1 begins while it is active"),
         (&E::UnexpectedEof { missing: 9 }, "end of input inside a record, 9 bytes before its end"),
-        (&E::IgnoredTooMuch { limit: 99 }, "more than 99 bytes for no active request"),
+        (
+            &E::IgnoredTooMuch { limit: 99 },
+            "more than 99 bytes of records that are empty, unknown or for no active request",
+        ),
     ]);
     let header = Header::parse(&[3, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(header.unwrap_err().to_string(), "record of protocol version 3, not 1");
@@ -49,6 +53,46 @@ fn misuse_tells_the_request_and_the_stream() {
             &client::SendError::TooLong { needed: 65_536 },
             "65536 bytes of parameters do not fit one record of 65535",
         ),
+        (
+            &client::SendError::HalfPair(TruncatedPair { whole: 5, left: 1 }),
+            "pairs end inside one: 1 bytes after 5 bytes of whole pairs",
+        ),
+        (&client::SendError::Over, "the request is over"),
+    ]);
+}
+
+#[test]
+fn failures_tell_what_the_application_did() {
+    use ConnectionError as E;
+    use client::{Failure as F, Wait};
+    let header = [1, 6, 0, 0, 0, 1, 0, 0];
+    let limit = Duration::from_millis(2500);
+    let timed_out = |wait| F::TimedOut { wait, limit };
+    say([
+        (
+            &F::Protocol { error: E::NullRequestId { record_type: 6 }, header },
+            "not FastCGI: application record of type 6 with request id 0, [01, 06, 00, 00, 00, 01, 00, 00]",
+        ),
+        (
+            &F::Protocol { error: E::UnexpectedEof { missing: 9 }, header },
+            "not FastCGI: end of input inside a record, 9 bytes before its end",
+        ),
+        (&F::Closed, "the application closed before the end of its answer"),
+        (&F::Broken, "the connection failed before the end of the answer"),
+        (&F::Cut { protocol_status: 2 }, "the answer was cut: it ended with protocol status 2"),
+        (&timed_out(Wait::Write), "the application did not take the request within 2.5 s"),
+        (&timed_out(Wait::FirstByte), "the application did not answer within 2.5 s"),
+        (&timed_out(Wait::Kept), "the application did not answer within 2.5 s"),
+        (&timed_out(Wait::Read), "the application did not go on answering within 2.5 s"),
+        (&timed_out(Wait::Total), "the application did not end its answer within 2.5 s"),
+        (&timed_out(Wait::Input), "the application did not get the request's body within 2.5 s"),
+        (&F::Unread { limit }, "the answer held up others for 2.5 s, since nobody took it"),
+        (&F::Over, "the request is over"),
+        (
+            &F::from(client::SendError::TooLong { needed: 65_536 }),
+            "65536 bytes of parameters do not fit one record of 65535",
+        ),
+        (&F::from(client::SendError::NotReusable), "the connection takes no further request"),
     ]);
 }
 

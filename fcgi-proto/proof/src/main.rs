@@ -9,6 +9,7 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+mod asking;
 mod cgi;
 mod client;
 mod process;
@@ -42,6 +43,9 @@ fn main() -> ! {
         session::session::<4>();
         client::connection::<1>();
         client::connection::<4>();
+        asking::session::<1>();
+        asking::session::<4>();
+        asking::pages();
         cgi::heads();
         cgi::response_heads();
         cgi::variables();

@@ -91,7 +91,8 @@ impl<'b> Exchange<'b> {
             let mut piece = [0; PIECE];
             let Poll::Ready(result) = self.body.poll_read(cx, &mut piece) else { return Ok(Poll::Pending) };
             let (stream, count) = result?;
-            self.lease.link().send(self.lease.place(), stream, &piece[..count])?;
+            let sent = self.lease.link().send(self.lease.place(), stream, &piece[..count]);
+            sent.map_err(fcgi_proto::client::Failure::from)?;
         }
         Ok(Poll::Ready(()))
     }

@@ -1,6 +1,7 @@
 //! The web server's half: asks applications over TCP and Unix sockets, or any stream.
 
 mod body;
+mod end;
 mod exchange;
 pub(crate) mod link;
 mod outgoing;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fcgi_blocking::Endpoint;
-pub use fcgi_blocking::{ClientError, ClientSettings, End, Params, Value};
+pub use fcgi_blocking::{ClientError, ClientSettings, Params, Value};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
 use crate::pool::lease::Wanted;
 use body::{Body, Source};
+pub use end::End;
 use exchange::Exchange;
 pub use outgoing::Outgoing;
 pub use response::Response;

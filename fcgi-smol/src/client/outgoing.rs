@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::client::SendError;
+use fcgi_proto::client::{Failure, SendError};
 use fcgi_proto::record::{ProtocolStatus, Role};
 use smol::io::AsyncRead;
 
@@ -98,7 +98,7 @@ impl<'b> Outgoing<'b> {
             match lease.begin(role, keep_conn, &variables) {
                 // It ended between the choice and now, perhaps with another request that shared it.
                 Err(SendError::NotReusable) => continue,
-                result => result?,
+                result => result.map_err(Failure::from)?,
             }
             let mut exchange = Exchange::new(lease, body, applications.settings.client);
             let error = match Response::read(&mut exchange, params.method()).await {

@@ -39,15 +39,15 @@ impl<'b> Response<'b> {
             if let Some(end) = exchange.more().await? {
                 return Err(match (end.refusal(), head.finish()) {
                     (Some(status), _) => ClientError::Refused(status),
-                    (None, Err(error)) => error.into(),
+                    (None, Err(error)) => ClientError::Head(error),
                     (None, Ok(())) => ClientError::Truncated,
                 });
             }
             let chunk = exchange.chunk();
-            if let Some(rest) = head.push(chunk)? {
+            if let Some(rest) = head.push(chunk).map_err(ClientError::Head)? {
                 let used = chunk.len() - rest.len();
                 exchange.take_chunk(used);
-                let body = ResponseBody::new(&head, method)?;
+                let body = ResponseBody::new(&head, method).map_err(ClientError::Head)?;
                 return Ok(Started { head, body });
             }
         }
@@ -123,7 +123,7 @@ impl<'b> Response<'b> {
                 return Poll::Ready(Ok(wanted));
             }
             // What is left of the chunk is more than Content-Length says, or than there is to be at all.
-            self.body.skip(chunk.len())?;
+            self.body.skip(chunk.len()).map_err(ClientError::ContentTooLong)?;
             exchange.take_chunk(usize::MAX);
             if let Some(end) = ready!(exchange.poll_more(cx))? {
                 self.end = Some(end);
