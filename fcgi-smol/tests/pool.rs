@@ -140,7 +140,7 @@ fn requests_go_to_the_application_that_has_the_fewest() {
 #[test]
 fn equally_loaded_applications_are_asked_in_turn() {
     let apps = [named("a"), named("b"), named("c")];
-    let pool = pool(&apps, |_| ());
+    let pool = pool(&apps, |settings| settings.max_idle = 2);
     let answers: Vec<_> = (0..9).map(|_| block_on(ask(&pool)).expect("an answer")).collect();
     assert_eq!(answers.concat(), "abcabcabc");
     assert_eq!(apps.each_ref().map(App::connections), [1, 1, 1], "connections are kept");
@@ -453,7 +453,10 @@ fn idle_connections_are_closed_in_time_with_nobody_at_it() {
         peer.assert_closed();
         sender.send(()).expect("the test waits");
     });
-    let pool = pool([&app], |settings| settings.idle_timeout = Duration::from_millis(20));
+    let pool = pool([&app], |settings| {
+        settings.max_idle = 2;
+        settings.keep_time = Duration::from_millis(20);
+    });
     for _ in 0..3 {
         assert_eq!(block_on(ask(&pool)).expect("an answer"), "one");
         closed.recv_timeout(PATIENCE).expect("it is closed");
@@ -476,7 +479,7 @@ fn no_more_connections_are_kept_than_allowed() {
     });
     let pool = pool([&app], |settings| {
         settings.max_idle = 2;
-        settings.idle_timeout = PATIENCE * 10;
+        settings.keep_time = PATIENCE * 10;
     });
     // All have an answer before one is done: none waits for another's worker.
     let mut responses: Vec<_> =
@@ -512,7 +515,7 @@ fn a_connection_is_not_kept_while_another_has_no_answer() {
                 peer.record();
             }
         });
-        let pool = pool([&app], |_| ());
+        let pool = pool([&app], |settings| settings.max_idle = 2);
         let first = spawn(executor, &pool, "/1");
         assert_eq!(was_asked.recv_timeout(PATIENCE), Ok(1));
         let second = spawn(executor, &pool, "/2");

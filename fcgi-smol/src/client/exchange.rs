@@ -35,6 +35,10 @@ impl<'b> Exchange<'b> {
         &self.lease
     }
 
+    pub(crate) fn lease_mut(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+
     /// Gives up the request; its body may be sent again.
     pub(crate) fn into_body(self) -> Body<'b> {
         self.body

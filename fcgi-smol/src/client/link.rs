@@ -134,32 +134,20 @@ impl Link {
         result
     }
 
-    /// Whether a further request may begin, beside those that are there.
-    pub(crate) fn is_reusable(&self) -> bool {
-        self.with(|state| state.is_reusable())
-    }
-
-    /// Whether it may wait for a further request: the last one has left nothing behind.
+    /// Whether it takes a further request: the last one has left nothing behind.
     pub(crate) fn is_settled(&self) -> bool {
-        self.with(|state| state.is_reusable() && state.unread.is_empty() && state.out.is_empty())
+        self.with(|state| {
+            let has_others = state.requests.iter().any(Option::is_some);
+            state.is_reusable() && (has_others || state.unread.is_empty() && state.out.is_empty())
+        })
     }
 
-    /// Whether a request may be sent on this connection, which has waited: nothing odd came on it, and nothing
-    /// came since, neither bytes nor an end.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.is_settled()
-            && self.with(|state| state.socket.as_mut().is_some_and(|socket| !socket.has_input()))
-    }
-
-    /// Whether any byte ever came on it.
-    pub(crate) fn is_answered(&self) -> bool {
-        self.with(|state| state.answered)
-    }
-
-    /// Makes the records of a request up to the end of its parameters; returns its place.
+    /// Makes the records of a request up to the end of its parameters; returns its place. Where there is no other,
+    /// the connection has waited: it takes none if anything came on it since, bytes or an end.
     pub(crate) fn begin(&self, role: Role, keep_conn: bool, variables: &[Value]) -> Result<usize, SendError> {
         self.with(|state| {
-            if state.failure.is_some() {
+            let is_idle = state.requests.iter().all(Option::is_none);
+            if !state.is_reusable() || is_idle && !state.is_silent() {
                 return Err(SendError::NotReusable);
             }
             let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
@@ -301,6 +289,11 @@ impl Link {
 impl State {
     fn is_reusable(&self) -> bool {
         self.failure.is_none() && !self.refuses_input && self.protocol.is_reusable()
+    }
+
+    /// Whether nothing is there to be read, neither bytes nor an end.
+    fn is_silent(&mut self) -> bool {
+        self.unread.is_empty() && self.socket.as_mut().is_some_and(|socket| !socket.has_input())
     }
 
     /// Takes in a new request, which began at this byte.

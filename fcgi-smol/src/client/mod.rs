@@ -19,7 +19,7 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
-use crate::pool::lease::Wanted;
+use crate::pool::choice::Wanted;
 use body::{Body, Source};
 use exchange::Exchange;
 pub use outgoing::Outgoing;
@@ -70,7 +70,7 @@ impl Client {
         let endpoint = address.as_ref().parse::<Endpoint>();
         let endpoint = endpoint.map_err(|error| ClientError::Connect(error.into()))?;
         let client = Self::with_settings(endpoint, ClientSettings::default());
-        drop(client.applications.lend(&mut Wanted::default()).await?);
+        client.applications.reach().await?;
         Ok(client)
     }
 
@@ -115,8 +115,7 @@ impl Client {
         // An application with one worker serves no second connection.
         self.applications.close_all_idle();
         let mut wanted = Wanted { fresh: true, alone: true, ..Wanted::default() };
-        let mut lease = self.applications.lend(&mut wanted).await?;
-        lease.get_values();
+        let lease = self.applications.lend(&mut wanted, None, |link| Ok(link.get_values())).await?;
         let mut nothing = Source::bytes([]);
         nothing.end();
         let body = Body { stdin: nothing, data: None };
@@ -143,7 +142,7 @@ fn one(client: fcgi_blocking::ClientSettings) -> PoolSettings {
         client,
         max_connections: 1,
         max_idle: 1,
-        idle_timeout: Duration::MAX,
+        keep_time: Duration::MAX,
         max_requests_per_connection: 1,
         max_waiting: usize::MAX,
         wait_timeout: client.connect_timeout,

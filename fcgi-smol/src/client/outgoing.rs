@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::client::SendError;
 use fcgi_proto::record::{ProtocolStatus, Role};
 use smol::io::AsyncRead;
 
 use super::body::{Body, Source};
 use super::exchange::Exchange;
+use super::link::Link;
 use super::response::Response;
 use super::{ClientError, Params};
 use crate::pool::applications::Applications;
-use crate::pool::lease::Wanted;
+use crate::pool::choice::Wanted;
 
 /// A request before it is sent. `'b` is how long what its body is read from lives: `'static`, so that it can be
 /// spawned, if that is owned.
@@ -37,7 +37,8 @@ impl<'b> Outgoing<'b> {
         self
     }
 
-    /// Whether the connection is kept after the request; it is by default.
+    /// Whether the connection is kept after the request; it is by default, unless it is of a pool that
+    /// [keeps none](crate::PoolSettings::max_idle).
     pub fn keep_conn(mut self, keep_conn: bool) -> Self {
         self.keep_conn = keep_conn;
         self
@@ -86,45 +87,47 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     /// [`ClientError`].
     pub async fn send(self) -> Result<Response<'b>, ClientError> {
-        let Self { applications, params, role, keep_conn, body, data } = self;
+        let Self { applications, params, role, mut keep_conn, body, data } = self;
+        keep_conn &= applications.settings.keeps();
         let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
         let lengths = [&body, &data].map(|source| source.as_ref().map(Source::length));
         let variables = params.variables(role, lengths[0], lengths[1])?;
         let data = data.or_else(|| role.has_data().then(|| Source::bytes([])));
         let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes([])), data };
         let mut wanted = Wanted { alone: !keep_conn, ..Wanted::default() };
+        let mut reason = None;
         loop {
-            let mut lease = applications.lend(&mut wanted).await?;
-            match lease.begin(role, keep_conn, &variables) {
-                // It ended between the choice and now, perhaps with another request that shared it.
-                Err(SendError::NotReusable) => continue,
-                result => result?,
-            }
+            let begin = |link: &Link| link.begin(role, keep_conn, &variables);
+            let lease = applications.lend(&mut wanted, reason, begin).await?;
             let mut exchange = Exchange::new(lease, body, applications.settings.client);
             let error = match Response::read(&mut exchange, params.method()).await {
-                Ok(started) => return Ok(Response::new(exchange, started)),
+                Ok(started) => {
+                    exchange.lease().answered();
+                    return Ok(Response::new(exchange, started));
+                }
                 Err(error) => error,
             };
-            let again = wanted.note(&error, &exchange, applications.count());
+            let again = wanted.note(&error, &mut exchange);
             applications.keep_stderr(&exchange.take_stderr());
             body = exchange.into_body();
             if !again || !body.rewind().await {
                 return Err(error);
             }
-            wanted.error = Some(error);
+            reason = Some(error);
         }
     }
 }
 
 impl Wanted {
     /// Whether a request that failed so may be sent again, and where it is not to go then.
-    fn note(&mut self, error: &ClientError, exchange: &Exchange<'_>, applications: usize) -> bool {
+    fn note(&mut self, error: &ClientError, exchange: &mut Exchange<'_>) -> bool {
         let (lease, place) = (exchange.lease(), exchange.lease().place());
         let elsewhere = match error {
             ClientError::Io(_) | ClientError::Truncated => {
                 // It had died while it was kept.
                 if lease.is_kept() && !lease.link().progress(place).answered {
                     self.fresh = true;
+                    exchange.lease_mut().died();
                     return true;
                 }
                 lease.link().is_unsent(place)
@@ -136,6 +139,6 @@ impl Wanted {
         if elsewhere {
             self.tried.push(lease.application());
         }
-        elsewhere && self.tried.len() < applications
+        elsewhere
     }
 }

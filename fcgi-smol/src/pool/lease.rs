@@ -3,45 +3,31 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fcgi_proto::client::SendError;
-use fcgi_proto::record::Role;
-
 use super::applications::Applications;
+use super::choice::{After, Place};
 use crate::client::link::Link;
-use crate::{ClientError, Value};
 
 /// A connection for one request: given back when dropped.
 pub(crate) struct Lease {
     applications: Arc<Applications>,
-    application: usize,
+    held: Place,
     link: Arc<Link>,
     is_kept: bool,
-    place: Option<usize>,
+    place: usize,
+    /// Whether it was kept and turned out to be dead.
+    died: bool,
 }
 
 impl Lease {
+    /// Of a request that began at this place of the connection.
     pub(super) fn new(
         applications: &Arc<Applications>,
-        application: usize,
+        held: Place,
         link: Arc<Link>,
         is_kept: bool,
+        place: usize,
     ) -> Self {
-        Self { applications: Arc::clone(applications), application, link, is_kept, place: None }
-    }
-
-    pub(crate) fn begin(
-        &mut self,
-        role: Role,
-        keep_conn: bool,
-        variables: &[Value],
-    ) -> Result<(), SendError> {
-        self.place = Some(self.link.begin(role, keep_conn, variables)?);
-        Ok(())
-    }
-
-    /// Asks for the application's values instead.
-    pub(crate) fn get_values(&mut self) {
-        self.place = Some(self.link.get_values());
+        Self { applications: Arc::clone(applications), held, link, is_kept, place, died: false }
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -50,44 +36,44 @@ impl Lease {
 
     /// The request's place among those of its connection.
     pub(crate) fn place(&self) -> usize {
-        self.place.unwrap_or(usize::MAX)
+        self.place
     }
 
     /// Which of the applications it is.
     pub(crate) fn application(&self) -> usize {
-        self.application
+        self.held.application
     }
 
     /// Whether the connection carried a request before.
     pub(crate) fn is_kept(&self) -> bool {
         self.is_kept
     }
+
+    /// The answer has begun.
+    pub(crate) fn answered(&self) {
+        self.applications.answered(self.held);
+    }
+
+    /// It was kept and turned out to be dead.
+    pub(crate) fn died(&mut self) {
+        self.died = true;
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.link.leave(place);
-        }
-        self.applications.take_back(self.application, &self.link);
+        self.link.leave(self.place);
+        let after = match self.died {
+            true => After::Ended,
+            false if self.link.is_settled() => After::Settled,
+            false => After::Spent,
+        };
+        self.applications.give_back(self.held, after);
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("application", &self.application).finish_non_exhaustive()
+        f.debug_struct("Lease").field("application", &self.application()).finish_non_exhaustive()
     }
-}
-
-/// What a request asks of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    /// Applications that are not to be asked: they could not be connected to, or refused.
-    pub(crate) tried: Vec<usize>,
-    /// Why not; the error when there is nobody else.
-    pub(crate) error: Option<ClientError>,
-    /// Not one that was kept: those may be dead.
-    pub(crate) fresh: bool,
-    /// Without other requests: it is the connection's last.
-    pub(crate) alone: bool,
 }
