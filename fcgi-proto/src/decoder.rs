@@ -155,6 +155,11 @@ impl Decoder {
         self.partial_len > 0 && self.left.content_length == 0
     }
 
+    /// The header that is being read or was read last, as it came, until a fixed body takes its place.
+    pub(crate) const fn header_bytes(&self) -> [u8; HEADER_LEN] {
+        self.partial
+    }
+
     /// The record that is being read, the lengths of its content and padding counting down.
     pub(crate) const fn record(&self) -> &Header {
         &self.left
@@ -176,6 +181,7 @@ impl Decoder {
         if self.partial_len == 0 {
             if let Some((whole, rest)) = input.split_first_chunk() {
                 *input = rest;
+                self.partial = *whole;
                 return Some(*whole);
             }
         }

@@ -100,6 +100,7 @@ pub mod embedded_io_07;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+mod life;
 mod limits;
 pub mod pair;
 pub mod process;
@@ -108,4 +109,5 @@ pub mod server;
 mod values;
 
 pub use error::ConnectionError;
+pub use life::{Level, Next};
 pub use limits::Limits;

@@ -53,6 +53,11 @@ impl Time {
         Self(self.0.saturating_add(Self::new(wait).0))
     }
 
+    /// How long it is after `earlier`; nothing, if it is before.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
     /// For the caller; `None` if it is never.
     pub(crate) fn told(self) -> Option<Duration> {
         (self != Self::NEVER).then(|| Duration::from_nanos(self.0))

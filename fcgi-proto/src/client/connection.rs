@@ -1,121 +1,14 @@
 //! One connection from the client's side: which records make a request, and what the answers' records mean.
 
-use core::fmt;
-
+use super::event::{Event, Odd, Oddity, SendError};
 use crate::decoder::{Decoder, Part};
 use crate::error::ConnectionError;
 use crate::limits::Limits;
 use crate::pair;
 use crate::record::{
-    BeginRequest, Control, EndRequest, Flags, HEADER_LEN, Header, KEEP_CONN, MAX_CONNS, MAX_LENGTH, MAX_REQS,
-    MPXS_CONNS, NULL_REQUEST_ID, PairRecord, Record, RecordType, RequestId, Role, UnknownType,
+    BeginRequest, Control, EndRequest, Flags, HEADER_LEN, Header, KEEP_CONN, MAX_CONNS, MAX_REQS, MPXS_CONNS,
+    NULL_REQUEST_ID, PairRecord, Record, RecordType, RequestId, Role, UnknownType,
 };
-
-/// Something the server did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Event<'i> {
-    /// The next bytes of the answer: a CGI head, then a body (see [`crate::cgi`]).
-    Stdout {
-        /// The request.
-        id: RequestId,
-        /// The bytes, at least one.
-        data: &'i [u8],
-    },
-    /// An empty STDOUT record. The answer ends with [`End`](Self::End) only.
-    StdoutEnd {
-        /// The request.
-        id: RequestId,
-    },
-    /// The next bytes for the error log.
-    Stderr {
-        /// The request.
-        id: RequestId,
-        /// The bytes, at least one.
-        data: &'i [u8],
-    },
-    /// An empty STDERR record.
-    StderrEnd {
-        /// The request.
-        id: RequestId,
-    },
-    /// The request is over and its id free again.
-    End {
-        /// The request.
-        id: RequestId,
-        /// What the application passed to `exit`; it means little with real applications.
-        app_status: u32,
-        /// The protocol status's number on the wire; see
-        /// [`ProtocolStatus::from_wire`](crate::record::ProtocolStatus::from_wire). Other than 0 it says that
-        /// the request was not executed (section 5.5).
-        protocol_status: u8,
-        /// Whether anything came on STDOUT. A request that was refused with an answer, or by an application
-        /// that counts its statuses from 1, has one.
-        answered: bool,
-    },
-    /// The next bytes of the answer to GET_VALUES: pairs, see [`crate::pair`].
-    Values {
-        /// The bytes; none if the answer is empty.
-        data: &'i [u8],
-        /// Whether they are its last.
-        last: bool,
-    },
-    /// The server does not know this type of management record (section 4.2).
-    UnknownType {
-        /// The type.
-        record_type: u8,
-    },
-}
-
-/// A call that does not fit the state of the request or the connection. Nothing is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum SendError {
-    /// All ids are active.
-    Full {
-        /// How many requests the connection carries.
-        capacity: usize,
-    },
-    /// The connection takes no further request: see [`Connection::is_reusable`].
-    NotReusable,
-    /// No request with this id is active.
-    Inactive {
-        /// The id.
-        id: RequestId,
-    },
-    /// The stream has ended, or is not the request's turn or role (section 6.1).
-    OutOfOrder {
-        /// The request.
-        id: RequestId,
-        /// The stream, or ABORT_REQUEST.
-        stream: RecordType,
-    },
-    /// Parameters that do not fit one record.
-    TooLong {
-        /// Bytes of the encoded pair or pairs; [`MAX_LENGTH`] fit.
-        needed: usize,
-    },
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Full { capacity } => write!(f, "{capacity} requests are active, the connection is full"),
-            Self::NotReusable => f.write_str("the connection takes no further request"),
-            Self::Inactive { id } => write!(f, "request {id} is not active"),
-            Self::OutOfOrder { id, stream } => {
-                write!(f, "request {id} does not take {stream:?} now")
-            }
-            Self::TooLong { needed } => {
-                write!(f, "{needed} bytes of parameters do not fit one record of {MAX_LENGTH}")
-            }
-        }
-    }
-}
-
-impl core::error::Error for SendError {}
 
 /// The stream that a request is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,20 +41,27 @@ impl Stage {
     }
 }
 
-/// An active request; its id is its place in the table, from 1.
+/// An active request. Its id tells its place in the table, so that nothing is searched for.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Slot {
+    id: RequestId,
     role: Role,
     stage: Stage,
     answered: bool,
     aborted: bool,
+    /// Whether it began while a header was on its way, which cannot be of a record for it.
+    young: bool,
 }
 
 /// The client's side of one connection, with up to `N` requests at a time.
 ///
 /// More than one is for servers that are known to multiplex: many applications lose requests, whatever they
-/// answer to GET_VALUES. Ids are the smallest that are free, so without multiplexing always 1.
+/// answer to GET_VALUES.
+///
+/// Ids are taken in turn, from 1 up to 200 or, beyond 200 requests at a time, up to `N`; then from 1 again. What
+/// an application sends after the end of a request so finds its id inactive, and no other request. Free Pascal
+/// dies of ids above 255.
 ///
 /// ```
 /// use fcgi_proto::client::{Connection, Event};
@@ -196,6 +96,15 @@ struct Slot {
 pub struct Connection<const N: usize> {
     decoder: Decoder,
     slots: [Option<Slot>; N],
+    /// How many requests are active.
+    active: u16,
+    /// The next id, less 1, if its place is free.
+    next: u16,
+    /// Whether any request is [young](Slot::young).
+    young: bool,
+    /// Whether the record that is being read is ignored, whatever its id.
+    stale: bool,
+    odd: Option<Odd>,
     limits: Limits,
     /// Bytes ignored since the last request began.
     ignored: u32,
@@ -214,6 +123,11 @@ impl<const N: usize> Connection<N> {
         Self {
             decoder: Decoder::new(),
             slots: [None; N],
+            active: 0,
+            next: 0,
+            young: false,
+            stale: false,
+            odd: None,
             limits,
             ignored: 0,
             asked: 0,
@@ -223,26 +137,60 @@ impl<const N: usize> Connection<N> {
         }
     }
 
+    /// Ids in a round: a multiple of `N`, so that each place has as many.
+    const ROUND: u16 = match N {
+        0 => 1,
+        1..=200 => (200 - 200 % N) as u16,
+        201..=0xffff => N as u16,
+        _ => u16::MAX,
+    };
+
     /// Begins a request: its id and its BEGIN_REQUEST. Without `keep_conn` it is the connection's last.
     ///
     /// # Errors
     /// [`SendError::NotReusable`], [`SendError::Full`].
     pub fn begin(&mut self, role: Role, keep_conn: bool) -> Result<(RequestId, Control), SendError> {
+        self.begin_where(role, keep_conn, |_| true)
+    }
+
+    /// Begins a request at a place that `is_free` says is free elsewhere too.
+    pub(super) fn begin_where(
+        &mut self,
+        role: Role,
+        keep_conn: bool,
+        is_free: impl Fn(usize) -> bool,
+    ) -> Result<(RequestId, Control), SendError> {
         if !self.is_reusable() {
             return Err(SendError::NotReusable);
         }
-        let free = self.slots.iter_mut().zip(1..=u16::MAX).find(|(slot, _)| slot.is_none());
-        let Some((slot, id)) = free.and_then(|(slot, id)| Some((slot, RequestId::new(id)?))) else {
-            return Err(SendError::Full { capacity: N });
-        };
-        *slot = Some(Slot { role, stage: Stage::Params, answered: false, aborted: false });
-        self.retired = !keep_conn;
-        self.ignored = 0;
-        let flags = Flags(if keep_conn { KEEP_CONN } else { 0 });
-        let begin = BeginRequest { role: role as u16, flags };
-        let mut control = Control::new();
-        control.push(RecordType::BeginRequest, id.get(), &begin.encode());
-        Ok((id, control))
+        let young = self.decoder.in_header();
+        let mut next = self.next;
+        for _ in 0..N {
+            let number = next + 1;
+            next = if number < Self::ROUND { number } else { 0 };
+            let Some(id) = RequestId::new(number) else { continue };
+            let place = Self::place(id);
+            let Some(slot) = self.slots.get_mut(place).filter(|slot| slot.is_none() && is_free(place)) else {
+                continue;
+            };
+            *slot = Some(Slot { id, role, stage: Stage::Params, answered: false, aborted: false, young });
+            self.active += 1;
+            self.next = next;
+            self.young |= young;
+            self.retired = !keep_conn;
+            self.ignored = 0;
+            let flags = Flags(if keep_conn { KEEP_CONN } else { 0 });
+            let begin = BeginRequest { role: role as u16, flags };
+            let mut control = Control::new();
+            control.push(RecordType::BeginRequest, id.get(), &begin.encode());
+            return Ok((id, control));
+        }
+        Err(SendError::Full { capacity: N })
+    }
+
+    /// The place of the request with this id in the table.
+    pub(super) fn place(id: RequestId) -> usize {
+        usize::from(id.get() - 1).checked_rem(N).unwrap_or(0)
     }
 
     /// Begins a request with all of its parameters: appends to `out` BEGIN_REQUEST, `pairs` in as few PARAMS
@@ -258,15 +206,28 @@ impl<const N: usize> Connection<N> {
         pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
         out: &mut alloc::vec::Vec<u8>,
     ) -> Result<RequestId, SendError> {
+        self.begin_with_where(role, keep_conn, |_| true, pairs, out)
+    }
+
+    /// The same at a place that `is_free` says is free elsewhere too.
+    #[cfg(feature = "alloc")]
+    pub(super) fn begin_with_where<'p>(
+        &mut self,
+        role: Role,
+        keep_conn: bool,
+        is_free: impl Fn(usize) -> bool,
+        pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone,
+        out: &mut alloc::vec::Vec<u8>,
+    ) -> Result<RequestId, SendError> {
         let mut total: usize = 0;
         for (name, value) in pairs.clone() {
             let needed = pair::encoded_len(name, value).unwrap_or(usize::MAX);
-            if needed > MAX_LENGTH {
+            if needed > crate::record::MAX_LENGTH {
                 return Err(SendError::TooLong { needed });
             }
             total = total.saturating_add(needed);
         }
-        let (id, begin) = self.begin(role, keep_conn)?;
+        let (id, begin) = self.begin_where(role, keep_conn, is_free)?;
         out.extend_from_slice(&begin);
         let mut append = |packer: &mut pair::Packer<alloc::vec::Vec<u8>>| {
             let record = self.params(id, packer.bytes())?;
@@ -274,7 +235,7 @@ impl<const N: usize> Connection<N> {
             packer.clear();
             Ok(())
         };
-        let mut packer = pair::Packer::new(alloc::vec![0; total.min(MAX_LENGTH)]);
+        let mut packer = pair::Packer::new(alloc::vec![0; total.min(crate::record::MAX_LENGTH)]);
         for (name, value) in pairs {
             if packer.push(name, value).is_err() {
                 append(&mut packer)?;
@@ -291,10 +252,11 @@ impl<const N: usize> Connection<N> {
     /// no bytes.
     ///
     /// # Errors
-    /// [`SendError::TooLong`] beyond [`MAX_LENGTH`] bytes, [`SendError::OutOfOrder`],
-    /// [`SendError::Inactive`].
+    /// [`SendError::TooLong`] beyond [`MAX_LENGTH`](crate::record::MAX_LENGTH) bytes, [`SendError::HalfPair`],
+    /// [`SendError::OutOfOrder`], [`SendError::Inactive`].
     pub fn params<'a>(&mut self, id: RequestId, pairs: &'a [u8]) -> Result<Record<'a>, SendError> {
         self.turn(id, RecordType::Params)?;
+        pair::Pairs::new(pairs).check().map_err(SendError::HalfPair)?;
         Record::whole(RecordType::Params, id, pairs).ok_or(SendError::TooLong { needed: pairs.len() })
     }
 
@@ -432,7 +394,12 @@ impl<const N: usize> Connection<N> {
     /// Whether the request is active: it began and has not ended.
     #[must_use]
     pub fn is_active(&self, id: RequestId) -> bool {
-        self.slots.get(usize::from(id.get() - 1)).is_some_and(Option::is_some)
+        self.slots.get(Self::place(id)).is_some_and(|slot| slot.is_some_and(|slot| slot.id == id))
+    }
+
+    /// The requests that are active.
+    pub fn active(&self) -> impl Iterator<Item = RequestId> {
+        self.slots.iter().flatten().map(|slot| slot.id)
     }
 
     /// Whether a further request may begin, now or when an id is free: KEEP_CONN was set and nothing odd
@@ -442,12 +409,45 @@ impl<const N: usize> Connection<N> {
     #[must_use]
     pub fn is_reusable(&self) -> bool {
         // A record that begins while nothing is asked would be taken for the next request's.
-        let unasked = self.decoder.in_header() && self.slots.iter().all(Option::is_none) && self.asked == 0;
+        let unasked = self.decoder.in_header() && self.active == 0 && self.asked == 0;
         !self.retired && self.failed.is_none() && !unasked
     }
 
+    /// What came that no application should send, since this was last asked; the first of it.
+    pub fn take_odd(&mut self) -> Option<Odd> {
+        self.odd.take()
+    }
+
+    /// No further request begins.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+    }
+
+    /// Whether all input of the request was made into records.
+    pub(super) fn is_complete(&self, id: RequestId) -> bool {
+        let slot = self.slots.get(Self::place(id)).copied().flatten();
+        slot.is_none_or(|slot| slot.id != id || slot.stage == Stage::Complete)
+    }
+
+    /// The stream that the request is to be sent next.
+    pub(super) fn stream(&self, id: RequestId) -> Option<RecordType> {
+        let slot = self.slots.get(Self::place(id)).copied().flatten();
+        slot.filter(|slot| slot.id == id)?.stage.stream()
+    }
+
+    /// The header that is being read, or was read last, as it came.
+    pub(super) const fn header_bytes(&self) -> [u8; HEADER_LEN] {
+        self.decoder.header_bytes()
+    }
+
     fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
-        self.slots.get_mut(usize::from(id.get() - 1))?.as_mut()
+        self.slots.get_mut(Self::place(id))?.as_mut().filter(|slot| slot.id == id)
+    }
+
+    fn retire_for(&mut self, what: Oddity) {
+        self.retired = true;
+        let header = self.decoder.header_bytes();
+        self.odd.get_or_insert(Odd { what, header });
     }
 
     /// The request, if the stream is what it is to be sent.
@@ -490,6 +490,10 @@ impl<const N: usize> Connection<N> {
             Stdout, UnknownType,
         };
         let Header { record_type, request_id, content_length, .. } = header;
+        self.stale = self.is_stale(request_id);
+        if self.active == 0 && self.asked == 0 {
+            self.retire_for(Oddity::Unasked);
+        }
         match (RecordType::from_wire(record_type), RequestId::new(request_id)) {
             (Some(GetValuesResult), None) if self.asked > 0 => {
                 self.asked -= 1;
@@ -500,13 +504,17 @@ impl<const N: usize> Connection<N> {
                 Some(BeginRequest | AbortRequest | EndRequest | Params | Stdin | Stdout | Stderr | Data),
                 None,
             ) => Err(ConnectionError::NullRequestId { record_type }),
-            (Some(EndRequest), Some(_)) if content_length != 8 => {
-                Err(ConnectionError::BodyLength { record_type, found: content_length })
-            }
-            (Some(EndRequest | Stdout | Stderr), Some(id)) if !self.is_active(id) => {
+            (Some(EndRequest | Stdout | Stderr), Some(id)) if self.stale || !self.is_active(id) => {
                 // It may be a late answer to an earlier request with this id, and more of it may come.
-                self.retired = true;
+                self.retire_for(Oddity::Late);
                 self.ignore()
+            }
+            (Some(EndRequest), Some(id)) if content_length != 8 => {
+                if !self.slot(id).is_some_and(|slot| slot.answered) {
+                    return Err(ConnectionError::BodyLength { record_type, found: content_length });
+                }
+                self.retire_for(Oddity::EndLength);
+                Ok(self.end(id, crate::record::EndRequest::parse(&[0; 8])))
             }
             (Some(EndRequest), Some(_)) => Ok(None),
             (Some(Stdout | Stderr), Some(_)) if content_length > 0 => Ok(None),
@@ -523,6 +531,17 @@ impl<const N: usize> Connection<N> {
         }
     }
 
+    /// Whether a record with this id, whose header came last, began before the request that has the id.
+    fn is_stale(&mut self, request_id: u16) -> bool {
+        if !self.young {
+            return false;
+        }
+        let stale = RequestId::new(request_id).and_then(|id| self.slot(id)).is_some_and(|slot| slot.young);
+        self.young = false;
+        self.slots.iter_mut().flatten().for_each(|slot| slot.young = false);
+        stale
+    }
+
     fn content<'i>(
         &mut self,
         record_type: u8,
@@ -530,6 +549,9 @@ impl<const N: usize> Connection<N> {
         data: &'i [u8],
         last: bool,
     ) -> Option<Event<'i>> {
+        if self.stale {
+            return None;
+        }
         match (RecordType::from_wire(record_type)?, RequestId::new(request_id)) {
             (RecordType::Stdout, Some(id)) => {
                 self.slot(id)?.answered = true;
@@ -546,7 +568,11 @@ impl<const N: usize> Connection<N> {
 
     fn end<'i>(&mut self, id: RequestId, end: EndRequest) -> Option<Event<'i>> {
         let EndRequest { app_status, protocol_status } = end;
-        let slot = self.slots.get_mut(usize::from(id.get() - 1))?.take()?;
+        if self.stale {
+            return None;
+        }
+        let slot = self.slots.get_mut(Self::place(id))?.take_if(|slot| slot.id == id)?;
+        self.active -= 1;
         self.retired |= slot.stage != Stage::Complete || protocol_status != 0;
         Some(Event::End { id, app_status, protocol_status, answered: slot.answered })
     }

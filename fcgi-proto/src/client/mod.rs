@@ -23,5 +23,13 @@
 //! are fatal.
 
 mod connection;
+mod event;
+pub mod session;
 
-pub use connection::{Connection, Event, SendError};
+pub use connection::Connection;
+pub use event::{Event, Odd, Oddity, SendError};
+#[cfg(feature = "alloc")]
+pub use session::Stderr;
+pub use session::{
+    Again, Ask, End, Failure, Input, Manners, Piece, Request, Resend, Session, Settings, Wait,
+};

@@ -1,0 +1,71 @@
+//! STDERR that nobody has taken yet.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// Bytes of a beginning, and of an end.
+const SHARE: usize = 32 * 1024;
+
+/// What came on a request's STDERR: its first 32 KiB and its last, and between them how much was left out. The
+/// end is what a person needs: the error that a program died of comes behind all of its warnings.
+#[derive(Clone, Debug, Default)]
+pub struct Stderr {
+    beginning: Vec<u8>,
+    end: VecDeque<u8>,
+    left_out: u64,
+}
+
+impl Stderr {
+    /// Keeps what came.
+    pub fn push(&mut self, data: &[u8]) {
+        let (first, rest) = data.split_at(data.len().min(SHARE.saturating_sub(self.beginning.len())));
+        self.beginning.extend_from_slice(first);
+        self.end.extend(rest);
+        let excess = self.end.len().saturating_sub(SHARE);
+        self.end.drain(..excess);
+        self.left_out += excess as u64;
+    }
+
+    /// All that was kept, with a line in the place of what was left out. Nothing is kept then.
+    pub fn take(&mut self) -> Vec<u8> {
+        let Self { mut beginning, mut end, left_out } = core::mem::take(self);
+        if left_out > 0 {
+            beginning.extend_from_slice(format!("\n[{left_out} bytes of STDERR left out]\n").as_bytes());
+        }
+        beginning.extend_from_slice(end.make_contiguous());
+        beginning
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_beginning_and_an_end_are_kept_and_how_much_lies_between() {
+        let (beginning, end) = (vec![b'b'; SHARE], vec![b'e'; SHARE]);
+        for left_out in [0, 1, 1_000, 100_000] {
+            for step in [1, 7, SHARE, usize::MAX] {
+                let all = [&beginning[..], &vec![b'-'; left_out], &end].concat();
+                let mut stderr = Stderr::default();
+                all.chunks(step.min(all.len())).for_each(|chunk| stderr.push(chunk));
+                let line = format!("\n[{left_out} bytes of STDERR left out]\n");
+                let line = if left_out == 0 { &[][..] } else { line.as_bytes() };
+                assert!(stderr.take() == [&beginning, line, &end].concat());
+                assert!(stderr.take().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_taken_as_it_comes_is_not_cut() {
+        let mut stderr = Stderr::default();
+        for _ in 0..10 {
+            stderr.push(&[b'x'; SHARE]);
+            assert_eq!(stderr.take().len(), SHARE);
+        }
+    }
+}
