@@ -71,8 +71,7 @@ impl<const C: usize, const S: usize> Session<C, S> {
     fn run(mut self, u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         while u.len() > 1 {
             let (operation, more): (u8, u8) = u.arbitrary()?;
-            // One id more than there are.
-            let number = u16::from(operation / 20) % (C as u16 + 1) + 1;
+            let number = self.number(operation / 20);
             match operation % 20 {
                 0 => _ = self.begin(operation / 20, more),
                 1 => self.whole_request(operation / 20, more),
@@ -106,9 +105,15 @@ impl<const C: usize, const S: usize> Session<C, S> {
         Ok(())
     }
 
+    /// The id of a request that one side takes for active, or of none.
+    fn number(&self, choice: u8) -> u16 {
+        let known = self.asked.requests.keys().chain(self.answers.requests.keys());
+        known.copied().nth(usize::from(choice) % (C + 1)).unwrap_or(1)
+    }
+
     /// Both sides say what the models say.
     fn agree(&self) {
-        for number in 1..=C as u16 + 1 {
+        for number in 1..=201 {
             let at = id(number);
             assert_eq!(self.client.is_active(at), self.asked.requests.contains_key(&number));
             let request = self.answers.requests.get(&number);
@@ -165,7 +170,7 @@ impl<const C: usize, const S: usize> Session<C, S> {
     fn begin(&mut self, role: u8, more: u8) -> Option<u16> {
         let role = [Role::Responder, Role::Authorizer, Role::Filter][usize::from(role % 3)];
         let keep_conn = more % 8 > 0;
-        let free = (1..=C as u16).find(|number| !self.asked.requests.contains_key(number));
+        let free = self.asked.next::<C>();
         let (number, sent) = match self.client.begin(role, keep_conn) {
             Ok((id, begin)) => (Some(id.get()), Ok(written(begin, self.write))),
             Err(error) => (None, Err(error)),
@@ -178,7 +183,7 @@ impl<const C: usize, const S: usize> Session<C, S> {
                 Ok(vec![(BEGIN, free, vec![0, role as u8, keep_conn.into(), 0, 0, 0, 0, 0])])
             }
         };
-        assert!(number.is_none() || number == free, "the smallest free id");
+        assert!(number.is_none() || number == free, "ids in turn");
         self.ask(sent, expected);
         number
     }

@@ -116,7 +116,7 @@ fn b1_a_pair_that_fits_no_record_is_an_error_and_not_split() {
 fn b1_packed_bytes_that_fit_no_record_are_an_error() {
     let mut connection = fresh::<1>();
     let (id, _) = connection.begin(Role::Responder, true).unwrap();
-    for needed in [65_536, 65_537, 131_072] {
+    for needed in [65_536, 65_538, 131_072] {
         let error = connection.params(id, &vec![0; needed]).unwrap_err();
         assert_eq!(error, SendError::TooLong { needed });
     }
@@ -141,12 +141,13 @@ fn b2_begin_and_the_ends_of_streams_are_never_padded() {
     let mut sent = connection.get_values().bytes();
     for role in ROLES {
         let stdin: &[u8] = if role == Role::Authorizer { b"" } else { b"12345" };
-        sent.extend(Ask { role, stdin, data: b"1", ..GET }.send(&mut connection).1);
-        let mut answer = &Server::new().answer(1)[..];
+        let (id, bytes) = Ask { role, stdin, data: b"1", ..GET }.send(&mut connection);
+        sent.extend(bytes);
+        let mut answer = &Server::new().answer(id.get())[..];
         while connection.next_event(&mut answer).unwrap().is_some() {}
     }
-    GET.send(&mut connection);
-    sent.extend(connection.abort(RequestId::ONE).unwrap().bytes());
+    let (id, _) = GET.send(&mut connection);
+    sent.extend(connection.abort(id).unwrap().bytes());
     for Wire { kind, content, padding, .. } in walk(&sent).0 {
         // libfcgi answers a GET_VALUES without padding only when the next record comes.
         let padded = kind == GET_VALUES || (!content.is_empty() && content.len() % 8 != 0);
@@ -206,7 +207,7 @@ fn b6_one_request_at_a_time_unless_told_otherwise() {
         let mut input = byte;
         let _ = connection.next_event(&mut input).unwrap();
     }
-    assert_eq!(connection.begin(Role::Responder, true).unwrap().0, id);
+    assert_eq!(connection.begin(Role::Responder, true).unwrap().0.get(), id.get() + 1);
 }
 
 #[test]
@@ -246,11 +247,12 @@ fn b9_no_management_record_unless_asked_for() {
     let mut connection = fresh::<2>();
     let mut sent = Vec::new();
     for role in ROLES {
-        sent.extend(Ask { role, ..GET }.send(&mut connection).1);
-        let mut bytes = &Server::new().unknown_type(9).values(b"").answer(1)[..];
+        let (id, bytes) = Ask { role, ..GET }.send(&mut connection);
+        sent.extend(bytes);
+        let mut bytes = &Server::new().unknown_type(9).values(b"").answer(id.get())[..];
         while connection.next_event(&mut bytes).unwrap().is_some() {}
     }
-    assert!(request_records(&sent).iter().all(|record| record.id == 1));
+    assert!(request_records(&sent).iter().all(|record| (1..=3).contains(&record.id)));
 }
 
 #[test]
@@ -316,28 +318,29 @@ fn b10_data_is_for_a_filter_only() {
 }
 
 #[test]
-fn b12_small_ids_1_only_without_multiplexing() {
+fn b12_small_ids_from_1_to_200_in_turn_without_multiplexing() {
     let mut connection = fresh::<1>();
-    for _ in 0..1_000 {
+    for expected in (1..=200).cycle().take(1_000) {
         let (id, sent) = GET.send(&mut connection);
-        assert_eq!(id, RequestId::ONE);
-        assert!(walk(&sent).0.iter().all(|record| record.id == 1));
-        let mut answer = &Server::new().answer(1)[..];
+        assert_eq!(id.get(), expected);
+        assert!(walk(&sent).0.iter().all(|record| record.id == expected));
+        let mut answer = &Server::new().answer(expected)[..];
         while connection.next_event(&mut answer).unwrap().is_some() {}
     }
 }
 
 #[test]
-fn b12_small_ids_from_1_to_the_number_of_slots_with_it() {
+fn b12_small_ids_from_1_to_200_and_none_twice_in_a_row_with_it() {
     let mut connection = fresh::<8>();
     let mut random = support::Random::new(12);
-    let mut active = Vec::new();
+    let (mut active, mut last) = (Vec::new(), 0);
     for _ in 0..2_000 {
         if active.len() < 8 && random.below(2) == 0 {
             let (id, _) = GET.send(&mut connection);
-            let smallest = (1..).find(|number| !active.contains(number)).unwrap();
-            assert_eq!(id.get(), smallest);
-            active.push(smallest);
+            let id = id.get();
+            assert!(id <= 200 && id != last && !active.contains(&id));
+            last = id;
+            active.push(id);
         } else if !active.is_empty() {
             let ended = active.swap_remove(random.below(active.len()));
             let bytes = Server::new().answer(ended);
@@ -446,9 +449,12 @@ fn b17_any_application_status_leaves_the_connection_as_it_is() {
 fn b18_an_unsolicited_get_values_result_is_ignored() {
     let values = support::pairs(&[("FCGI_MPXS_CONNS", "1")]);
     for server in [Server::new().values(b""), Server::new().values(&values)] {
-        let t = check(&server.clone().raw(&Server::new().answer(1)).raw(&server));
+        let t = check(&server.clone().raw(&Server::new().answer(1)));
         t.assert_sound();
         assert_eq!(t.story(), answered(1));
+        // Behind the end nothing is to come.
+        let t = check(&Server::new().answer(1).raw(&server));
+        assert_eq!((t.story(), t.error, t.is_reusable), (answered(1), None, false));
     }
     // Go answers twice, the second time with nothing.
     let asked = |connection: &mut Connection<1>| {
@@ -505,9 +511,9 @@ fn b19_records_of_all_sizes_that_were_seen() {
     for size in sizes {
         for padding in [0, 1, 7, 255] {
             let padded = Server::new().padding(&vec![3; padding]);
-            let t = check_in_turn(&padded.stdout(1, &bytes[..size]).stdout(1, b"").end(1, 0, 0).answer(1));
+            let t = check_in_turn(&padded.stdout(1, &bytes[..size]).stdout(1, b"").end(1, 0, 0).answer(2));
             assert_eq!((t.error, t.is_reusable), (None, true));
-            assert!(t.stdout(1) == [&bytes[..size], ANSWER].concat(), "{size} + {padding}");
+            assert!(t.stdout(1) == bytes[..size] && t.stdout(2) == ANSWER, "{size} + {padding}");
         }
     }
 }

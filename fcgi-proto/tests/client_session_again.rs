@@ -1,8 +1,8 @@
 //! The client's session: what is sent again, and what is learned of kept connections.
 
-mod support;
 #[path = "support/life.rs"]
 mod life;
+mod support;
 #[path = "support/client.rs"]
 mod web_server;
 

@@ -1,8 +1,8 @@
 //! The client's session: what the end of a request means.
 
-mod support;
 #[path = "support/life.rs"]
 mod life;
+mod support;
 #[path = "support/client.rs"]
 mod web_server;
 

@@ -1,9 +1,9 @@
 //! The client's session: what is kept for a request that nobody reads, what that holds up, and requests that are
 //! left before their end.
 
-mod support;
 #[path = "support/life.rs"]
 mod life;
+mod support;
 #[path = "support/client.rs"]
 mod web_server;
 

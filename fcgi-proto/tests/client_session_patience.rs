@@ -1,8 +1,8 @@
 //! The client's session: how long anything may take.
 
-mod support;
 #[path = "support/life.rs"]
 mod life;
+mod support;
 #[path = "support/client.rs"]
 mod web_server;
 
@@ -85,7 +85,8 @@ fn the_first_byte_is_waited_for_from_the_last_that_was_sent() {
 
 #[test]
 fn every_byte_of_an_answer_begins_the_limit_of_reading_again() {
-    for server in [Server::new().stdout(1, b"x"), Server::new().stderr(1, b"x"), Server::new().stdout(1, b"")] {
+    for server in [Server::new().stdout(1, b"x"), Server::new().stderr(1, b"x"), Server::new().stdout(1, b"")]
+    {
         each::<1>(limits(), |life| {
             let request = life.get();
             for _ in 0..10 {

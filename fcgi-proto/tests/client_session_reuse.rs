@@ -1,8 +1,8 @@
 //! The client's session: which connection carries the next request, and that a late record never reaches it.
 
-mod support;
 #[path = "support/life.rs"]
 mod life;
+mod support;
 #[path = "support/client.rs"]
 mod web_server;
 
@@ -98,7 +98,8 @@ fn the_end_of_a_kept_connection_is_seen_and_no_failure() {
 
 #[test]
 fn what_comes_late_for_the_request_before_never_reaches_the_next() {
-    let late = Server::new().stdout(1, b"Set-Cookie: of-the-first\r\n\r\nlate").stderr(1, b"late").end(1, 0, 0);
+    let late =
+        Server::new().stdout(1, b"Set-Cookie: of-the-first\r\n\r\nlate").stderr(1, b"late").end(1, 0, 0);
     each::<1>(Settings::default(), |life| {
         used(life);
         let request = life.get();

@@ -1,8 +1,8 @@
 //! The client's session: how a request is made and sent, and what the answer changes of that.
 
-mod support;
 #[path = "support/life.rs"]
 mod life;
+mod support;
 #[path = "support/client.rs"]
 mod web_server;
 
@@ -72,7 +72,7 @@ fn without_an_allocator_a_request_is_made_record_by_record() {
     let (piece, rest) = session.write(request, b"body", 1 * SECOND).unwrap();
     assert_eq!((piece.remaining(), rest), (0, &b"body"[..]));
     sent.extend_from_slice(&session.params_end(request).unwrap());
-    assert_eq!(session.params_end(request).is_err(), true, "once");
+    assert!(session.params_end(request).is_err(), "once");
     let (piece, rest) = session.write(request, b"body", 1 * SECOND).unwrap();
     assert_eq!(rest, b"");
     sent.extend(piece.slices().concat());

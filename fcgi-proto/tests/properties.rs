@@ -456,13 +456,20 @@ impl Foreseen {
         let (mut asked, mut answered) = (true, [false; 4]);
         for (kind, id, content) in records {
             let (kind, id, active) = (*kind, *id, seen.active.contains(id));
+            seen.is_reusable &= asked || !seen.active.is_empty();
             match (kind, id) {
                 (BEGIN..=DATA, 0) => seen.error = Some(ConnectionError::NullRequestId { record_type: kind }),
+                (STDOUT | STDERR | END, _) if !active => seen.is_reusable = false,
+                (END, _) if content.len() != 8 && answered[usize::from(id)] => {
+                    seen.active.retain(|active| *active != id);
+                    seen.is_reusable = false;
+                    let (app_status, protocol_status) = (0, 0);
+                    seen.events.push(Seen::End { id, app_status, protocol_status, answered: true });
+                }
                 (END, _) if content.len() != 8 => {
                     let found = content.len() as u16;
                     seen.error = Some(ConnectionError::BodyLength { record_type: kind, found });
                 }
-                (STDOUT | STDERR | END, _) if !active => seen.is_reusable = false,
                 (STDOUT | STDERR, _) if content.is_empty() => seen.events.push(Seen::Ended { kind, id }),
                 (STDOUT | STDERR, _) => {
                     answered[usize::from(id)] |= kind == STDOUT;

@@ -1,5 +1,7 @@
 //! What errors and names say to people: one line each, with the number that was wrong.
 
+use std::time::Duration;
+
 use fcgi_proto::cgi::{HeadError, PathError, ResponseHeadError, ResponseTooLong, Status, VariablesError};
 use fcgi_proto::pair::{CapacityError, TruncatedPair};
 use fcgi_proto::process::WebServerAddrs;
@@ -46,6 +48,41 @@ fn misuse_tells_the_request_and_the_stream() {
             &client::SendError::TooLong { needed: 65_536 },
             "65536 bytes of parameters do not fit one record of 65535",
         ),
+        (
+            &client::SendError::HalfPair(TruncatedPair { whole: 5, left: 1 }),
+            "pairs end inside one: 1 bytes after 5 bytes of whole pairs",
+        ),
+        (&client::SendError::Over, "the request is over"),
+    ]);
+}
+
+#[test]
+fn failures_tell_what_the_application_did() {
+    use ConnectionError as E;
+    use client::{Failure as F, Wait};
+    let header = [1, 6, 0, 0, 0, 1, 0, 0];
+    let limit = Duration::from_millis(2500);
+    let timed_out = |wait| F::TimedOut { wait, limit };
+    say([
+        (
+            &F::Protocol { error: E::NullRequestId { record_type: 6 }, header },
+            "not FastCGI: application record of type 6 with request id 0, [01, 06, 00, 00, 00, 01, 00, 00]",
+        ),
+        (
+            &F::Protocol { error: E::UnexpectedEof { missing: 9 }, header },
+            "not FastCGI: end of input inside a record, 9 bytes before its end",
+        ),
+        (&F::Closed, "the application closed before the end of its answer"),
+        (&F::Broken, "the connection failed before the end of the answer"),
+        (&F::Cut { protocol_status: 2 }, "the answer was cut: it ended with protocol status 2"),
+        (&timed_out(Wait::Write), "the application did not take the request within 2.5 s"),
+        (&timed_out(Wait::FirstByte), "the application did not answer within 2.5 s"),
+        (&timed_out(Wait::Kept), "the application did not answer within 2.5 s"),
+        (&timed_out(Wait::Read), "the application did not go on answering within 2.5 s"),
+        (&timed_out(Wait::Total), "the application did not end its answer within 2.5 s"),
+        (&timed_out(Wait::Input), "the application did not get the request's body within 2.5 s"),
+        (&F::Unread { limit }, "the answer held up others for 2.5 s, since nobody took it"),
+        (&F::Over, "the request is over"),
     ]);
 }
 

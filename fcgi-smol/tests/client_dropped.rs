@@ -11,7 +11,6 @@ mod polls;
 #[path = "../../fcgi-blocking/tests/client/script.rs"]
 mod script;
 
-use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -27,7 +26,7 @@ fn slowly(peer: &mut Peer) {
     while let Some(asked) = peer.try_request() {
         let target = asked.param("REQUEST_URI").expect("it is always there");
         let answer = page(&format!("{target} {}", asked.stdin.len()));
-        if answer.chunks(3).any(|piece| peer.stream.write_all(piece).is_err()) {
+        if answer.chunks(3).any(|piece| peer.try_send(piece).is_err()) {
             return; // The client has closed.
         }
     }

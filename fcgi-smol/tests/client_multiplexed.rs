@@ -254,8 +254,9 @@ fn a_response_that_nobody_reads_holds_up_the_others_until_it_is_read_or_dropped(
                 peer.send(&piece);
             }
             sender.send(()).expect("the test waits");
-            peer.send(interleaved(&mut vec![(quick, output("/quick", b""))], 7));
-            peer.send(record(RecordType::EndRequest, slow, &[0; 8]));
+            // In one piece: a client whose other request was dropped closes when it has this one's end.
+            let quick = interleaved(&mut vec![(quick, output("/quick", b""))], 7);
+            peer.send([quick, record(RecordType::EndRequest, slow, &[0; 8])].concat());
             while read(peer, &mut Open::from([(slow, Asked::default())])) {}
         });
         let client = client(&app.endpoint);

@@ -248,7 +248,7 @@ fn serve(path: &Path, name: &'static str) -> Serving {
                 return; // And all that were accepted are closed, as when a process ends.
             }
             stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
-            let mut peer = Peer { stream: stream.into() };
+            let mut peer = Peer::new(stream.into());
             if peer.try_request().is_some() {
                 peer.send(page(name));
             }
@@ -315,7 +315,7 @@ fn a_probe_finds_an_application_that_is_back_without_a_request() {
         // The connection is kept for the next request, and there can be no other.
         let app = thread::spawn(move || {
             stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
-            drop(Peer { stream: stream.into() }.serve(page("back")));
+            drop(Peer::new(stream.into()).serve(page("back")));
         });
         let asked = Instant::now();
         let answer = loop {

@@ -114,9 +114,18 @@ impl Asked {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) stream: Stream,
+    /// The id of the last request; 0 before.
+    id: u16,
+    /// Where what is sent is: so many bytes before the end of a record, or inside a header.
+    left: usize,
+    header: Vec<u8>,
 }
 
 impl Peer {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, id: 0, left: 0, header: Vec::new() }
+    }
+
     /// One record; `None` when the client has closed, which may be anywhere.
     pub(crate) fn record(&mut self) -> Option<(RecordType, Vec<u8>)> {
         let mut header = [0; 8];
@@ -136,8 +145,15 @@ impl Peer {
             Err(error) => panic!("a record in time: {error}"),
         };
         let record_type = RecordType::from_wire(header.record_type).expect("a type of version 1");
-        let management = matches!(record_type, RecordType::GetValues);
-        assert_eq!(header.request_id, u16::from(!management), "one request at a time has the id 1");
+        match record_type {
+            RecordType::GetValues => assert_eq!(header.request_id, 0),
+            RecordType::BeginRequest => {
+                let is_next = (1..=200).contains(&header.request_id) && header.request_id != self.id;
+                assert!(is_next, "{} follows {}", header.request_id, self.id);
+                self.id = header.request_id;
+            }
+            _ => assert_eq!(header.request_id, self.id, "one request at a time"),
+        }
         if content.is_empty() || record_type == RecordType::BeginRequest {
             assert!(padding.is_empty(), "{record_type:?} must not be padded");
         }
@@ -193,8 +209,36 @@ impl Peer {
         self.try_request().expect("a whole request")
     }
 
+    /// Sends records, cut anywhere; those with the id 1 go to the last request.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("the client takes what is sent");
+        self.try_send(bytes).expect("the client takes what is sent");
+    }
+
+    /// The same to a client that may have closed.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        let mut bytes = bytes.as_ref().to_vec();
+        bytes.iter_mut().for_each(|byte| self.address(byte));
+        self.stream.write_all(&bytes)
+    }
+
+    /// Puts the last request's id, below 256, in the place of the id 1.
+    fn address(&mut self, byte: &mut u8) {
+        if self.left > 0 {
+            self.left -= 1;
+            return;
+        }
+        self.header.push(*byte);
+        if let [1, _, 0, 1] = self.header[..] {
+            *byte = self.id.max(1) as u8;
+        }
+        if let [version, .., length1, length0, padding, _] = self.header[..] {
+            if self.header.len() == 8 {
+                let content = usize::from(u16::from_be_bytes([length1, length0]));
+                // Nothing is known of what is behind something else than a record.
+                self.left = if version == 1 { content + usize::from(padding) } else { usize::MAX };
+                self.header.clear();
+            }
+        }
     }
 
     /// Reads a request and answers it.
@@ -297,7 +341,7 @@ impl App {
                 stream.set_write_timeout(Some(PATIENCE)).expect("a limit can be set");
                 let number = 1 + accepted.fetch_add(1, Ordering::SeqCst);
                 let play = Arc::clone(&play);
-                let player = thread::spawn(move || play(number, &mut Peer { stream }));
+                let player = thread::spawn(move || play(number, &mut Peer::new(stream)));
                 playing.lock().expect("nobody panics with it").push(player);
             }
         });

@@ -302,12 +302,23 @@ pub(super) struct ClientModel {
     pub(super) requests: BTreeMap<u16, Asking>,
     /// No further request may begin.
     pub(super) retired: bool,
+    /// The id of the last request.
+    last: u16,
 }
 
 impl ClientModel {
+    /// The id of the next request on a connection that carries `C` at a time: the next in turn whose place is
+    /// free, each place being that of every `C`th id.
+    pub(super) fn next<const C: usize>(&self) -> Option<u16> {
+        let (slots, round) = (C as u16, 200 - 200 % C as u16);
+        let is_free = |number: &u16| self.requests.keys().all(|active| active % slots != number % slots);
+        (0..slots).map(|step| (self.last + step) % round + 1).find(is_free)
+    }
+
     pub(super) fn begin(&mut self, id: u16, role: Role, keep_conn: bool) {
         let request = Asking { role, turn: Some(PARAMS), aborted: false, answered: false };
         assert!(self.requests.insert(id, request).is_none(), "an id that is active");
+        self.last = id;
         self.retired = !keep_conn;
     }
 

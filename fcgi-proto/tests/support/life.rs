@@ -86,7 +86,8 @@ impl<const N: usize> Life<N> {
     /// Gives the request as much of the input as it takes; the rest.
     pub(crate) fn give<'d>(&mut self, request: Request, mut data: &'d [u8]) -> &'d [u8] {
         while self.session.wants(request) > 0 && !data.is_empty() {
-            let (piece, rest) = self.session.write(request, data, self.now).expect("a handle that is not over");
+            let (piece, rest) =
+                self.session.write(request, data, self.now).expect("a handle that is not over");
             piece.slices().iter().for_each(|slice| self.out.extend_from_slice(slice));
             assert_eq!(piece.remaining(), piece.slices().concat().len());
             data = rest;
