@@ -13,19 +13,11 @@ use super::ClientError;
 /// Memory for a body of unknown length; a longer one goes to a temporary file.
 const MEMORY_LIMIT: u64 = 1024 * 1024;
 
-/// The stream that a piece belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdin,
-    Data,
-}
-
 /// One of the streams: as many bytes of a reader as were promised.
 pub(crate) struct Source<'b> {
     reader: Reader<'b>,
     length: u64,
     left: u64,
-    ended: bool,
 }
 
 enum Reader<'b> {
@@ -39,11 +31,11 @@ impl<R: AsyncRead + AsyncSeek + Send> ReadSeek for R {}
 
 impl<'b> Source<'b> {
     pub(crate) fn once(reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        Self { reader: Reader::Once(Box::pin(reader)), length, left: length, ended: false }
+        Self { reader: Reader::Once(Box::pin(reader)), length, left: length }
     }
 
     fn again(reader: impl ReadSeek + 'b, length: u64) -> Self {
-        Self { reader: Reader::Again(Box::pin(reader)), length, left: length, ended: false }
+        Self { reader: Reader::Again(Box::pin(reader)), length, left: length }
     }
 
     pub(crate) fn bytes(bytes: impl AsRef<[u8]> + Send + Unpin + 'b) -> Self {
@@ -72,18 +64,17 @@ impl<'b> Source<'b> {
         if source.rewind().await { Ok(source) } else { Err(io::ErrorKind::NotSeekable.into()) }
     }
 
-    /// Sends not even its end.
-    pub(crate) fn end(&mut self) {
-        self.ended = true;
-    }
-
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
+    /// Whether it can be had again.
+    fn is_repeatable(&self) -> bool {
+        self.length == 0 || matches!(self.reader, Reader::Again(_))
+    }
+
     /// Whether it is at its start, after having been brought there if that can be done.
     async fn rewind(&mut self) -> bool {
-        self.ended = false;
         if self.left == self.length {
             return true;
         }
@@ -94,11 +85,6 @@ impl<'b> Source<'b> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, ClientError>> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if wanted == 0 {
-            // Not even a read of no bytes: it may wait for what comes after the body.
-            self.ended = true;
-            return Poll::Ready(Ok(0));
-        }
         loop {
             let result = match &mut self.reader {
                 Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
@@ -120,35 +106,34 @@ impl<'b> Source<'b> {
 /// A request's input streams, in their order.
 pub(crate) struct Body<'b> {
     pub(crate) stdin: Source<'b>,
-    pub(crate) data: Option<Source<'b>>,
+    pub(crate) data: Source<'b>,
 }
 
 impl Body<'_> {
-    /// Whether the ends of all streams were read.
-    pub(crate) fn is_sent(&self) -> bool {
-        self.stdin.ended && self.data.as_ref().is_none_or(|data| data.ended)
+    /// Whether there is nothing more to read of either. No read may find that out: it might wait for what comes
+    /// after the body.
+    pub(crate) fn is_read(&self) -> bool {
+        self.stdin.left + self.data.left == 0
+    }
+
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.stdin.is_repeatable() && self.data.is_repeatable()
     }
 
     pub(crate) async fn rewind(&mut self) -> bool {
-        if !self.stdin.rewind().await {
-            return false;
-        }
-        match &mut self.data {
-            Some(data) => data.rewind().await,
-            None => true,
-        }
+        self.stdin.rewind().await && self.data.rewind().await
     }
 
-    /// The next bytes and of which stream; 0 at its end.
+    /// The next bytes, at least one of a body that is not [read](Self::is_read), and of one stream only.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<Result<(Stream, usize), ClientError>> {
-        let (stream, source) = match &mut self.data {
-            Some(data) if self.stdin.ended => (Stream::Data, data),
-            _ => (Stream::Stdin, &mut self.stdin),
-        };
-        source.poll_read(cx, buffer).map_ok(|count| (stream, count))
+    ) -> Result<Poll<usize>, ClientError> {
+        let source = if self.stdin.left > 0 { &mut self.stdin } else { &mut self.data };
+        match source.poll_read(cx, buffer) {
+            Poll::Ready(result) => result.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
+        }
     }
 }

@@ -1,11 +1,12 @@
-//! One request on its way: its body goes out, its answer comes in, and every wait has a limit.
+//! One request on its way: its body goes out, its answer comes in.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use fcgi_proto::client::Again;
+
 use super::body::Body;
-use super::patience::Patience;
-use super::{ClientError, ClientSettings, End};
+use super::{ClientError, End};
 use crate::pool::lease::Lease;
 
 /// Bytes of the body in a record.
@@ -14,29 +15,16 @@ const PIECE: usize = 32 * 1024;
 pub(crate) struct Exchange<'b> {
     lease: Lease,
     body: Body<'b>,
-    /// What came of STDOUT, from `taken` on.
-    chunk: Vec<u8>,
-    taken: usize,
-    patience: Patience,
-    settings: ClientSettings,
 }
 
 impl<'b> Exchange<'b> {
     /// Of a request that began on this connection.
-    pub(crate) fn new(lease: Lease, body: Body<'b>, settings: ClientSettings) -> Self {
-        Self { lease, body, chunk: Vec::new(), taken: 0, patience: Patience::new(), settings }
-    }
-
-    pub(crate) fn head_limit(&self) -> usize {
-        self.settings.head_limit
+    pub(crate) fn new(lease: Lease, body: Body<'b>) -> Self {
+        Self { lease, body }
     }
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
-    }
-
-    pub(crate) fn lease_mut(&mut self) -> &mut Lease {
-        &mut self.lease
     }
 
     /// Gives up the request; its body may be sent again.
@@ -44,64 +32,65 @@ impl<'b> Exchange<'b> {
         self.body
     }
 
-    /// The bytes of STDOUT that came, less those that were taken.
-    pub(crate) fn chunk(&self) -> &[u8] {
-        &self.chunk[self.taken..]
+    /// Sends and receives until there are bytes in `chunk`, in place of what was there, or the end came.
+    pub(crate) async fn more(&mut self, chunk: &mut Vec<u8>) -> Result<Option<End>, ClientError> {
+        poll_fn(|cx| self.poll_more(cx, chunk)).await
     }
 
-    pub(crate) fn take_chunk(&mut self, count: usize) {
-        self.taken += count.min(self.chunk().len());
-    }
-
-    /// Sends and receives until there are further bytes in the [chunk](Self::chunk), or the end came.
-    pub(crate) async fn more(&mut self) -> Result<Option<End>, ClientError> {
-        poll_fn(|cx| self.poll_more(cx)).await
-    }
-
-    pub(crate) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<End>, ClientError>> {
-        self.taken = 0;
-        self.chunk.clear();
-        if let Some(got) = self.lease.link().take(self.lease.place(), &mut self.chunk) {
+    pub(crate) fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Vec<u8>,
+    ) -> Poll<Result<Option<End>, ClientError>> {
+        let (link, request) = self.lease.asked();
+        if let Some(got) = link.take(request, chunk) {
             return Poll::Ready(got);
         }
         loop {
             let filled = self.poll_fill(cx)?;
-            if let Poll::Ready(got) = self.lease.link().poll(self.lease.place(), cx, &mut self.chunk) {
+            let (link, request) = self.lease.asked();
+            if let Poll::Ready(got) = link.poll(request, cx, chunk) {
                 return Poll::Ready(got);
             }
-            if filled.is_pending() {
-                // Who sends the body is waited for, not the application.
-                self.patience.rest();
+            if filled.is_pending() || self.body.is_read() || link.wants(request) == 0 {
                 return Poll::Pending;
             }
-            if self.body.is_sent() || !self.lease.link().has_room(self.lease.place()) {
-                break;
-            }
         }
-        let progress = self.lease.link().progress(self.lease.place());
-        let (what, limit) = if progress.sending {
-            ("take the request", self.settings.write_timeout)
-        } else if progress.answered {
-            ("go on answering", self.settings.read_timeout)
-        } else {
-            ("answer", self.settings.first_byte_timeout)
-        };
-        self.patience.poll(cx, what, progress.mark, limit).map(Err)
     }
 
     /// Makes records of the body while there is room: small ones leave with their parameters.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, ClientError> {
-        while !self.body.is_sent() && self.lease.link().has_room(self.lease.place()) {
-            let mut piece = [0; PIECE];
-            let Poll::Ready(result) = self.body.poll_read(cx, &mut piece) else { return Ok(Poll::Pending) };
-            let (stream, count) = result?;
-            self.lease.link().send(self.lease.place(), stream, &piece[..count])?;
+        let (link, request) = self.lease.asked();
+        let mut piece = [0; PIECE];
+        while !self.body.is_read() {
+            let wanted = link.wants(request).min(PIECE);
+            if wanted == 0 {
+                break;
+            }
+            match self.body.poll_read(cx, &mut piece[..wanted])? {
+                Poll::Ready(count) => link.send(request, &piece[..count])?,
+                Poll::Pending => return Ok(Poll::Pending),
+            }
         }
         Ok(Poll::Ready(()))
     }
 
+    /// Whether and where the request is to be sent again, after it failed or was refused.
+    pub(crate) fn again(&self) -> Again {
+        let (link, request) = self.lease.asked();
+        self.lease.teach();
+        link.again(request)
+    }
+
+    /// Whether the answer may turn out to be a refusal, and there is someone else to ask.
+    pub(crate) fn may_be_refused(&self) -> bool {
+        let (link, request) = self.lease.asked();
+        self.lease.has_others() && link.may_be_refused(request)
+    }
+
     /// What came on STDERR since this was last asked.
     pub(crate) fn take_stderr(&self) -> Vec<u8> {
-        self.lease.link().take_stderr(self.lease.place())
+        let (link, request) = self.lease.asked();
+        link.take_stderr(request)
     }
 }

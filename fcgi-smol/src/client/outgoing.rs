@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::record::{ProtocolStatus, Role};
+use fcgi_proto::client::{Again, Ask};
+use fcgi_proto::record::Role;
 use smol::io::AsyncRead;
 
 use super::body::{Body, Source};
 use super::exchange::Exchange;
-use super::link::Link;
 use super::response::Response;
 use super::{ClientError, Params};
 use crate::pool::applications::Applications;
@@ -88,57 +88,45 @@ impl<'b> Outgoing<'b> {
     /// [`ClientError`].
     pub async fn send(self) -> Result<Response<'b>, ClientError> {
         let Self { applications, params, role, mut keep_conn, body, data } = self;
+        let (client, method) = (applications.settings.client, params.method());
         keep_conn &= applications.settings.keeps();
         let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
         let lengths = [&body, &data].map(|source| source.as_ref().map(Source::length));
         let variables = params.variables(role, lengths[0], lengths[1])?;
-        let data = data.or_else(|| role.has_data().then(|| Source::bytes([])));
-        let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes([])), data };
+        let [stdin, data] = [body, data].map(|source| source.unwrap_or_else(|| Source::bytes([])));
+        let mut body = Body { stdin, data };
+        let mut ask = Ask::new(method);
+        (ask.role, ask.keep_conn, ask.repeatable) = (role, keep_conn, body.is_repeatable());
+        [ask.stdin, ask.data] = lengths.map(Option::unwrap_or_default);
         let mut wanted = Wanted { alone: !keep_conn, ..Wanted::default() };
-        let mut reason = None;
+        // What is answered if nobody else can be asked.
+        let mut refused = Err(ClientError::Unavailable);
         loop {
-            let begin = |link: &Link| link.begin(role, keep_conn, &variables);
-            let lease = applications.lend(&mut wanted, reason, begin).await?;
-            let mut exchange = Exchange::new(lease, body, applications.settings.client);
-            let error = match Response::read(&mut exchange, params.method()).await {
-                Ok(started) => {
-                    exchange.lease().answered();
-                    return Ok(Response::new(exchange, started));
-                }
-                Err(error) => error,
+            let lease = match applications.lend(&mut wanted, |link| link.begin(ask, &variables)).await {
+                Err(ClientError::Unavailable) => return refused,
+                Err(error) => return refused.or(Err(error)),
+                Ok(lease) => lease,
             };
-            let again = wanted.note(&error, &mut exchange);
-            applications.keep_stderr(&exchange.take_stderr());
-            body = exchange.into_body();
-            if !again || !body.rewind().await {
-                return Err(error);
-            }
-            reason = Some(error);
-        }
-    }
-}
-
-impl Wanted {
-    /// Whether a request that failed so may be sent again, and where it is not to go then.
-    fn note(&mut self, error: &ClientError, exchange: &mut Exchange<'_>) -> bool {
-        let (lease, place) = (exchange.lease(), exchange.lease().place());
-        let elsewhere = match error {
-            ClientError::Io(_) | ClientError::Truncated => {
-                // It had died while it was kept.
-                if lease.is_kept() && !lease.link().progress(place).answered {
-                    self.fresh = true;
-                    exchange.lease_mut().died();
-                    return true;
+            let application = lease.application();
+            let again;
+            match Response::read(Exchange::new(lease, body), method, client.head_limit).await {
+                Ok(mut response) => match response.refusal().await {
+                    None => return Ok(response),
+                    Some(its) => (again, body, refused) = (Again::Elsewhere, its, Ok(response)),
+                },
+                Err((exchange, error)) => {
+                    applications.keep_stderr(&exchange.take_stderr());
+                    (again, body, refused) = (exchange.again(), exchange.into_body(), Err(error));
                 }
-                lease.link().is_unsent(place)
             }
-            // It was not executed (section 5.5).
-            ClientError::Refused(ProtocolStatus::Overloaded | ProtocolStatus::CantMpxConn) => true,
-            _ => false,
-        };
-        if elsewhere {
-            self.tried.push(lease.application());
+            match again {
+                Again::Fresh => wanted.fresh = true,
+                Again::Elsewhere => wanted.tried.push(application),
+                Again::No => return refused,
+            }
+            if !body.rewind().await {
+                return refused;
+            }
         }
-        elsewhere
     }
 }

@@ -5,8 +5,10 @@ use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 
 use fcgi_proto::cgi::{ResponseBody, ResponseHead, Status};
+use fcgi_proto::client::Again;
 use smol::io::AsyncRead;
 
+use super::body::Body;
 use super::exchange::Exchange;
 use super::{ClientError, End};
 
@@ -17,6 +19,9 @@ use super::{ClientError, End};
 pub struct Response<'b> {
     /// Until the end.
     exchange: Option<Exchange<'b>>,
+    /// What came of STDOUT, from `taken` on.
+    chunk: Vec<u8>,
+    taken: usize,
     head: ResponseHead<Box<[u8]>>,
     body: ResponseBody,
     end: Option<End>,
@@ -24,38 +29,60 @@ pub struct Response<'b> {
     stderr: Vec<u8>,
 }
 
-/// What is known once the head came.
-pub(crate) struct Started {
-    head: ResponseHead<Box<[u8]>>,
-    body: ResponseBody,
-}
-
 impl<'b> Response<'b> {
-    /// Reads up to the head's end.
-    pub(crate) async fn read(exchange: &mut Exchange<'b>, method: &[u8]) -> Result<Started, ClientError> {
-        let limit = exchange.head_limit();
-        let mut head = ResponseHead::new(vec![0; limit].into_boxed_slice());
-        loop {
-            if let Some(end) = exchange.more().await? {
-                return Err(match (end.refusal(), head.finish()) {
-                    (Some(status), _) => ClientError::Refused(status),
-                    (None, Err(error)) => error.into(),
-                    (None, Ok(())) => ClientError::Truncated,
-                });
+    /// Reads up to the head's end; a request that failed before is given back.
+    pub(crate) async fn read(
+        mut exchange: Exchange<'b>,
+        method: &[u8],
+        head_limit: usize,
+    ) -> Result<Self, (Exchange<'b>, ClientError)> {
+        let mut head = ResponseHead::new(vec![0; head_limit].into_boxed_slice());
+        let mut chunk = Vec::new();
+        let result = loop {
+            match exchange.more(&mut chunk).await {
+                Ok(None) => {}
+                Ok(Some(end)) => {
+                    break Err(match (end.refusal(), head.finish()) {
+                        (Some(status), _) => ClientError::Refused(status),
+                        (None, Err(error)) => error.into(),
+                        (None, Ok(())) => ClientError::Truncated,
+                    });
+                }
+                Err(error) => break Err(error),
             }
-            let chunk = exchange.chunk();
-            if let Some(rest) = head.push(chunk)? {
-                let used = chunk.len() - rest.len();
-                exchange.take_chunk(used);
-                let body = ResponseBody::new(&head, method)?;
-                return Ok(Started { head, body });
+            match head.push(&chunk) {
+                Ok(None) => {}
+                Ok(Some(rest)) => break Ok(chunk.len() - rest.len()),
+                Err(error) => break Err(error.into()),
             }
+        };
+        let started = result.and_then(|taken| Ok((taken, ResponseBody::new(&head, method)?)));
+        match started {
+            Ok((taken, body)) => {
+                exchange.lease().answered(head.status().code());
+                let exchange = Some(exchange);
+                Ok(Self { exchange, chunk, taken, head, body, end: None, stderr: Vec::new() })
+            }
+            Err(error) => Err((exchange, error)),
         }
     }
 
-    pub(crate) fn new(exchange: Exchange<'b>, started: Started) -> Self {
-        let Started { head, body } = started;
-        Self { exchange: Some(exchange), head, body, end: None, stderr: Vec::new() }
+    /// The request's body, if the answer turns out to be a refusal, which only its end tells: the request may go
+    /// elsewhere then. What comes until the end is kept.
+    pub(crate) async fn refusal(&mut self) -> Option<Body<'b>> {
+        while self.exchange.as_ref()?.may_be_refused() {
+            let mut more = Vec::new();
+            // A failure comes again when the body is read.
+            match self.exchange.as_mut()?.more(&mut more).await.ok()? {
+                None => self.chunk.extend(more),
+                Some(end) => {
+                    self.end = Some(end);
+                    let again = self.exchange.as_ref()?.again();
+                    return self.release().filter(|_| again == Again::Elsewhere);
+                }
+            }
+        }
+        None
     }
 
     /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
@@ -109,6 +136,14 @@ impl<'b> Response<'b> {
 
     fn poll_wanted(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ClientError>> {
         loop {
+            let rest = self.chunk.len() - self.taken;
+            let wanted = self.body.wanted(rest);
+            if wanted > 0 {
+                return Poll::Ready(Ok(wanted));
+            }
+            // What is left of the chunk is more than Content-Length says, or than there is to be at all.
+            self.body.skip(rest)?;
+            self.taken = self.chunk.len();
             let Some(exchange) = &mut self.exchange else {
                 return Poll::Ready(match self.body.missing() {
                     // It failed before: that is no end.
@@ -117,32 +152,26 @@ impl<'b> Response<'b> {
                     missing => Err(ClientError::ContentTooShort { missing }),
                 });
             };
-            let chunk = exchange.chunk();
-            let wanted = self.body.wanted(chunk.len());
-            if wanted > 0 {
-                return Poll::Ready(Ok(wanted));
-            }
-            // What is left of the chunk is more than Content-Length says, or than there is to be at all.
-            self.body.skip(chunk.len())?;
-            exchange.take_chunk(usize::MAX);
-            if let Some(end) = ready!(exchange.poll_more(cx))? {
-                self.end = Some(end);
-                self.release();
+            let end = ready!(exchange.poll_more(cx, &mut self.chunk))?;
+            match end {
+                None => self.taken = 0,
+                Some(end) => {
+                    self.end = Some(end);
+                    self.release();
+                }
             }
         }
     }
 
     /// What came of STDOUT that was not taken.
     pub(crate) fn chunk(&self) -> &[u8] {
-        self.exchange.as_ref().map_or(&[], Exchange::chunk)
+        &self.chunk[self.taken..]
     }
 
     /// Takes bytes of the body off the [chunk](Self::chunk).
     pub(crate) fn take_chunk(&mut self, count: usize) {
         self.body.take(count);
-        if let Some(exchange) = &mut self.exchange {
-            exchange.take_chunk(count);
-        }
+        self.taken += count;
     }
 
     /// Whether all of the body was taken that there is to be, as far as the head tells.
@@ -152,10 +181,10 @@ impl<'b> Response<'b> {
     }
 
     /// The exchange is over, well or not.
-    fn release(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            self.stderr = exchange.take_stderr();
-        }
+    fn release(&mut self) -> Option<Body<'b>> {
+        let exchange = self.exchange.take()?;
+        self.stderr = exchange.take_stderr();
+        Some(exchange.into_body())
     }
 }
 

@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use fcgi_blocking::Endpoint;
-use fcgi_proto::client::SendError;
+use fcgi_proto::client::{Request, SendError};
 
 use super::PoolSettings;
-use super::choice::{After, Attempt, Choice, Choices, Place, Wanted};
+use super::choice::{Attempt, Choice, Choices, Place, Wanted};
 use super::lease::Lease;
 use crate::ClientError;
 use crate::client::link::{CAPACITY, Link};
@@ -66,30 +66,29 @@ impl Applications {
         })
     }
 
-    /// A connection on which a request was [begun](Link::begin); waits for one when all are taken.
+    /// A connection on which a request was begun by `begin`; waits for one when all are taken.
     ///
-    /// An application that cannot be connected to is noted in `wanted`, and another one tried; `reason` is the
-    /// error when there is none left.
+    /// An application that cannot be connected to is noted in `wanted`, and another one tried.
     pub(crate) async fn lend(
         self: &Arc<Self>,
         wanted: &mut Wanted,
-        mut reason: Option<ClientError>,
-        begin: impl Fn(&Link) -> Result<usize, SendError>,
+        begin: impl Fn(&Link) -> Result<Request, SendError>,
     ) -> Result<Lease, ClientError> {
+        let mut reason = ClientError::Unavailable;
         let mut choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
         loop {
-            let (held, link, is_kept) = match choice {
-                Choice::Lent(held, link) => (held, link, true),
+            let (place, link) = match choice {
+                Choice::Lent(place, link) => (place, link),
                 Choice::Waits(number) => {
                     choice = Turn { applications: self, number }.await;
                     continue;
                 }
                 Choice::Connect(attempt) => match self.connect(attempt, 1).await {
-                    Ok((held, link)) => (held, link, false),
+                    Ok(connected) => connected,
                     Err(error) => {
                         // Of several, those that were left out are known to be away.
-                        if !attempt.tries || self.endpoints.len() == 1 {
-                            reason = Some(ClientError::Connect(error));
+                        if !attempt.tries || self.count() == 1 {
+                            reason = ClientError::Connect(error);
                         }
                         wanted.tried.push(attempt.application);
                         choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
@@ -100,15 +99,16 @@ impl Applications {
                 Choice::Late => {
                     return Err(ClientError::PoolTimedOut { limit: self.settings.wait_timeout });
                 }
-                Choice::Nobody => return Err(reason.unwrap_or(ClientError::Unavailable)),
+                Choice::Nobody => return Err(reason),
             };
             match begin(&link) {
-                Ok(place) => return Ok(Lease::new(self, held, link, is_kept, place)),
+                Ok(request) => return Ok(Lease::new(self, place, link, request)),
+                // It has ended since, or something odd came on it.
                 Err(SendError::NotReusable) => {
-                    choice = self.decide(|choices, now| choices.replace(held, wanted.clone(), now));
+                    choice = self.decide(|choices, now| choices.replace(place, wanted.clone(), now));
                 }
                 Err(error) => {
-                    self.give_back(held, After::Settled);
+                    self.decide(|choices, now| choices.give_back(place, true, now));
                     return Err(error.into());
                 }
             }
@@ -146,14 +146,6 @@ impl Applications {
         }
     }
 
-    pub(super) fn answered(self: &Arc<Self>, place: Place) {
-        self.decide(|choices, now| choices.answered(place, now));
-    }
-
-    pub(super) fn give_back(self: &Arc<Self>, place: Place, after: After) {
-        self.decide(|choices, now| choices.give_back(place, after, now));
-    }
-
     /// Closes all that are idle.
     pub(crate) fn close_all_idle(self: &Arc<Self>) {
         self.decide(Choices::close_idle);
@@ -161,7 +153,7 @@ impl Applications {
 
     /// Lets something be decided, and does what follows from it: wakers run and connections are closed without
     /// the lock.
-    fn decide<T>(self: &Arc<Self>, work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T) -> T {
+    pub(super) fn decide<T>(self: &Arc<Self>, work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { choices, wakers, alarm } = &mut *state;
         let mut now = clock::now();

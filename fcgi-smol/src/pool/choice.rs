@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use super::PoolSettings;
+use fcgi_proto::client::Manners;
 
-/// How long a kept connection stays open before it is used, where the application was seen to close such ones.
-const PROOF: Duration = Duration::from_millis(100);
+use super::PoolSettings;
 
 /// How often applications that fail are looked for, at most.
 const SHORTEST_PROBE: Duration = Duration::from_millis(10);
@@ -60,17 +59,6 @@ pub(crate) enum Choice<C> {
     Nobody,
 }
 
-/// How a request left its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// In order: it may carry the next.
-    Settled,
-    /// Of no further use.
-    Spent,
-    /// Ended by the application, which was asked to keep it.
-    Ended,
-}
-
 /// What happened to others through a call.
 #[derive(Debug)]
 pub(crate) struct News<C> {
@@ -99,8 +87,8 @@ struct Application<C> {
     connecting: usize,
     /// Since it could not be connected to.
     failure: Option<Failure>,
-    /// Whether a connection of it that was kept had ended, and none has carried a further answer since.
-    ends_kept: bool,
+    /// What was learned of its kept connections.
+    manners: Manners,
 }
 
 struct Held<C> {
@@ -165,9 +153,10 @@ impl<C: Clone> Choices<C> {
     /// What a request gets in the place of a connection that was [lent](Choice::Lent) and found ended.
     pub(crate) fn replace(&mut self, place: Place, wanted: Wanted, now: Duration) -> Choice<C> {
         let application = &mut self.applications[place.application];
-        // Nothing odd, if it ended with requests on it.
-        application.ends_kept |= application.held(place).is_some_and(|held| held.requests == 1);
-        self.leave(place, After::Spent, now);
+        if application.held(place).is_some_and(|held| held.requests == 1) {
+            application.manners.found_ended();
+        }
+        self.leave(place, false, now);
         // Before those who came later.
         let choice = self.choose_or_wait(wanted, now);
         self.serve(now);
@@ -186,7 +175,7 @@ impl<C: Clone> Choices<C> {
         let got = self.collect(number);
         self.waiting.retain(|waiter| waiter.number != number);
         match got {
-            Some(Choice::Lent(place, _)) => self.give_back(place, After::Settled, now),
+            Some(Choice::Lent(place, _)) => self.give_back(place, true, now),
             Some(Choice::Connect(attempt)) => self.given_up(attempt, now),
             _ => {}
         }
@@ -246,17 +235,18 @@ impl<C: Clone> Choices<C> {
     pub(crate) fn answered(&mut self, place: Place, now: Duration) {
         let application = &mut self.applications[place.application];
         application.failure = None;
-        let Some(held) = application.held(place) else { return };
-        held.answered = true;
-        if held.kept.is_some() {
-            application.ends_kept = false;
-        }
+        application.held(place).into_iter().for_each(|held| held.answered = true);
         self.serve(now);
     }
 
-    /// A request is done with its connection.
-    pub(crate) fn give_back(&mut self, place: Place, after: After, now: Duration) {
-        self.leave(place, after, now);
+    /// What was learned of the kept connections of an application.
+    pub(crate) fn manners(&mut self, place: Place) -> &mut Manners {
+        &mut self.applications[place.application].manners
+    }
+
+    /// A request is done with its connection, which may carry a further one or not.
+    pub(crate) fn give_back(&mut self, place: Place, reusable: bool, now: Duration) {
+        self.leave(place, reusable, now);
         self.serve(now);
         let application = &mut self.applications[place.application];
         // Nobody wants it now: it is kept if it may be.
@@ -336,10 +326,9 @@ impl<C: Clone> Choices<C> {
     }
 
     /// A request leaves its connection, which is closed, or without requests if that was its last.
-    fn leave(&mut self, place: Place, after: After, now: Duration) {
+    fn leave(&mut self, place: Place, reusable: bool, now: Duration) {
         let limit = self.settings.keep_time;
         let application = &mut self.applications[place.application];
-        application.ends_kept |= after == After::Ended;
         // One without any answer so far may wait for the worker that this one would hold.
         let others_wait = application
             .connections
@@ -347,7 +336,7 @@ impl<C: Clone> Choices<C> {
             .any(|held| held.requests > 0 && !held.answered && held.number != place.number);
         let Some(held) = application.held(place) else { return };
         held.requests -= 1;
-        held.spent |= after != After::Settled;
+        held.spent |= !reusable;
         if held.requests > 0 {
             return;
         }
@@ -425,11 +414,13 @@ impl<C: Clone> Choices<C> {
         if let Some(held) = application
             .connections
             .iter_mut()
-            .find(|held| held.has_room(wanted, application.ends_kept, now, &settings))
+            .find(|held| held.has_room(wanted, application.manners, now, &settings))
         {
             held.requests += 1;
             held.spent |= wanted.alone;
-            held.idle = None;
+            if let Some(since) = held.idle.take() {
+                application.manners.may_use(now.saturating_sub(since), now);
+            }
             let place = Place { application: index, number: held.number };
             self.next = index + 1;
             return Some(Choice::Lent(place, held.connection.clone()));
@@ -444,7 +435,7 @@ impl<C: Clone> Choices<C> {
 
 impl<C> Application<C> {
     fn new(connects: bool) -> Self {
-        Self { connects, connections: Vec::new(), connecting: 0, failure: None, ends_kept: false }
+        Self { connects, connections: Vec::new(), connecting: 0, failure: None, manners: Manners::default() }
     }
 
     fn held(&mut self, place: Place) -> Option<&mut Held<C>> {
@@ -457,7 +448,7 @@ impl<C> Application<C> {
     }
 
     fn has_room(&self, wanted: &Wanted, now: Duration, settings: &PoolSettings) -> bool {
-        self.connections.iter().any(|held| held.has_room(wanted, self.ends_kept, now, settings))
+        self.connections.iter().any(|held| held.has_room(wanted, self.manners, now, settings))
             || self.may_connect(wanted, settings)
     }
 
@@ -491,10 +482,10 @@ impl<C> Application<C> {
 }
 
 impl<C> Held<C> {
-    fn has_room(&self, wanted: &Wanted, ends_kept: bool, now: Duration, settings: &PoolSettings) -> bool {
+    fn has_room(&self, wanted: &Wanted, mut manners: Manners, now: Duration, settings: &PoolSettings) -> bool {
         match self.idle {
             _ if wanted.fresh || self.spent => false,
-            Some(since) => !ends_kept || now >= since.saturating_add(PROOF),
+            Some(since) => manners.may_use(now.saturating_sub(since), now),
             None => self.requests < settings.max_requests_per_connection && !wanted.alone,
         }
     }
@@ -532,11 +523,6 @@ mod tests {
             wanted.alone = words.contains(&"alone");
             let letters = words.iter().skip_while(|word| **word != "not").skip(1);
             wanted.tried = letters.map(|letter| usize::from(letter.as_bytes()[0] - b'A')).collect();
-            let after = |words: &[&str]| match words.get(2) {
-                Some(&"spent") => After::Spent,
-                Some(&"ended") => After::Ended,
-                _ => After::Settled,
-            };
             let got = match (words[0], self.requests.remove(&number)) {
                 ("ask", None) => self.choices.ask(wanted, now),
                 ("probe", None) => match self.choices.probe(now) {
@@ -573,7 +559,7 @@ mod tests {
                     return self.told(String::new());
                 }
                 ("end", Some(Choice::Lent(place, _))) => {
-                    self.choices.give_back(place, after(words), now);
+                    self.choices.give_back(place, !words.contains(&"spent"), now);
                     return self.told(String::new());
                 }
                 ("time", None) => {
@@ -899,10 +885,11 @@ mod tests {
             4   ask 3  -> connect A
             4   up 3   -> a3
             4   answer 3 ->
-            5   end 3 ended -> closed a3
+            5   end 3 spent -> closed a3
             102 ask 4  -> connect A
             103 ask 5  -> a2
             104 answer 5 ->
+            105 drop 4 ->
             105 end 5  ->
             106 ask 6  -> a2";
 
@@ -926,7 +913,7 @@ mod tests {
             2 end 1    ->
             2 end 2    ->
             3 ask 3    -> a1
-            4 end 3 ended -> closed a1
+            4 end 3 spent -> closed a1
             4 ask 3 fresh -> connect A, closed a2";
 
         who_finds_its_connection_ended_is_before_those_who_wait: 1, |settings| (settings.max_connections, settings.max_idle) = (1, 1), "

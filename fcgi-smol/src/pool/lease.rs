@@ -3,72 +3,66 @@
 use std::fmt;
 use std::sync::Arc;
 
+use fcgi_proto::client::Request;
+
 use super::applications::Applications;
-use super::choice::{After, Place};
+use super::choice::Place;
 use crate::client::link::Link;
 
 /// A connection for one request: given back when dropped.
 pub(crate) struct Lease {
     applications: Arc<Applications>,
-    held: Place,
+    place: Place,
     link: Arc<Link>,
-    is_kept: bool,
-    place: usize,
-    /// Whether it was kept and turned out to be dead.
-    died: bool,
+    request: Request,
+    /// Whether it is to be its connection's last.
+    last: bool,
 }
 
 impl Lease {
-    /// Of a request that began at this place of the connection.
-    pub(super) fn new(
-        applications: &Arc<Applications>,
-        held: Place,
-        link: Arc<Link>,
-        is_kept: bool,
-        place: usize,
-    ) -> Self {
-        Self { applications: Arc::clone(applications), held, link, is_kept, place, died: false }
+    /// Of a request that began on the connection.
+    pub(super) fn new(applications: &Arc<Applications>, place: Place, link: Arc<Link>, request: Request) -> Self {
+        Self { applications: Arc::clone(applications), place, link, request, last: false }
     }
 
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
-    }
-
-    /// The request's place among those of its connection.
-    pub(crate) fn place(&self) -> usize {
-        self.place
+    /// The request, and its connection.
+    pub(crate) fn asked(&self) -> (&Link, Request) {
+        (&self.link, self.request)
     }
 
     /// Which of the applications it is.
     pub(crate) fn application(&self) -> usize {
-        self.held.application
+        self.place.application
     }
 
-    /// Whether the connection carried a request before.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.is_kept
+    /// Whether there are others.
+    pub(crate) fn has_others(&self) -> bool {
+        self.applications.count() > 1
     }
 
-    /// The answer has begun.
-    pub(crate) fn answered(&self) {
-        self.applications.answered(self.held);
+    /// The head of the answer is whole, and has this status.
+    pub(crate) fn answered(&self, status: u16) {
+        self.link.head(self.request, status);
+        self.applications.decide(|choices, now| choices.answered(self.place, now));
     }
 
-    /// It was kept and turned out to be dead.
-    pub(crate) fn died(&mut self) {
-        self.died = true;
+    /// The request failed, which may tell something of its application.
+    pub(crate) fn teach(&self) {
+        self.applications.decide(|choices, now| {
+            self.link.teach(self.request, choices.manners(self.place), now);
+        });
+    }
+
+    /// The connection is not used again.
+    pub(crate) fn close(mut self) {
+        self.last = true;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.link.leave(self.place);
-        let after = match self.died {
-            true => After::Ended,
-            false if self.link.is_settled() => After::Settled,
-            false => After::Spent,
-        };
-        self.applications.give_back(self.held, after);
+        let reusable = self.link.leave(self.request) && !self.last;
+        self.applications.decide(|choices, now| choices.give_back(self.place, reusable, now));
     }
 }
 
