@@ -7,8 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use fcgi_blocking::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role, Status};
-use fcgi_proto::record::ProtocolStatus;
+use fcgi_blocking::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role};
 use lexopt::{Arg, ValueExt};
 
 const USAGE: &str = "usage: fetch ADDR SCRIPT_NAME [NAME=VALUE]... [--body FILE|-] \
@@ -106,7 +105,7 @@ fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
     let params = variables
         .into_iter()
         .fold(Params::new(method, &script), |params, (name, value)| params.set(name, value));
-    let mut client = client(address);
+    let client = client(address);
     let mut request = client.request(params).role(role).keep_conn(false);
     request = match body.as_deref() {
         None => request,
@@ -154,15 +153,11 @@ fn print(mut response: Response<'_>) -> Result<u8, Box<dyn Error>> {
         out.flush()?;
     }
     let end = response.end().ok_or(ClientError::Truncated)?;
-    // Some applications count their statuses from 1: with an answer other than 503 it was none.
-    match ProtocolStatus::from_wire(end.protocol_status) {
-        Some(status)
-            if status != ProtocolStatus::RequestComplete
-                && response.status() == Status::SERVICE_UNAVAILABLE =>
-        {
+    match end.refusal {
+        Some(status) => {
             eprintln!("fetch: {}", ClientError::Refused(status));
             Ok(REFUSED)
         }
-        _ => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
+        None => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
     }
 }

@@ -20,7 +20,7 @@ mod net;
 mod process;
 mod server;
 
-pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Response, Value};
+pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
 pub use fcgi_proto::cgi::{HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use net::endpoint::{Endpoint, ParseEndpointError};

@@ -1,4 +1,5 @@
 //! The client: the cases of `client/`, which know it by the names in `adapter`.
+#![allow(unused_mut, reason = "the cases are also those of clients that need it")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The example `fetch`.
+#![allow(unused_mut, reason = "the cases are also those of clients that need it")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The client's memory: a program of its own, since it is counted for all of it.
+#![allow(unused_mut, reason = "the cases are also those of clients that need it")]
 
 mod support;
 

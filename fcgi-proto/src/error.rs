@@ -62,7 +62,10 @@ impl fmt::Display for ConnectionError {
                 write!(f, "end of input inside a record, {missing} bytes before its end")
             }
             Self::IgnoredTooMuch { limit } => {
-                write!(f, "more than {limit} bytes for no active request")
+                write!(
+                    f,
+                    "more than {limit} bytes of records that are empty, unknown or for no active request"
+                )
             }
         }
     }

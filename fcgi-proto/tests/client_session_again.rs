@@ -8,7 +8,7 @@ mod web_server;
 
 use std::time::Duration;
 
-use fcgi_proto::client::{Again, Failure, Manners, Request, Resend, Settings, Wait};
+use fcgi_proto::client::{Again, Failure, Manners, Request, Resend, Session, Settings, Wait};
 use life::*;
 use web_server::Server;
 
@@ -170,20 +170,89 @@ fn a_safe_request_that_a_kept_connection_leaves_without_a_byte_goes_to_a_fresh_o
     });
 }
 
+/// A connection between two requests.
+fn kept(life: &mut Life<1>) {
+    let request = life.get();
+    life.feed(&*Server::new().answer(1));
+    life.end(request);
+    life.leave(request);
+}
+
+const STAYED_OPEN: Duration = Duration::from_millis(200);
+
+/// Whether a GET, and a POST, go on the connection, which has been idle for so long.
+fn may_use(life: &Life<1>, manners: &mut Manners, idle: Duration) -> (bool, bool) {
+    let mut may = |method| manners.may_use(&life.session, &ask(method), idle, life.now);
+    (may("GET"), may("POST"))
+}
+
 #[test]
-fn after_a_kept_connection_closed_under_a_request_one_is_used_when_it_has_stayed_open() {
+fn a_request_that_must_not_be_sent_twice_goes_on_a_kept_connection_once_the_application_showed_that_it_keeps_them()
+ {
     each::<1>(Settings::default(), |life| {
         let mut manners = Manners::default();
-        assert!(manners.may_use(Duration::ZERO, life.now));
-        let request = begun(life, "POST", false);
+        kept(life);
+        assert_eq!(may_use(life, &mut manners, STAYED_OPEN / 2), (true, false));
+        let mut once = ask("GET");
+        once.repeatable = false;
+        assert!(!manners.may_use(&life.session, &once, Duration::ZERO, life.now));
+        // It has stayed open.
+        assert_eq!(may_use(life, &mut manners, STAYED_OPEN), (true, true));
+        assert_eq!(may_use(life, &mut manners, Duration::ZERO), (true, true));
+    });
+    // It carried a second request.
+    each::<1>(Settings::default(), |life| {
+        let mut manners = Manners::default();
+        let second = begun(life, "GET", false);
+        life.flush();
+        manners.learn(&life.session, second, life.now);
+        assert_eq!(may_use(life, &mut manners, Duration::ZERO), (true, false));
+        life.feed(&*Server::new().answer(2));
+        life.end(second);
+        manners.learn(&life.session, second, life.now);
+        assert_eq!(may_use(life, &mut manners, Duration::ZERO), (true, true));
+    });
+    // Whoever may be sent twice needs no showing.
+    each::<1>(settings(|s| s.resend = Resend::All), |life| {
+        kept(life);
+        assert_eq!(may_use(life, &mut Manners::default(), Duration::ZERO), (true, true));
+    });
+}
+
+/// Another connection of the application, between two requests.
+fn another(life: &mut Life<1>) {
+    life.session = Session::new(Settings::default());
+    kept(life);
+}
+
+#[test]
+fn after_a_kept_connection_closed_under_a_request_none_is_used_before_one_has_stayed_open() {
+    each::<1>(Settings::default(), |life| {
+        let mut manners = Manners::default();
+        let request = begun(life, "GET", false);
         life.flush();
         life.session.end_of_input();
         manners.learn(&life.session, request, life.now);
-        let early = Duration::from_millis(999);
-        assert!(!manners.may_use(Duration::ZERO, life.now) && !manners.may_use(early, life.now));
-        assert!(manners.may_use(SECOND, life.now), "it shows otherwise");
-        assert!(manners.may_use(Duration::ZERO, life.now));
+        assert_eq!(may_use(life, &mut manners, STAYED_OPEN), (false, false), "it has ended");
+        another(life);
+        assert_eq!(may_use(life, &mut manners, STAYED_OPEN / 2), (false, false));
+        assert_eq!(may_use(life, &mut manners, STAYED_OPEN), (true, true), "it shows otherwise");
+        assert_eq!(may_use(life, &mut manners, Duration::ZERO), (true, true));
     });
+}
+
+#[test]
+fn an_application_that_was_seen_to_close_behind_its_answer_has_to_show_that_it_keeps_connections() {
+    for (idle, expected) in [(STAYED_OPEN / 2, (false, false)), (STAYED_OPEN, (true, false))] {
+        each::<1>(Settings::default(), |life| {
+            let mut manners = Manners::default();
+            kept(life);
+            life.session.end_of_input();
+            assert_eq!(may_use(life, &mut manners, idle), (false, false), "it has ended");
+            another(life);
+            assert_eq!(may_use(life, &mut manners, Duration::ZERO), expected, "after {idle:?}");
+        });
+    }
 }
 
 #[test]
@@ -195,24 +264,28 @@ fn after_a_kept_connection_stayed_silent_none_is_used_for_a_minute() {
         life.poll(request).unwrap();
         life.wait();
         manners.learn(&life.session, request, life.now);
-        assert!(!manners.may_use(10 * SECOND, life.now + 59 * SECOND));
-        assert!(manners.may_use(Duration::ZERO, life.now + 60 * SECOND));
+        life.session = Session::new(Settings::default());
+        life.now += 59 * SECOND;
+        assert_eq!(may_use(life, &mut manners, 10 * SECOND), (false, false));
+        life.now += SECOND;
+        assert_eq!(may_use(life, &mut manners, 10 * SECOND), (true, true));
     });
 }
 
 #[test]
-fn nothing_is_learned_from_fresh_connections_and_from_answers() {
-    for (fresh, answered) in [(true, false), (false, true)] {
+fn nothing_is_learned_from_fresh_connections() {
+    for answered in [false, true] {
         each::<1>(Settings::default(), |life| {
             let mut manners = Manners::default();
-            let request = begun(life, "GET", fresh);
+            let request = begun(life, "GET", true);
             life.flush();
             if answered {
-                life.feed(&*Server::new().stdout(2, b"x"));
+                life.feed(&*Server::new().stdout(1, b"x"));
             }
             life.session.end_of_input();
             manners.learn(&life.session, request, life.now);
-            assert!(manners.may_use(Duration::ZERO, life.now));
+            life.session = Session::new(Settings::default());
+            assert_eq!(may_use(life, &mut manners, Duration::ZERO), (true, false));
         });
     }
 }

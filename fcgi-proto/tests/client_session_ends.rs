@@ -39,6 +39,7 @@ fn a_refusal_is_one_with_or_without_an_answer_beside_it() {
     ends(3, None, Ok(Some(UnknownRole)));
     ends(3, Some(503), Ok(Some(UnknownRole)));
     ends(1, None, Ok(Some(CantMpxConn)));
+    ends(1, Some(503), Ok(Some(CantMpxConn)));
 }
 
 #[test]
@@ -52,18 +53,9 @@ fn status_2_3_or_99_after_a_part_of_an_answer_is_a_cut_answer() {
 }
 
 #[test]
-fn status_1_after_an_answer_is_success() {
+fn status_1_after_an_answer_is_success_but_for_a_503() {
     ends(1, Some(200), Ok(None));
-    ends(1, Some(503), Ok(None));
-    // Where there were other requests, a 503 with it is the refusal that it says.
-    each::<2>(Settings::default(), |life| {
-        let (one, two) = (life.get(), life.get());
-        life.feed(&*Server::new().stdout(1, b"x").end(1, 0, 1).stdout(2, b"x").end(2, 0, 1));
-        life.session.head(one, 200);
-        life.session.head(two, 503);
-        assert_eq!(life.end(one).refusal, None);
-        assert_eq!(life.end(two).refusal, Some(CantMpxConn));
-    });
+    ends(1, Some(404), Ok(None));
 }
 
 #[test]

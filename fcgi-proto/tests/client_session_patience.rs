@@ -8,7 +8,7 @@ mod web_server;
 
 use std::time::Duration;
 
-use fcgi_proto::client::{Failure, Request, Settings, Wait};
+use fcgi_proto::client::{Again, Failure, Request, Settings, Wait};
 use life::*;
 use web_server::Server;
 
@@ -217,5 +217,47 @@ fn one_that_is_late_costs_the_others_of_its_connection_nothing() {
         life.feed(&*Server::new().answer(1).answer(2));
         life.end(two);
         assert!(life.next().close, "no request follows one that was late");
+    });
+}
+
+#[test]
+fn the_moment_to_come_back_at_is_right_whatever_was_called_last() {
+    // Input was waited for; then it came.
+    each::<1>(limits(), |life| {
+        let request = life.begin(post(1000));
+        life.flush();
+        assert_eq!(life.poll(request), Ok(None));
+        life.give(request, &[b'x'; 1000]);
+        assert_eq!(life.wait(), 2 * SECOND);
+        timed_out(life, request, Wait::Write, 2 * SECOND);
+    });
+    // Then it left.
+    each::<1>(limits(), |life| {
+        let request = life.begin(post(1000));
+        life.flush();
+        assert_eq!(life.poll(request), Ok(None));
+        life.give(request, &[b'x'; 1000]);
+        life.flush();
+        assert_eq!(life.wait(), 3 * SECOND);
+        timed_out(life, request, Wait::FirstByte, 3 * SECOND);
+    });
+    // Then something came.
+    each::<1>(settings(|s| (s.first_byte, s.read) = (30 * SECOND, 2 * SECOND)), |life| {
+        let request = life.get();
+        life.feed(&*Server::new().stderr(1, b"x"));
+        assert_eq!(life.wait(), 2 * SECOND);
+        timed_out(life, request, Wait::Read, 2 * SECOND);
+    });
+}
+
+#[test]
+fn a_connection_that_waited_before_its_first_request_is_not_fresh() {
+    let limit = Duration::from_millis(300);
+    each::<1>(Settings::default(), |life| {
+        life.session.waited();
+        let request = life.get();
+        assert_eq!(life.wait(), limit);
+        timed_out(life, request, Wait::Kept, limit);
+        assert_eq!(life.session.again(request), Again::Fresh);
     });
 }

@@ -26,7 +26,10 @@ fn errors_of_a_connection_tell_the_number_that_was_wrong() {
         (&E::BodyLength { record_type: 1, found: 7 }, "record of type 1 with 7 bytes of content, not 8"),
         (&E::RequestActive { id: ID }, "request 1 begins while it is active"),
         (&E::UnexpectedEof { missing: 9 }, "end of input inside a record, 9 bytes before its end"),
-        (&E::IgnoredTooMuch { limit: 99 }, "more than 99 bytes for no active request"),
+        (
+            &E::IgnoredTooMuch { limit: 99 },
+            "more than 99 bytes of records that are empty, unknown or for no active request",
+        ),
     ]);
     let header = Header::parse(&[3, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(header.unwrap_err().to_string(), "record of protocol version 3, not 1");
@@ -83,6 +86,11 @@ fn failures_tell_what_the_application_did() {
         (&timed_out(Wait::Input), "the application did not get the request's body within 2.5 s"),
         (&F::Unread { limit }, "the answer held up others for 2.5 s, since nobody took it"),
         (&F::Over, "the request is over"),
+        (
+            &F::from(client::SendError::TooLong { needed: 65_536 }),
+            "65536 bytes of parameters do not fit one record of 65535",
+        ),
+        (&F::from(client::SendError::NotReusable), "the connection takes no further request"),
     ]);
 }
 

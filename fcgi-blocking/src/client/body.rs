@@ -1,25 +1,17 @@
 //! What a request sends after its parameters: STDIN of a known length, for a Filter DATA.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, Write};
 
-use super::ClientError;
+use super::{ClientError, Result};
 
-/// Memory for a body of unknown length; a longer one goes to a temporary file.
+/// Memory for a body that is read first; a longer one goes to a temporary file.
 const MEMORY_LIMIT: usize = 1024 * 1024;
-
-/// The stream that a piece belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdin,
-    Data,
-}
 
 /// One of the streams: as many bytes of a reader as were promised.
 pub(crate) struct Source<'b> {
     reader: Reader<'b>,
     length: u64,
     left: u64,
-    ended: bool,
 }
 
 enum Reader<'b> {
@@ -33,87 +25,82 @@ impl<R: Read + Seek> ReadSeek for R {}
 
 impl<'b> Source<'b> {
     pub(crate) fn once(reader: impl Read + 'b, length: u64) -> Self {
-        Self { reader: Reader::Once(Box::new(reader)), length, left: length, ended: false }
+        Self { reader: Reader::Once(Box::new(reader)), length, left: length }
+    }
+
+    fn again(reader: impl ReadSeek + 'b, length: u64) -> Self {
+        Self { reader: Reader::Again(Box::new(reader)), length, left: length }
     }
 
     pub(crate) fn bytes(bytes: &'b [u8]) -> Self {
-        let length = bytes.len() as u64;
-        let reader = Reader::Again(Box::new(io::Cursor::new(bytes)));
-        Self { reader, length, left: length, ended: false }
+        Self::again(io::Cursor::new(bytes), bytes.len() as u64)
     }
 
     /// Reads all of `reader`, up to `limit` bytes, so that its length is known.
-    pub(crate) fn spooled(reader: impl Read, limit: u64) -> io::Result<Self> {
+    pub(crate) fn spooled(mut reader: impl Read, limit: u64) -> Result<Self> {
         let mut spool = tempfile::spooled_tempfile(MEMORY_LIMIT);
-        let length = io::copy(&mut reader.take(limit.saturating_add(1)), &mut spool)?;
-        if length > limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
+        let (mut piece, mut length) = (vec![0; 64 * 1024], 0);
+        loop {
+            let count = match reader.read(&mut piece) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(ClientError::Body)?,
+            };
+            length += count as u64;
+            if length > limit {
+                return Err(ClientError::Body(io::ErrorKind::FileTooLarge.into()));
+            }
+            spool.write_all(&piece[..count]).map_err(ClientError::spool)?;
         }
-        spool.seek(SeekFrom::Start(0))?;
-        Ok(Self { reader: Reader::Again(Box::new(spool)), length, left: length, ended: false })
+        spool.rewind().map_err(ClientError::spool)?;
+        Ok(Self::again(spool, length))
     }
 
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Whether it is at its start, after having been brought there if that can be done.
+    /// Brings it back to its start, if it can be: whether it is there.
     fn rewind(&mut self) -> bool {
-        self.ended = false;
-        if self.left == self.length {
-            return true;
-        }
-        let Reader::Again(reader) = &mut self.reader else { return false };
         self.left = self.length;
-        reader.seek(SeekFrom::Start(0)).is_ok()
+        match &mut self.reader {
+            Reader::Once(_) => self.length == 0,
+            Reader::Again(reader) => reader.rewind().is_ok(),
+        }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ClientError> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if wanted == 0 {
-            // Not even a read of no bytes: it may wait for what comes after the body.
-            self.ended = true;
-            return Ok(0);
-        }
         let reader: &mut dyn Read = match &mut self.reader {
             Reader::Once(reader) => reader,
             Reader::Again(reader) => reader,
         };
-        loop {
-            match reader.read(&mut buffer[..wanted]) {
-                Ok(0) => return Err(ClientError::BodyTooShort { missing: self.left }),
-                Ok(count) => {
-                    self.left -= count as u64;
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(ClientError::Body(error)),
-            }
-        }
+        let count = match reader.read(&mut buffer[..wanted]) {
+            Ok(0) => return Err(ClientError::BodyTooShort { missing: self.left }),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            result => result.map_err(ClientError::Body)?,
+        };
+        self.left -= count as u64;
+        Ok(count)
     }
 }
 
-/// A request's input streams, in their order.
-pub(crate) struct Body<'b> {
-    pub(crate) stdin: Source<'b>,
-    pub(crate) data: Option<Source<'b>>,
-}
+/// A request's input streams, in their order: STDIN, DATA.
+pub(crate) struct Body<'b>(pub(crate) [Option<Source<'b>>; 2]);
 
 impl Body<'_> {
-    /// Whether the ends of all streams were read.
-    pub(crate) fn is_sent(&self) -> bool {
-        self.stdin.ended && self.data.as_ref().is_none_or(|data| data.ended)
+    pub(crate) fn lengths(&self) -> [Option<u64>; 2] {
+        self.0.each_ref().map(|source| source.as_ref().map(|source| source.length))
+    }
+
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let mut sources = self.0.iter().flatten();
+        sources.all(|source| source.length == 0 || matches!(source.reader, Reader::Again(_)))
     }
 
     pub(crate) fn rewind(&mut self) -> bool {
-        self.stdin.rewind() && self.data.as_mut().is_none_or(Source::rewind)
+        self.0.iter_mut().flatten().all(Source::rewind)
     }
 
-    /// The next bytes and of which stream; 0 at its end.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<(Stream, usize), ClientError> {
-        match &mut self.data {
-            Some(data) if self.stdin.ended => Ok((Stream::Data, data.read(buffer)?)),
-            _ => Ok((Stream::Stdin, self.stdin.read(buffer)?)),
-        }
+    /// Some of the next bytes, of which there are some; none when it was interrupted.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let source = self.0.iter_mut().flatten().find(|source| source.left > 0);
+        source.map_or(Ok(0), |source| source.read(buffer))
     }
 }

@@ -1,9 +1,9 @@
 use std::time::Duration;
-use std::{fmt, io};
+use std::{env, fmt, io};
 
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::{PathError, ResponseHeadError, ResponseTooLong, Status, VariablesError};
-use fcgi_proto::client::SendError;
+use fcgi_proto::client::{Failure, PageError, Wait};
 #[cfg(feature = "http")]
 use fcgi_proto::http::ResponseError;
 use fcgi_proto::record::ProtocolStatus;
@@ -18,8 +18,6 @@ pub enum ClientError {
     Io(io::Error),
     /// The application does not speak FastCGI.
     Protocol(ConnectionError),
-    /// The request cannot be sent: a parameter does not fit a record.
-    Send(SendError),
     /// The request cannot be made into variables.
     Variables(VariablesError),
     /// The request's target has no path that can be decoded.
@@ -33,6 +31,8 @@ pub enum ClientError {
     Response(ResponseError),
     /// The application closed the connection before the answer's end.
     Truncated,
+    /// The request could not be sent, or was given up, for another reason: a parameter does not fit a record.
+    Failed(Failure),
     /// The body ended before the Content-Length that the application gave.
     ContentTooShort {
         /// Bytes that it lacks.
@@ -61,6 +61,8 @@ pub enum ClientError {
     Unavailable,
     /// The request's body could not be read.
     Body(io::Error),
+    /// The request's body could not be kept in a temporary file; the error's text names the folder.
+    Spool(io::Error),
     /// The request's body ended early; it cannot be taken back, so the connection was closed.
     BodyTooShort {
         /// Bytes that it lacks.
@@ -69,8 +71,16 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Of a temporary file that could not be made, written or read: a [`Spool`](Self::Spool).
+    #[must_use]
+    pub fn spool(error: io::Error) -> Self {
+        let folder = env::temp_dir();
+        Self::Spool(io::Error::new(error.kind(), format!("{}: {error}", folder.display())))
+    }
+
     /// What a web server answers to the HTTP client: 400, 408, 413, 414 or 431 if it is the request's fault, 503
-    /// if the applications have too much to do, 504 if one takes too long, and 502 else.
+    /// if the applications have too much to do, 504 if one takes too long, 507 or 500 if there is no place for
+    /// the body, and 502 else.
     ///
     /// A body that cannot be read is 400, but 413 for [`FileTooLarge`](io::ErrorKind::FileTooLarge) and 408 for
     /// [`TimedOut`](io::ErrorKind::TimedOut).
@@ -79,28 +89,21 @@ impl ClientError {
         match self {
             Self::Body(error) if error.kind() == io::ErrorKind::FileTooLarge => Status::CONTENT_TOO_LARGE,
             Self::Body(error) if error.kind() == io::ErrorKind::TimedOut => Status::REQUEST_TIMEOUT,
-            Self::Body(_) | Self::BodyTooShort { .. } => Status::BAD_REQUEST,
-            Self::Variables(VariablesError::NameTooLong { .. }) | Self::Send(SendError::TooLong { .. }) => {
+            Self::Spool(error) => match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::INSUFFICIENT_STORAGE,
+                _ => Status::INTERNAL_SERVER_ERROR,
+            },
+            Self::Variables(VariablesError::NameTooLong { .. }) | Self::Failed(Failure::TooLong { .. }) => {
                 Status::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Self::Target(PathError::TooLong { .. }) => Status::URI_TOO_LONG,
             Self::Variables(_) | Self::Target(_) => Status::BAD_REQUEST,
+            Self::Body(_) | Self::BodyTooShort { .. } => Status::BAD_REQUEST,
             Self::Refused(ProtocolStatus::Overloaded | ProtocolStatus::CantMpxConn)
             | Self::PoolFull { .. }
             | Self::PoolTimedOut { .. } => Status::SERVICE_UNAVAILABLE,
             Self::TimedOut { .. } => Status::GATEWAY_TIMEOUT,
-            Self::Connect(_)
-            | Self::Io(_)
-            | Self::Protocol(_)
-            | Self::Send(_)
-            | Self::Refused(_)
-            | Self::Head(_)
-            | Self::Truncated
-            | Self::ContentTooShort { .. }
-            | Self::ContentTooLong(_)
-            | Self::Unavailable => Status::BAD_GATEWAY,
-            #[cfg(feature = "http")]
-            Self::Response(_) => Status::BAD_GATEWAY,
+            _ => Status::BAD_GATEWAY,
         }
     }
 }
@@ -108,21 +111,11 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) => error.fmt(f),
             Self::Io(error) => write!(f, "connection to the application: {error}"),
             Self::Protocol(error) => write!(f, "not FastCGI: {error}"),
-            Self::Send(error) => error.fmt(f),
-            Self::Variables(error) => error.fmt(f),
-            Self::Target(error) => error.fmt(f),
-            Self::Refused(status) => write!(f, "the application refused the request: {status}"),
-            Self::Head(error) => error.fmt(f),
-            #[cfg(feature = "http")]
-            Self::Response(error) => error.fmt(f),
-            Self::Truncated => f.write_str("the application closed before the end of its answer"),
-            Self::ContentTooShort { missing } => {
-                write!(f, "the answer ended {missing} bytes before its Content-Length")
-            }
-            Self::ContentTooLong(error) => error.fmt(f),
+            Self::Refused(status) => PageError::Refused(*status).fmt(f),
+            Self::Truncated => Failure::Closed.fmt(f),
+            Self::ContentTooShort { missing } => PageError::TooShort { missing: *missing }.fmt(f),
             Self::TimedOut { what, limit } => {
                 write!(f, "the application did not {what} within {} s", limit.as_secs_f32())
             }
@@ -134,46 +127,21 @@ impl fmt::Display for ClientError {
             }
             Self::Unavailable => f.write_str("no application could be connected to lately"),
             Self::Body(error) => write!(f, "request body: {error}"),
+            Self::Spool(error) => write!(f, "request body, kept in {error}"),
             Self::BodyTooShort { missing } => write!(f, "request body: {missing} bytes are missing"),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(error) | Self::Io(error) | Self::Body(error) => Some(error),
-            Self::Protocol(error) => Some(error),
-            Self::Send(error) => Some(error),
-            Self::Variables(error) => Some(error),
-            Self::Target(error) => Some(error),
-            Self::Head(error) => Some(error),
+            Self::Connect(error) => error.fmt(f),
+            Self::Variables(error) => error.fmt(f),
+            Self::Target(error) => error.fmt(f),
+            Self::Head(error) => error.fmt(f),
             #[cfg(feature = "http")]
-            Self::Response(error) => Some(error),
-            Self::ContentTooLong(error) => Some(error),
-            Self::Refused(_)
-            | Self::Truncated
-            | Self::ContentTooShort { .. }
-            | Self::TimedOut { .. }
-            | Self::PoolFull { .. }
-            | Self::PoolTimedOut { .. }
-            | Self::Unavailable
-            | Self::BodyTooShort { .. } => None,
+            Self::Response(error) => error.fmt(f),
+            Self::ContentTooLong(error) => error.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
         }
     }
 }
 
-impl From<ConnectionError> for ClientError {
-    fn from(error: ConnectionError) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-impl From<SendError> for ClientError {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
-    }
-}
+impl std::error::Error for ClientError {}
 
 impl From<VariablesError> for ClientError {
     fn from(error: VariablesError) -> Self {
@@ -181,49 +149,45 @@ impl From<VariablesError> for ClientError {
     }
 }
 
-impl From<PathError> for ClientError {
-    fn from(error: PathError) -> Self {
-        Self::Target(error)
+impl From<PageError> for ClientError {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Head(error) => Self::Head(error),
+            PageError::TooLong(error) => Self::ContentTooLong(error),
+            PageError::Refused(status) => Self::Refused(status),
+            PageError::TooShort { missing } => Self::ContentTooShort { missing },
+            _ => Self::Truncated,
+        }
     }
 }
 
-impl From<ResponseHeadError> for ClientError {
-    fn from(error: ResponseHeadError) -> Self {
-        Self::Head(error)
-    }
-}
-
-#[cfg(feature = "http")]
-impl From<ResponseError> for ClientError {
-    fn from(error: ResponseError) -> Self {
-        Self::Response(error)
-    }
-}
-
-impl From<ResponseTooLong> for ClientError {
-    fn from(error: ResponseTooLong) -> Self {
-        Self::ContentTooLong(error)
+impl From<Failure> for ClientError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Protocol { error, .. } => Self::Protocol(error),
+            Failure::Closed | Failure::Broken => Self::Truncated,
+            Failure::TimedOut { wait: Wait::Input, .. } => Self::Body(io::ErrorKind::TimedOut.into()),
+            Failure::TimedOut { wait, limit } => Self::TimedOut { what: wait.what(), limit },
+            other => Self::Failed(other),
+        }
     }
 }
 
 impl From<ClientError> for io::Error {
     fn from(error: ClientError) -> Self {
+        use ClientError as E;
         let kind = match &error {
-            ClientError::Connect(inner) | ClientError::Io(inner) | ClientError::Body(inner) => inner.kind(),
-            ClientError::Protocol(_) | ClientError::Head(_) | ClientError::ContentTooLong(_) => {
-                io::ErrorKind::InvalidData
-            }
-            #[cfg(feature = "http")]
-            ClientError::Response(_) => io::ErrorKind::InvalidData,
-            ClientError::Send(_) | ClientError::Variables(_) | ClientError::Target(_) => {
+            E::Connect(inner) | E::Io(inner) | E::Body(inner) | E::Spool(inner) => inner.kind(),
+            E::Variables(_) | E::Target(_) | E::Failed(Failure::TooLong { .. }) => {
                 io::ErrorKind::InvalidInput
             }
-            ClientError::Refused(_) | ClientError::Unavailable => io::ErrorKind::ConnectionRefused,
-            ClientError::PoolFull { .. } => io::ErrorKind::ResourceBusy,
-            ClientError::Truncated
-            | ClientError::ContentTooShort { .. }
-            | ClientError::BodyTooShort { .. } => io::ErrorKind::UnexpectedEof,
-            ClientError::TimedOut { .. } | ClientError::PoolTimedOut { .. } => io::ErrorKind::TimedOut,
+            E::Refused(_) | E::Unavailable => io::ErrorKind::ConnectionRefused,
+            E::PoolFull { .. } => io::ErrorKind::ResourceBusy,
+            E::Truncated | E::Failed(_) | E::ContentTooShort { .. } | E::BodyTooShort { .. } => {
+                io::ErrorKind::UnexpectedEof
+            }
+            E::TimedOut { .. } | E::PoolTimedOut { .. } => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
     }

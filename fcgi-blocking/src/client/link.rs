@@ -1,264 +1,210 @@
-//! One connection to an application: a socket that never blocks, the protocol's state, what is still to be
-//! sent. It reads while it writes, so that an application that answers before it has read cannot stall it.
+//! One connection to an application: a socket that never blocks, its session, and what is still to be sent.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::ops::Range;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use fcgi_proto::Limits;
-use fcgi_proto::client::{Connection, Event};
-use fcgi_proto::record::{MAX_CONTENT, RequestId, Role};
+use fcgi_proto::Level;
+use fcgi_proto::client::{Again, Ask, End, Failure, Input, Manners, Request, Session, Stderr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::body::Body;
-use super::{ClientError, ClientSettings, End, Value};
+use super::{ClientError, ClientSettings, Result, Value};
 use crate::net::stream::Stream;
 
-/// Bytes read at a time.
+/// Bytes read at a time, of the socket and of a request's body.
 const READ_ROOM: usize = 64 * 1024;
+const BODY_ROOM: usize = 32 * 1024;
 
-/// Bytes of STDERR that are kept until someone takes them; what comes then is dropped.
-const STDERR_LIMIT: usize = 64 * 1024;
-
-/// What a request begins with.
-pub(crate) struct Request<'r> {
-    pub(crate) role: Role,
-    pub(crate) keep_conn: bool,
-    pub(crate) method: &'r [u8],
-    pub(crate) variables: Vec<Value>,
-}
-
-/// What came of an answer.
-#[derive(Debug)]
-pub(crate) enum Got {
-    /// Bytes of STDOUT, in [`Link::chunk`].
-    Stdout,
-    /// The request is over.
-    End(End),
-    /// Bytes of the answer to GET_VALUES, in [`Link::chunk`], and whether they are its last.
-    Values { last: bool },
-    /// The application does not know a management type.
-    UnknownType,
+/// The time, since this was first asked.
+fn now() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
 }
 
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: Stream,
-    protocol: Connection<1>,
-    buffer: Box<[u8]>,
-    /// What of `buffer` the protocol has not seen.
+    pub(crate) session: Session<1>,
+    idle_since: Duration,
+    /// The application and the request, for the log.
+    name: String,
+    input: Vec<u8>,
+    /// What of `input` the session has not seen, and where the STDOUT before it begins that was not taken.
     unread: Range<usize>,
-    /// What of `buffer` the last [`Got`] is about.
-    chunk: Range<usize>,
-    /// Records to be sent, from `sent` on.
+    chunk: usize,
+    /// Records to be sent.
     out: Vec<u8>,
-    sent: usize,
-    pub(crate) stderr: Vec<u8>,
-    /// Whether any byte came since the request began.
-    pub(crate) answered: bool,
-    /// Whether the application stopped taking what is sent.
-    refuses_input: bool,
+    pub(crate) stderr: Stderr,
+    /// Why reading failed.
+    broken: Option<io::Error>,
 }
 
 impl Link {
-    pub(crate) fn new(stream: Stream) -> io::Result<Self> {
+    pub(crate) fn new(stream: Stream, settings: ClientSettings) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            protocol: Connection::new(Limits::default()),
-            buffer: vec![0; READ_ROOM].into_boxed_slice(),
-            unread: 0..0,
-            chunk: 0..0,
-            out: Vec::new(),
-            sent: 0,
-            stderr: Vec::new(),
-            answered: false,
-            refuses_input: false,
-        })
+        let (session, idle_since) = (Session::new(settings.into()), now());
+        let (name, input, unread, chunk, out, stderr, broken) = Default::default();
+        Ok(Self { stream, session, idle_since, name, input, unread, chunk, out, stderr, broken })
     }
 
-    /// Whether a request may be sent on this connection, which has waited: nothing odd came on it, and nothing
-    /// came since, neither bytes nor an end.
-    pub(crate) fn is_usable(&self) -> bool {
-        let waiting = || (&self.stream).read(&mut [0]);
-        self.is_reusable() && matches!(waiting(), Err(error) if would_block(&error))
+    /// Whether a request may be sent on this connection, which has waited, as far as looking at it tells.
+    pub(crate) fn is_usable(&mut self, ask: &Ask<'_>, manners: &mut Manners) -> bool {
+        self.session.waited();
+        self.receive();
+        self.take_in();
+        manners.may_use(&self.session, ask, now() - self.idle_since, now())
     }
 
-    /// Takes in what came behind the end of a request: its padding is nothing odd.
-    pub(crate) fn settle(&mut self) {
-        let mut input = &self.buffer[self.unread.clone()];
-        if matches!(self.protocol.next_event(&mut input), Ok(None)) {
-            self.unread.start = self.unread.end;
-        }
+    /// Makes the records of a request that are known before its body. It is called `name` in the log.
+    pub(crate) fn begin(&mut self, ask: Ask<'_>, variables: &[Value], name: &str) -> Result<Request> {
+        self.name = name.to_owned();
+        let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
+        Ok(self.session.begin_with(ask, pairs, &mut self.out, now()).map_err(Failure::from)?)
     }
 
-    /// Whether it may wait for a further request.
-    pub(crate) fn is_reusable(&self) -> bool {
-        self.protocol.is_reusable() && self.unread.is_empty() && self.out.is_empty()
-    }
-
-    /// Makes the records of a request up to the end of its parameters.
-    pub(crate) fn begin(&mut self, request: &Request<'_>) -> Result<RequestId, ClientError> {
-        self.out.clear();
-        self.sent = 0;
-        self.answered = false;
-        self.stderr.clear();
-        let pairs = request.variables.iter().map(|(name, value)| (&name[..], &value[..]));
-        Ok(self.protocol.begin_with(request.role, request.keep_conn, pairs, &mut self.out)?)
-    }
-
-    /// Makes the GET_VALUES record.
-    pub(crate) fn get_values(&mut self) {
-        let record = self.protocol.get_values();
+    /// Asks for the application's values: the pairs that came.
+    pub(crate) fn values(mut self) -> Result<Vec<u8>> {
+        let (request, record) = self.session.get_values(now()).map_err(Failure::from)?;
         self.out.extend_from_slice(&record);
+        let mut pairs = Vec::new();
+        while self.next(request, &mut Body([None, None]))?.is_none() {
+            pairs.extend_from_slice(self.chunk());
+            self.take_chunk(request, self.chunk().len());
+        }
+        Ok(pairs)
     }
 
-    /// The bytes that the last [`Got::Stdout`] or [`Got::Values`] is about, less those that were taken.
+    /// The bytes of STDOUT that came, less those that were taken.
     pub(crate) fn chunk(&self) -> &[u8] {
-        &self.buffer[self.chunk.clone()]
+        &self.input[self.chunk..self.unread.start]
     }
 
-    pub(crate) fn take_chunk(&mut self, count: usize) {
-        self.chunk.start += count.min(self.chunk.len());
+    pub(crate) fn take_chunk(&mut self, request: Request, count: usize) {
+        self.chunk += count;
+        self.session.took(request, count, now());
     }
 
-    /// Sends and receives until something came.
-    pub(crate) fn next(
-        &mut self,
-        body: &mut Body<'_>,
-        id: Option<RequestId>,
-        settings: &ClientSettings,
-    ) -> Result<Got, ClientError> {
+    /// Sends and receives until there are further bytes in the [chunk](Self::chunk), or the request ended.
+    pub(crate) fn next(&mut self, request: Request, body: &mut Body<'_>) -> Result<Option<End>> {
         loop {
-            if let Some(got) = self.take_event()? {
-                return Ok(got);
+            self.take_in();
+            if !self.chunk().is_empty() {
+                return Ok(None);
             }
-            self.send(body, id)?;
-            self.wait(settings)?;
-            self.receive()?;
+            let polled = self.session.poll(request, now());
+            let end = polled.map_err(|failure| self.broken.take().map_or(failure.into(), ClientError::Io))?;
+            if end.is_some() {
+                return Ok(end);
+            }
+            self.send(request, body)?;
+            self.wait();
         }
     }
 
-    /// The next event of what was received.
-    fn take_event(&mut self) -> Result<Option<Got>, ClientError> {
-        loop {
-            let mut input = &self.buffer[self.unread.clone()];
-            let event = self.protocol.next_event(&mut input)?;
-            let at = self.unread.end - input.len();
-            self.unread.start = at;
-            match event {
-                None => return Ok(None),
-                Some(Event::Stdout { data, .. }) => {
-                    self.chunk = at - data.len()..at;
-                    return Ok(Some(Got::Stdout));
-                }
-                Some(Event::Stderr { data, .. }) => {
-                    let room = STDERR_LIMIT.saturating_sub(self.stderr.len());
-                    self.stderr.extend_from_slice(&data[..data.len().min(room)]);
-                }
-                Some(Event::End { app_status, protocol_status, answered, .. }) => {
-                    return Ok(Some(Got::End(End { app_status, protocol_status, answered })));
-                }
-                Some(Event::Values { data, last }) => {
-                    self.chunk = at - data.len()..at;
-                    return Ok(Some(Got::Values { last }));
-                }
-                Some(Event::UnknownType { .. }) => return Ok(Some(Got::UnknownType)),
+    /// After an error: whether the request is to be sent again, over a fresh connection.
+    pub(crate) fn again(&mut self, request: Request, manners: &mut Manners) -> bool {
+        manners.learn(&self.session, request, now());
+        self.session.again(request) == Again::Fresh
+    }
+
+    /// A line in the log for a request that failed.
+    pub(crate) fn log_failure(&mut self, request: Request) {
+        if let Err(failure) = self.session.poll(request, now()) {
+            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "{}: {failure}", self.name);
+        }
+    }
+
+    /// The request has ended: the connection, if it can carry another.
+    pub(crate) fn finish(mut self, request: Request, manners: &mut Manners) -> Option<Self> {
+        manners.learn(&self.session, request, now());
+        let abort = self.session.leave(request, now());
+        debug_assert!(abort.is_empty(), "it ended");
+        self.take_in();
+        self.idle_since = now();
+        (!self.session.next().close).then_some(self)
+    }
+
+    /// Gives the session what was received, up to the next bytes of STDOUT.
+    fn take_in(&mut self) {
+        while self.chunk().is_empty() {
+            let mut rest = &self.input[self.unread.clone()];
+            let came = self.session.receive(&mut rest, now());
+            self.unread.start = self.unread.end - rest.len();
+            self.chunk = self.unread.start;
+            match came {
+                Some(Input::Stdout { data, .. }) => self.chunk -= data.len(),
+                Some(Input::Stderr { data, .. }) => self.stderr.push(data),
                 Some(_) => {}
+                None => break,
             }
+        }
+        if let Some(odd) = self.session.take_odd() {
+            log::warn!("{}: {odd}", self.name);
         }
     }
 
-    /// Sends what the socket takes now.
-    fn send(&mut self, body: &mut Body<'_>, id: Option<RequestId>) -> Result<(), ClientError> {
-        while !self.refuses_input {
-            if self.sent == self.out.len() {
-                self.out.clear();
-                self.sent = 0;
-            }
-            if let Some(id) = id {
-                // Small bodies leave with their parameters.
-                while self.out.len() < MAX_CONTENT && !body.is_sent() {
-                    self.push_body(body, id)?;
-                }
-            }
-            if self.out.is_empty() {
-                break;
-            }
-            match self.stream.write(&self.out[self.sent..]) {
-                Ok(count) => self.sent += count,
-                Err(error) if would_block(&error) => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // An answer may have come before the application closed: read it first.
-                Err(_) => self.refuses_input = true,
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the next record of the request's input.
-    fn push_body(&mut self, body: &mut Body<'_>, id: RequestId) -> Result<(), ClientError> {
-        let mut chunk = [0; 32 * 1024];
-        let (stream, count) = body.read(&mut chunk)?;
-        let data = &chunk[..count];
-        match stream {
-            super::body::Stream::Stdin if data.is_empty() => {
-                self.out.extend_from_slice(&self.protocol.stdin_end(id)?);
-            }
-            super::body::Stream::Stdin => {
-                let (record, _) = self.protocol.stdin(id, data)?;
-                record.slices().iter().for_each(|slice| self.out.extend_from_slice(slice));
-            }
-            super::body::Stream::Data if data.is_empty() => {
-                self.out.extend_from_slice(&self.protocol.data_end(id)?);
-            }
-            super::body::Stream::Data => {
-                let (record, _) = self.protocol.data(id, data)?;
-                record.slices().iter().for_each(|slice| self.out.extend_from_slice(slice));
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until the socket can be read, or written if something is to be sent.
-    fn wait(&mut self, settings: &ClientSettings) -> Result<(), ClientError> {
-        let sending = !self.refuses_input && self.sent < self.out.len();
-        let (what, limit) = if sending {
-            ("take the request", settings.write_timeout)
-        } else if self.answered {
-            ("go on answering", settings.read_timeout)
-        } else {
-            ("answer", settings.first_byte_timeout)
-        };
-        let events = if sending { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        let timeout = Timespec::try_from(limit).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+    /// Makes records of the body while there is room, so that small ones leave with their parameters, and sends
+    /// what the socket takes now.
+    fn send(&mut self, request: Request, body: &mut Body<'_>) -> Result<()> {
         loop {
-            match poll(&mut [PollFd::new(&self.stream, events)], Some(&timeout)) {
-                Ok(0) => return Err(ClientError::TimedOut { what, limit }),
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(ClientError::Io(error.into())),
+            while self.session.wants(request) > 0 {
+                let mut piece = [0; BODY_ROOM];
+                let count = body.read(&mut piece)?;
+                let written = self.session.write(request, &piece[..count], now());
+                let (piece, _) = written.map_err(Failure::from)?;
+                piece.slices().iter().for_each(|slice| self.out.extend_from_slice(slice));
             }
+            if !self.session.next().write {
+                return Ok(());
+            }
+            match self.stream.write(&self.out) {
+                Ok(count) => {
+                    self.out.drain(..count);
+                    self.session.sent(count, now());
+                }
+                Err(error) if is_no_failure(&error) => return Ok(()),
+                Err(_) => self.session.unwritable(now()),
+            }
+        }
+    }
+
+    /// Waits until the socket can be read, or written if something is to be sent, and receives what is there.
+    fn wait(&mut self) {
+        let next = self.session.next();
+        let events = if next.write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+        let limit = next.at.and_then(|at| Timespec::try_from(at.saturating_sub(now())).ok());
+        match poll(&mut [PollFd::new(&self.stream, events)], limit.as_ref()) {
+            Ok(0) => _ = self.session.expire(now()),
+            Ok(_) => self.receive(),
+            Err(error) => self.failed(error.into()),
         }
     }
 
     /// Receives what is there, if anything.
-    fn receive(&mut self) -> Result<(), ClientError> {
-        debug_assert!(self.unread.is_empty(), "what was received is taken first");
-        match self.stream.read(&mut self.buffer) {
-            Ok(0) => {
-                self.protocol.eof()?;
-                Err(ClientError::Truncated)
-            }
-            Ok(count) => {
-                self.unread = 0..count;
-                self.answered = true;
-                Ok(())
-            }
-            Err(error) if would_block(&error) || error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(ClientError::Io(error)),
+    fn receive(&mut self) {
+        self.input.resize(READ_ROOM, 0);
+        match self.stream.read(&mut self.input) {
+            Ok(0) => self.session.end_of_input(),
+            Ok(count) => (self.unread, self.chunk) = (0..count, 0),
+            Err(error) => self.failed(error),
         }
     }
+
+    fn failed(&mut self, error: io::Error) {
+        if !is_no_failure(&error) {
+            self.session.broken();
+            self.broken = Some(error);
+        }
+    }
+}
+
+/// Whether the socket only could not do it now.
+fn is_no_failure(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl Drop for Link {
@@ -267,8 +213,4 @@ impl Drop for Link {
         // is in a child process.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
-}
-
-fn would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
 }

@@ -7,18 +7,21 @@ mod params;
 mod response;
 
 use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fcgi_proto::client::{Ask, Manners, Page, Settings, Stderr};
+pub use fcgi_proto::client::{End, Resend};
+use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::Role;
 
 use crate::net::endpoint::Endpoint;
 use crate::net::stream::Stream;
 use body::{Body, Source};
 pub use error::ClientError;
-use link::{Got, Link, Request};
+use link::Link;
 pub use params::Params;
-use response::Started;
-pub use response::{End, Response};
+pub use response::Response;
 
 /// What a [`Client`] waits for and holds, at most.
 ///
@@ -36,8 +39,25 @@ pub struct ClientSettings {
     /// How long the application may take, once it has the whole request, to the first byte of its answer.
     /// Some are silent for ever on what they do not like. Default: 60 seconds.
     pub first_byte_timeout: Duration,
+    /// The same on a connection that carried a request before, for requests that may be sent twice; then they
+    /// go to a fresh one. The worker that the connection holds may still be at work on the request before (PHP's
+    /// `fastcgi_finish_request`). The price is a page that takes longer than this and is begun twice, at most
+    /// once a minute: after that no connection that was kept is used for so long. `Duration::MAX` switches it
+    /// off. Default: 300 milliseconds.
+    pub kept_first_byte_timeout: Duration,
     /// How long the application may send nothing in the middle of its answer. Default: 60 seconds.
     pub read_timeout: Duration,
+    /// How long the application may be waited for in all, for one request. Every byte that comes or goes earns a
+    /// millisecond of it back: it ends those that trickle, and streams of events that are rarely more than
+    /// alive. Default: 1 hour.
+    pub total_timeout: Duration,
+    /// How long the application may be left waiting for the body of a request that is sent as it comes. Every
+    /// byte earns a millisecond of it back, so that 1,000 bytes a second are always enough. A reader that blocks
+    /// cannot be ended: here it counts where there is an executor. Default: 30 seconds.
+    pub body_timeout: Duration,
+    /// Which requests may be sent twice, over a fresh connection, when one that was kept ends without a byte of
+    /// an answer: they may have been executed. Default: those that change nothing, such as GET.
+    pub resend: Resend,
     /// Bytes of a response's head. Default: 64 KiB.
     pub head_limit: usize,
     /// Bytes of a request's body whose length only its end tells, and which is read first. Default: 1 GiB.
@@ -50,18 +70,43 @@ impl Default for ClientSettings {
             connect_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             first_byte_timeout: Duration::from_secs(60),
+            kept_first_byte_timeout: Duration::from_millis(300),
             read_timeout: Duration::from_secs(60),
+            total_timeout: Duration::from_secs(3600),
+            body_timeout: Duration::from_secs(30),
+            resend: Resend::Safe,
             head_limit: 64 * 1024,
             spool_limit: 1 << 30,
         }
     }
 }
 
+/// What the session of a connection is told.
+impl From<ClientSettings> for Settings {
+    fn from(settings: ClientSettings) -> Self {
+        let mut told = Self::new();
+        told.write = settings.write_timeout;
+        told.first_byte = settings.first_byte_timeout;
+        told.kept_first_byte = settings.kept_first_byte_timeout;
+        told.read = settings.read_timeout;
+        told.total = settings.total_timeout;
+        told.input = settings.body_timeout;
+        told.resend = settings.resend;
+        told
+    }
+}
+
+type Result<T, E = ClientError> = std::result::Result<T, E>;
+
 /// A name and a value as they came.
 pub type Value = (Vec<u8>, Vec<u8>);
 
 /// Asks one application, one request at a time, over a connection that is kept from request to request where
 /// the application lets it.
+///
+/// A request that is made while another one's response is read has a connection of its own; one of them is
+/// kept then. Failures of an application become a line in the log, through the crate `log`, that names it and
+/// the request.
 ///
 /// ```no_run
 /// use fcgi_blocking::{Client, Params};
@@ -76,9 +121,15 @@ pub type Value = (Vec<u8>, Vec<u8>);
 pub struct Client {
     endpoint: Endpoint,
     settings: ClientSettings,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     kept: Option<Link>,
-    /// What came on STDERR of the last request, once its connection is not its any more.
-    stderr: Vec<u8>,
+    /// What came on STDERR of requests that got no response.
+    stderr: Stderr,
+    manners: Manners,
 }
 
 impl Client {
@@ -86,23 +137,23 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Connect`], also for an address that is none.
-    pub fn connect(address: impl AsRef<str>) -> Result<Self, ClientError> {
+    pub fn connect(address: impl AsRef<str>) -> Result<Self> {
         let endpoint = address.as_ref().parse::<Endpoint>();
         let endpoint = endpoint.map_err(|error| ClientError::Connect(error.into()))?;
-        let mut client = Self::with_settings(endpoint, ClientSettings::default());
-        client.kept = Some(client.link()?);
+        let client = Self::with_settings(endpoint, ClientSettings::default());
+        client.lock().kept = Some(client.link()?);
         Ok(client)
     }
 
     /// A client that connects when it has something to ask.
     #[must_use]
     pub fn with_settings(endpoint: Endpoint, settings: ClientSettings) -> Self {
-        Self { endpoint, settings, kept: None, stderr: Vec::new() }
+        Self { endpoint, settings, state: Mutex::default() }
     }
 
     /// Starts a request; nothing is sent yet.
-    pub fn request<'c>(&'c mut self, params: Params) -> Outgoing<'c> {
-        Outgoing { client: self, params, role: Role::Responder, keep_conn: true, body: None, data: None }
+    pub fn request<'c>(&'c self, params: Params) -> Outgoing<'c> {
+        Outgoing { client: self, params, ask: Ask::new(b""), input: Body([None, None]) }
     }
 
     /// Asks for the application's capacities, `FCGI_MAX_CONNS`, `FCGI_MAX_REQS` and `FCGI_MPXS_CONNS`, on a
@@ -112,75 +163,69 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn values(&mut self) -> Result<Vec<Value>, ClientError> {
+    pub fn values(&self) -> Result<Vec<Value>> {
         // An application with one worker serves no second connection.
-        self.kept = None;
-        let mut link = self.link()?;
-        link.get_values();
-        let mut pairs = Vec::new();
-        let mut nothing = Body { stdin: Source::bytes(&[]), data: None };
-        loop {
-            match link.next(&mut nothing, None, &self.settings)? {
-                Got::Values { last } => {
-                    pairs.extend_from_slice(link.chunk());
-                    if last {
-                        break;
-                    }
-                }
-                Got::UnknownType => break,
-                Got::Stdout | Got::End(_) => {}
-            }
-        }
-        let pairs = fcgi_proto::pair::Pairs::new(&pairs);
-        Ok(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
+        self.lock().kept = None;
+        let pairs = self.link()?.values()?;
+        Ok(Pairs::new(&pairs).map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
     }
 
-    /// What came on STDERR of a request that got no response.
-    pub fn take_stderr(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.stderr)
+    /// What came on STDERR of requests that got no response, since this was last asked: of more than 64 KiB a
+    /// beginning and an end, with a line between them that says how much was left out.
+    pub fn take_stderr(&self) -> Vec<u8> {
+        self.lock().stderr.take()
     }
 
-    fn link(&self) -> Result<Link, ClientError> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that was kept, if there is one that can be used.
+    fn kept(&self, ask: &Ask<'_>) -> Option<Link> {
+        let mut state = self.lock();
+        let mut link = state.kept.take()?;
+        link.is_usable(ask, &mut state.manners).then_some(link)
+    }
+
+    fn link(&self) -> Result<Link> {
         let stream = Stream::connect_timeout(&self.endpoint, self.settings.connect_timeout);
-        stream.and_then(Link::new).map_err(ClientError::Connect)
+        stream.and_then(|stream| Link::new(stream, self.settings)).map_err(ClientError::Connect)
     }
 }
 
 /// A request before it is sent.
 #[must_use = "nothing is sent before `send`"]
 pub struct Outgoing<'c> {
-    client: &'c mut Client,
+    client: &'c Client,
     params: Params,
-    role: Role,
-    keep_conn: bool,
-    body: Option<Source<'c>>,
-    data: Option<Source<'c>>,
+    ask: Ask<'c>,
+    input: Body<'c>,
 }
 
 impl<'c> Outgoing<'c> {
     /// What the application is asked to be; a Responder by default (section 6).
     pub fn role(mut self, role: Role) -> Self {
-        self.role = role;
+        self.ask.role = role;
         self
     }
 
     /// Whether the connection is kept after the request; it is by default.
     pub fn keep_conn(mut self, keep_conn: bool) -> Self {
-        self.keep_conn = keep_conn;
+        self.ask.keep_conn = keep_conn;
         self
     }
 
     /// The body: `length` bytes of `reader`, which is not read further. It is read as the application takes
     /// it; while `reader` blocks, the answer waits too.
     pub fn body(mut self, reader: impl Read + 'c, length: u64) -> Self {
-        self.body = Some(Source::once(reader, length));
+        self.input.0[0] = Some(Source::once(reader, length));
         self
     }
 
     /// The body, from memory. Other than with [`body`](Self::body), the request can be sent again if a kept
     /// connection turns out to be dead.
     pub fn bytes(mut self, bytes: &'c [u8]) -> Self {
-        self.body = Some(Source::bytes(bytes));
+        self.input.0[0] = Some(Source::bytes(bytes));
         self
     }
 
@@ -188,17 +233,16 @@ impl<'c> Outgoing<'c> {
     /// for many applications read no more than CONTENT_LENGTH says, and none at all without.
     ///
     /// # Errors
-    /// [`ClientError::Body`] if it cannot be read or written, or is longer than
-    /// [`spool_limit`](ClientSettings::spool_limit).
-    pub fn spooled(mut self, reader: impl Read) -> Result<Self, ClientError> {
-        self.body =
-            Some(Source::spooled(reader, self.client.settings.spool_limit).map_err(ClientError::Body)?);
+    /// [`ClientError::Body`] if it cannot be read, or is longer than
+    /// [`spool_limit`](ClientSettings::spool_limit); [`ClientError::Spool`] if it cannot be kept.
+    pub fn spooled(mut self, reader: impl Read) -> Result<Self> {
+        self.input.0[0] = Some(Source::spooled(reader, self.client.settings.spool_limit)?);
         Ok(self)
     }
 
     /// A Filter's file: `length` bytes of `reader` (section 6.4).
     pub fn data(mut self, reader: impl Read + 'c, length: u64) -> Self {
-        self.data = Some(Source::once(reader, length));
+        self.input.0[1] = Some(Source::once(reader, length));
         self
     }
 
@@ -206,36 +250,35 @@ impl<'c> Outgoing<'c> {
     /// is read.
     ///
     /// A request is sent twice only if not one byte of an answer came, on a connection that had been kept and
-    /// turned out to be dead.
+    /// turned out to be dead or silent, and if it may be executed twice: see [`ClientSettings::resend`]. Or if
+    /// not one byte of it was sent.
     ///
     /// # Errors
     /// [`ClientError`]. The connection is then closed.
-    pub fn send(self) -> Result<Response<'c>, ClientError> {
-        let Self { client, params, role, keep_conn, body, data } = self;
-        let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
-        let variables =
-            params.variables(role, body.as_ref().map(Source::length), data.as_ref().map(Source::length))?;
-        let data = data.or_else(|| role.has_data().then(|| Source::bytes(&[])));
-        let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes(&[])), data };
-        let request = Request { role, keep_conn, method: params.method(), variables };
-        let mut kept = client.kept.take().filter(Link::is_usable);
-        client.stderr.clear();
+    pub fn send(self) -> Result<Response<'c>> {
+        let Self { client, params, ask, input: Body([body, data]) } = self;
+        let mut input = Body([body.filter(|_| ask.role.has_stdin()), data.filter(|_| ask.role.has_data())]);
+        let [stdin, data] = input.lengths();
+        let variables = params.variables(ask.role, stdin, data)?;
+        let mut ask: Ask<'_> = ask;
+        (ask.method, ask.repeatable) = (params.method(), input.is_repeatable());
+        (ask.stdin, ask.data) = (stdin.unwrap_or(0), data.unwrap_or(0));
+        let name = format!("{}, {params}", client.endpoint);
+        let mut link = client.kept(&ask).map_or_else(|| client.link(), Ok)?;
         loop {
-            let is_kept = kept.is_some();
-            let mut link = match kept.take() {
-                Some(link) => link,
-                None => client.link()?,
-            };
-            match Started::read(&mut link, &mut body, &request, &client.settings) {
-                Ok(started) => return Ok(Response::new(client, link, body, started)),
-                // It had died while it was kept.
-                Err(ClientError::Io(_) | ClientError::Truncated)
-                    if is_kept && !link.answered && body.rewind() => {}
-                Err(error) => {
-                    client.stderr = std::mem::take(&mut link.stderr);
-                    return Err(error);
-                }
+            let request = link.begin(ask, &variables, &name)?;
+            let head = vec![0; client.settings.head_limit].into_boxed_slice();
+            let (page, end, stderr) = (Page::new(head, params.method()), None, Stderr::default());
+            let mut response = Response { client, link: Some(link), request, input, page, end, stderr };
+            let Err(error) = response.read_head() else { return Ok(response) };
+            let failed = response.link.as_mut();
+            let again = failed.is_some_and(|link| link.again(request, &mut client.lock().manners));
+            if !again || !response.input.rewind() {
+                response.give_up();
+                client.lock().stderr.append(response.stderr);
+                return Err(error);
             }
+            (input, link) = (response.input, client.link()?);
         }
     }
 }

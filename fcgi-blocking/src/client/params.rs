@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::SocketAddr;
 
 use fcgi_proto::cgi::{Variables, decode_path};
@@ -5,7 +6,7 @@ use fcgi_proto::cgi::{Variables, decode_path};
 use fcgi_proto::http::{CgiRequest, Peer};
 use fcgi_proto::record::Role;
 
-use super::{ClientError, Value};
+use super::{ClientError, Result, Value};
 
 /// Who asks, as far as the application is told.
 const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -21,6 +22,7 @@ const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Add
 /// let params = Params::get("/index.php?page=1").script("/srv/www/index.php").set("HTTP_COOKIE", "a=b");
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Params {
     method: Vec<u8>,
     target: Vec<u8>,
@@ -36,7 +38,6 @@ pub struct Params {
 impl Params {
     /// Of a request with this method for this target, a path, percent-encoded, and perhaps a query.
     /// SCRIPT_NAME is the path decoded.
-    #[must_use]
     pub fn new(method: impl Into<String>, target: impl Into<String>) -> Self {
         Self {
             method: method.into().into_bytes(),
@@ -56,7 +57,6 @@ impl Params {
     /// Header fields become variables as [`Variables::emit`] says. `Authorization` does not: who leaves it to
     /// the application to look at passwords [sets](Self::set) HTTP_AUTHORIZATION.
     #[cfg(feature = "http")]
-    #[must_use]
     pub fn from_parts(parts: &http::request::Parts) -> Self {
         let request = CgiRequest::new(parts);
         let variables = request.variables();
@@ -68,27 +68,22 @@ impl Params {
             authority: variables.authority.map(<[u8]>::to_vec),
             headers: headers.map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
             peer: parts.extensions.get().map(|Peer(peer)| *peer),
-            server: None,
-            https: false,
-            set: Vec::new(),
+            ..Self::get("")
         }
     }
 
     /// Of a GET request.
-    #[must_use]
     pub fn get(target: impl Into<String>) -> Self {
         Self::new("GET", target)
     }
 
     /// Of a POST request.
-    #[must_use]
     pub fn post(target: impl Into<String>) -> Self {
         Self::new("POST", target)
     }
 
     /// The address that the request came to: SERVER_ADDR and SERVER_PORT, and SERVER_NAME unless that is
     /// [set](Self::set).
-    #[must_use]
     pub fn server(mut self, server: SocketAddr) -> Self {
         self.server = Some(server);
         self
@@ -96,28 +91,24 @@ impl Params {
 
     /// Whether the request came over TLS: HTTPS, REQUEST_SCHEME, and SERVER_PORT without a
     /// [server](Self::server).
-    #[must_use]
     pub fn https(mut self, https: bool) -> Self {
         self.https = https;
         self
     }
 
     /// Sets a variable, instead of what it was.
-    #[must_use]
     pub fn set(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.set.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         self
     }
 
     /// Sets SCRIPT_FILENAME: the file that PHP runs.
-    #[must_use]
     pub fn script(self, filename: impl AsRef<[u8]>) -> Self {
         self.set("SCRIPT_FILENAME", filename)
     }
 
     /// The method, also one that was [set](Self::set) as REQUEST_METHOD: it decides whether the answer has a
     /// body.
-    #[must_use]
     pub fn method(&self) -> &[u8] {
         let set = self.set.iter().rfind(|(name, _)| name == b"REQUEST_METHOD");
         set.map_or(&self.method, |(_, method)| method)
@@ -128,17 +119,12 @@ impl Params {
     ///
     /// # Errors
     /// [`ClientError::Target`], [`ClientError::Variables`].
-    pub fn variables(
-        &self,
-        role: Role,
-        stdin: Option<u64>,
-        data: Option<u64>,
-    ) -> Result<Vec<Value>, ClientError> {
+    pub fn variables(&self, role: Role, stdin: Option<u64>, data: Option<u64>) -> Result<Vec<Value>> {
         let [headers, extra] = [&self.headers, &self.set]
             .map(|pairs| pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect::<Vec<_>>());
         let mut variables = Variables::new(&self.method, &self.target);
         let mut path = vec![0; self.target.len()];
-        variables.script_name = decode_path(&self.target, &mut path)?;
+        variables.script_name = decode_path(&self.target, &mut path).map_err(ClientError::Target)?;
         variables.protocol = &self.protocol;
         variables.authority = self.authority.as_deref();
         variables.peer = self.peer;
@@ -154,5 +140,12 @@ impl Params {
             Ok::<(), ClientError>(())
         })?;
         Ok(pairs)
+    }
+}
+
+impl fmt::Display for Params {
+    /// Method and target, for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method().escape_ascii(), self.target.escape_ascii())
     }
 }

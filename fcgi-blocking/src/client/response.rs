@@ -1,171 +1,117 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use fcgi_proto::cgi::{ResponseBody, ResponseHead, Status};
-use fcgi_proto::record::{ProtocolStatus, RequestId};
+use fcgi_proto::cgi::{ResponseHead, Status};
+use fcgi_proto::client::{End, Page, Request, Stderr};
 
 use super::body::Body;
-use super::link::{Got, Link, Request};
-use super::{Client, ClientError, ClientSettings};
-
-/// How an application ended a request (FastCGI 1.0, section 5.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    /// What it passed to `exit`; it means little with real applications.
-    pub app_status: u32,
-    /// The protocol status's number; see [`ProtocolStatus::from_wire`].
-    pub protocol_status: u8,
-    /// Whether anything came on STDOUT.
-    pub answered: bool,
-}
-
-impl End {
-    /// Why the request was refused, if it was: no output came, and the status says that it was not executed.
-    #[must_use]
-    pub fn refusal(&self) -> Option<ProtocolStatus> {
-        let status = ProtocolStatus::from_wire(self.protocol_status);
-        status.filter(|status| *status != ProtocolStatus::RequestComplete && !self.answered)
-    }
-}
-
-/// A request whose answer's head came.
-pub(crate) struct Started {
-    id: RequestId,
-    head: ResponseHead<Box<[u8]>>,
-    body: ResponseBody,
-    end: Option<End>,
-}
-
-impl Started {
-    /// Sends a request until the head of its answer is there.
-    pub(crate) fn read(
-        link: &mut Link,
-        body: &mut Body<'_>,
-        request: &Request<'_>,
-        settings: &ClientSettings,
-    ) -> Result<Self, ClientError> {
-        let id = link.begin(request)?;
-        let mut head = ResponseHead::new(vec![0; settings.head_limit].into_boxed_slice());
-        loop {
-            match link.next(body, Some(id), settings)? {
-                Got::Stdout => {
-                    let chunk = link.chunk();
-                    if let Some(rest) = head.push(chunk)? {
-                        let used = chunk.len() - rest.len();
-                        link.take_chunk(used);
-                        break;
-                    }
-                }
-                Got::End(got) => {
-                    return Err(match (got.refusal(), head.finish()) {
-                        (Some(status), _) => ClientError::Refused(status),
-                        (None, Err(error)) => error.into(),
-                        (None, Ok(())) => ClientError::Truncated,
-                    });
-                }
-                Got::Values { .. } | Got::UnknownType => {}
-            }
-        }
-        let body = ResponseBody::new(&head, request.method)?;
-        Ok(Self { id, head, body, end: None })
-    }
-}
+use super::link::Link;
+use super::{Client, ClientError, Result};
 
 /// An application's answer: its head, and its body to be read.
 ///
 /// One that is dropped before its end closes its connection, so that what is left of it never meets the next
 /// request.
 pub struct Response<'c> {
-    client: &'c mut Client,
+    pub(super) client: &'c Client,
     /// Until the end.
-    link: Option<Link>,
-    body: Body<'c>,
-    started: Started,
+    pub(super) link: Option<Link>,
+    pub(super) request: Request,
+    pub(super) input: Body<'c>,
+    pub(super) page: Page<Box<[u8]>>,
+    pub(super) end: Option<End>,
+    /// What came on STDERR, once the connection is not its any more.
+    pub(super) stderr: Stderr,
 }
 
-impl<'c> Response<'c> {
-    pub(crate) fn new(client: &'c mut Client, link: Link, body: Body<'c>, started: Started) -> Self {
-        Self { client, link: Some(link), body, started }
+impl Response<'_> {
+    /// Sends the request, which began, until the head of its answer is there.
+    pub(crate) fn read_head(&mut self) -> Result<()> {
+        while !self.head().is_complete() {
+            self.read_more()?;
+            if let Some(end) = &self.end {
+                self.page.finish(end)?;
+            }
+        }
+        Ok(())
     }
 
     /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
     #[must_use]
     pub fn status(&self) -> Status {
-        self.started.head.status()
+        self.head().status()
     }
 
     /// The head's fields `(name, value)` in their order, without `Status`; equal names are all there.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.started.head.fields()
+        self.head().fields()
     }
 
     /// The value of the first field with this name, in upper or lower case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        self.started.head.get(name.as_bytes())
+        self.head().get(name.as_bytes())
     }
 
     /// The head as it was read.
     #[must_use]
     pub fn head(&self) -> &ResponseHead<Box<[u8]>> {
-        &self.started.head
+        self.page.head()
     }
 
-    /// What came on STDERR since this was last asked; of more than 64 KiB that nobody takes, the rest is
-    /// dropped.
+    /// What came on STDERR since this was last asked: of more than 64 KiB that nobody takes, a beginning and an
+    /// end, with a line between them that says how much was left out.
     pub fn take_stderr(&mut self) -> Vec<u8> {
-        let link = self.link.as_mut().map(|link| &mut link.stderr);
-        std::mem::take(link.unwrap_or(&mut self.client.stderr))
+        self.link.as_mut().map_or(&mut self.stderr, |link| &mut link.stderr).take()
     }
 
     /// How the application ended the request, once all of the body was read.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        self.started.end
+        self.end
     }
 
-    /// Reads the next bytes of the body; 0 at its end, once END_REQUEST came.
-    fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, ClientError> {
-        loop {
-            let Started { id, body, end, .. } = &mut self.started;
-            let Some(link) = &mut self.link else {
-                return match body.missing() {
-                    // It failed before: that is no end.
-                    _ if end.is_none() => Err(ClientError::Truncated),
-                    0 => Ok(0),
-                    missing => Err(ClientError::ContentTooShort { missing }),
-                };
-            };
-            let chunk = link.chunk();
-            let wanted = body.wanted(chunk.len());
-            if wanted > 0 {
-                let count = wanted.min(buffer.len());
-                buffer[..count].copy_from_slice(&chunk[..count]);
-                link.take_chunk(count);
-                body.take(count);
-                return Ok(count);
-            }
-            // What is left of the chunk is more than Content-Length says, or than there is to be at all.
-            body.skip(chunk.len())?;
-            link.take_chunk(usize::MAX);
-            match link.next(&mut self.body, Some(*id), &self.client.settings)? {
-                Got::Stdout | Got::Values { .. } | Got::UnknownType => {}
-                Got::End(got) => {
-                    *end = Some(got);
-                    self.release();
-                }
-            }
+    /// Sends and receives until something came: the next bytes of the body, or the end, or a part of the head.
+    fn read_more(&mut self) -> Result<()> {
+        // It failed before: that is no end.
+        let Some(link) = &mut self.link else { return Err(ClientError::Truncated) };
+        self.end = link.next(self.request, &mut self.input)?;
+        if self.end.is_none() {
+            let count = self.page.skim(link.chunk())?;
+            link.take_chunk(self.request, count);
+            link.session.head(self.request, self.page.head().status().code());
+        } else if self.page.head().is_complete() {
+            self.stderr = std::mem::take(&mut link.stderr);
+            let state = &mut *self.client.lock();
+            let link = self.link.take();
+            state.kept = link.and_then(|link| link.finish(self.request, &mut state.manners));
+        }
+        Ok(())
+    }
+
+    /// What failed once cannot go on: the connection is closed, and the end stays unknown.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(mut link) = self.link.take() {
+            link.log_failure(self.request);
+            self.stderr = std::mem::take(&mut link.stderr);
         }
     }
 
-    /// The end came: the connection is kept if it can be.
-    fn release(&mut self) {
-        if let Some(mut link) = self.link.take() {
-            self.client.stderr = std::mem::take(&mut link.stderr);
-            link.settle();
-            if link.is_reusable() {
-                self.client.kept = Some(link);
+    /// Reads the next bytes of the body; 0 at its end, once END_REQUEST came.
+    fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            if let Some(end) = &self.end {
+                return Ok(self.page.finish(end).map(|()| 0)?);
             }
+            let chunk = self.link.as_ref().map_or(&[][..], Link::chunk);
+            let count = self.page.wanted(chunk).min(buffer.len());
+            if let Some(link) = self.link.as_mut().filter(|_| count > 0) {
+                buffer[..count].copy_from_slice(&link.chunk()[..count]);
+                link.take_chunk(self.request, count);
+                self.page.take(count);
+                return Ok(count);
+            }
+            self.read_more()?;
         }
     }
 }
@@ -176,10 +122,7 @@ impl Read for Response<'_> {
             return Ok(0);
         }
         self.read_body(buffer).map_err(|error| {
-            // What failed once cannot go on: the connection is closed, and the end stays unknown.
-            if let Some(mut link) = self.link.take() {
-                self.client.stderr = std::mem::take(&mut link.stderr);
-            }
+            self.give_up();
             error.into()
         })
     }

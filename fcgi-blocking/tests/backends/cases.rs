@@ -87,7 +87,7 @@ fn get(site: &Site) {
         ] {
             assert!(answer.has(name, value), "{name}={value} is missing:\n{}", answer.text());
         }
-        assert_eq!((answer.stderr.as_str(), answer.end.protocol_status), ("", 0));
+        assert_eq!((answer.stderr.as_str(), answer.protocol_status), ("", 0));
     }
 }
 
@@ -178,7 +178,7 @@ fn app_status(site: &Site) {
     for _ in 0..3 {
         let answer = web.get("/exit/42");
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
-        assert_eq!(Some(answer.end.app_status), site.setup.exit_42);
+        assert_eq!(Some(answer.app_status), site.setup.exit_42);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use fcgi_blocking::{ClientSettings, End, Params, Role};
+use fcgi_blocking::{ClientSettings, Params, Resend, Role};
 
 use super::site::Site;
 use crate::adapter::{Client, Outgoing};
@@ -21,7 +21,8 @@ pub(crate) struct Answer {
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) stderr: String,
-    pub(crate) end: End,
+    pub(crate) app_status: u32,
+    pub(crate) protocol_status: u8,
 }
 
 impl<'s> Web<'s> {
@@ -31,7 +32,11 @@ impl<'s> Web<'s> {
 
     /// Reaches the site by another address.
     pub(crate) fn at(site: &'s Site, address: &str) -> Self {
-        Self { client: Client::connect(address).expect("the back end accepts"), site, keep: true }
+        let mut settings = ClientSettings::default();
+        // Nothing that is asked here does harm when it is done twice.
+        settings.resend = Resend::All;
+        let endpoint = address.parse().expect("an address");
+        Self { client: Client::with_settings(endpoint, settings), site, keep: true }
     }
 
     /// Waits no longer than `limit` for any byte.
@@ -121,12 +126,14 @@ fn finish(request: Outgoing) -> io::Result<Answer> {
     let mut response = request.send()?;
     let mut body = Vec::new();
     response.read_to_end(&mut body)?;
+    let end = response.end().expect("the body was read to its end");
     Ok(Answer {
         status: response.status().code(),
         fields: response.fields().map(|(name, value)| (text(name), text(value))).collect(),
         body,
         stderr: text(&response.take_stderr()),
-        end: response.end().expect("the body was read to its end"),
+        app_status: end.app_status,
+        protocol_status: end.protocol_status,
     })
 }
 

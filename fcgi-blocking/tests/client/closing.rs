@@ -3,28 +3,69 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::script::{self, App, MUCH, answer, ask, cut, end, fail, page, stdout, text};
 use crate::support::{PATIENCE, record};
-use fcgi_blocking::{ClientError, Params};
+use fcgi_blocking::{ClientError, Params, Resend, Status};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
 
+/// Longer than a connection has to stay open to show that its application keeps it.
+const SHOWN: Duration = Duration::from_millis(250);
+
 #[test]
 fn a_request_is_sent_again_once_when_a_kept_connection_died_without_a_byte() {
-    for app in App::both(|number, peer| match number {
-        1 => {
-            peer.serve(page("one"));
-            assert_eq!(peer.request().stdin, b"body"); // And it closes.
+    for (resend, method) in
+        [(Resend::Safe, "GET"), (Resend::Safe, "OPTIONS"), (Resend::Idempotent, "PUT"), (Resend::All, "POST")]
+    {
+        for app in App::both(|number, peer| match number {
+            1 => {
+                peer.serve(page("one"));
+                assert_eq!(peer.request().stdin, b"body"); // And it closes.
+            }
+            _ => assert_eq!(peer.serve(page("two")).stdin, b"body"),
+        }) {
+            let mut client = app.client_with(|settings| settings.resend = resend);
+            assert_eq!(text(&mut ask(&mut client)), "one");
+            let request = client.request(Params::new(method, "/")).bytes(b"body");
+            assert_eq!(text(&mut request.send().expect("an answer")), "two", "{method}");
+            assert_eq!(app.connections(), 2);
         }
-        _ => assert_eq!(peer.serve(page("two")).stdin, b"body"),
-    }) {
-        let mut client = app.client();
-        assert_eq!(text(&mut ask(&mut client)), "one");
-        let mut response = client.request(Params::post("/")).bytes(b"body").send().expect("an answer");
-        assert_eq!(text(&mut response), "two");
-        assert_eq!(app.connections(), 2);
+    }
+}
+
+#[test]
+fn a_request_that_may_have_been_executed_is_not_sent_twice_unless_the_user_asks_for_that() {
+    for (resend, method) in [
+        (Resend::Safe, "POST"),
+        (Resend::Safe, "PUT"),
+        (Resend::Safe, "DELETE"),
+        (Resend::Idempotent, "POST"),
+        (Resend::Never, "GET"),
+    ] {
+        for body in [None, Some(b"body")] {
+            for app in App::both(|_, peer| {
+                peer.serve(page("one"));
+                peer.serve(page("two"));
+                peer.request(); // And it closes.
+            }) {
+                let mut client = app.client_with(|settings| settings.resend = resend);
+                assert_eq!(text(&mut ask(&mut client)), "one");
+                if resend == Resend::Never {
+                    thread::sleep(SHOWN);
+                } // Else the second request shows it.
+                assert_eq!(text(&mut ask(&mut client)), "two");
+                let request = client.request(Params::new(method, "/"));
+                let request = if let Some(body) = body { request.bytes(body) } else { request };
+                let error = request.send().expect_err("no answer");
+                assert!(matches!(error, ClientError::Truncated), "{method}: {error:?}");
+                assert_eq!(error.status(), Status::BAD_GATEWAY);
+                assert_eq!(app.connections(), 1);
+            }
+        }
     }
 }
 
@@ -41,7 +82,7 @@ fn a_large_body_from_memory_or_spooled_is_sent_again_from_its_start() {
                 assert!(asked.stdin.len() == MUCH && asked.stdin.iter().all(|byte| *byte == b'b'));
             }
         });
-        let mut client = app.client();
+        let mut client = app.client_with(|settings| settings.resend = Resend::All);
         assert_eq!(text(&mut ask(&mut client)), "one");
         let body = vec![b'b'; MUCH];
         let request = client.request(Params::post("/"));
@@ -100,13 +141,28 @@ fn a_request_is_not_sent_again_once_a_byte_came() {
 fn a_request_is_not_sent_again_when_its_body_cannot_be_read_again() {
     let app = App::unix(|_, peer| {
         peer.serve(page("one"));
+        peer.serve(page("two"));
         peer.request();
     });
-    let mut client = app.client();
-    assert_eq!(text(&mut ask(&mut client)), "one");
+    let mut client = app.client_with(|settings| settings.resend = Resend::All);
+    for expected in ["one", "two"] {
+        assert_eq!(text(&mut ask(&mut client)), expected);
+    }
     let error = client.request(Params::post("/")).body(&b"body"[..], 4).send().expect_err("no answer");
     assert!(matches!(error, ClientError::Truncated), "{error:?}");
     assert_eq!(app.connections(), 1);
+}
+
+#[test]
+fn a_post_goes_on_no_kept_connection_of_an_application_that_closes_them() {
+    for app in App::both(|_, peer| drop(peer.serve(page("whole")))) {
+        let mut client = app.client();
+        for number in 1..=10 {
+            let request = client.request(Params::post("/")).bytes(b"body");
+            assert_eq!(text(&mut request.send().expect("an answer")), "whole");
+            assert_eq!(app.connections(), number);
+        }
+    }
 }
 
 #[test]

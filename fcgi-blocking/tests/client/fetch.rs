@@ -49,7 +49,12 @@ impl Done {
 
 impl Fetch {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, |_| ())
+    }
+
+    fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = example("fetch");
+        change(&mut command);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: command.spawn().expect("it can be started") }
     }
@@ -258,6 +263,16 @@ fn a_body_comes_from_a_file_or_from_stdin() {
     for option in ["--body", "--data"] {
         fetch(&[&address, "/", option, &absent]).assert_failed(127, &absent);
     }
+}
+
+#[test]
+fn a_body_that_there_is_no_place_for_names_the_folder() {
+    let app = App::unix(|_, peer| drop(peer.try_request()));
+    let address = app.endpoint.to_string();
+    let no_folder = |command: &mut Command| _ = command.env("TMPDIR", "/nonexistent/folder");
+    let fetch = Fetch::start_with(&[&address, "/", "--body", "-"], no_folder);
+    fetch.finish(&vec![b'x'; 3 << 20]).assert_failed(127, "request body, kept in /nonexistent/folder: ");
+    assert_eq!(app.connections(), 0);
 }
 
 #[test]

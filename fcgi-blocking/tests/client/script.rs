@@ -51,6 +51,8 @@ pub(crate) fn limits(change: impl FnOnce(&mut ClientSettings)) -> ClientSettings
     settings.write_timeout = PATIENCE;
     settings.first_byte_timeout = PATIENCE;
     settings.read_timeout = PATIENCE;
+    settings.kept_first_byte_timeout = PATIENCE;
+    settings.body_timeout = PATIENCE;
     change(&mut settings);
     settings
 }
@@ -246,6 +248,11 @@ impl Peer {
         let asked = self.request();
         self.send(bytes);
         asked
+    }
+
+    /// Takes at most this many bytes, of whatever; whether there were any.
+    pub(crate) fn take(&mut self, count: usize) -> bool {
+        self.stream.read(&mut vec![0; count]).is_ok_and(|count| count > 0)
     }
 
     /// The client closes, without another byte.

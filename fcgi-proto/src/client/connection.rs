@@ -105,6 +105,8 @@ pub struct Connection<const N: usize> {
     /// Whether the record that is being read is ignored, whatever its id.
     stale: bool,
     odd: Option<Odd>,
+    /// Whether anything odd came before.
+    is_odd: bool,
     limits: Limits,
     /// Bytes ignored since the last request began.
     ignored: u32,
@@ -128,6 +130,7 @@ impl<const N: usize> Connection<N> {
             young: false,
             stale: false,
             odd: None,
+            is_odd: false,
             limits,
             ignored: 0,
             asked: 0,
@@ -413,7 +416,7 @@ impl<const N: usize> Connection<N> {
         !self.retired && self.failed.is_none() && !unasked
     }
 
-    /// What came that no application should send, since this was last asked; the first of it.
+    /// The first of what came that no application should send; once.
     pub fn take_odd(&mut self) -> Option<Odd> {
         self.odd.take()
     }
@@ -446,8 +449,10 @@ impl<const N: usize> Connection<N> {
 
     fn retire_for(&mut self, what: Oddity) {
         self.retired = true;
-        let header = self.decoder.header_bytes();
-        self.odd.get_or_insert(Odd { what, header });
+        if !self.is_odd {
+            self.odd = Some(Odd { what, header: self.decoder.header_bytes() });
+        }
+        self.is_odd = true;
     }
 
     /// The request, if the stream is what it is to be sent.

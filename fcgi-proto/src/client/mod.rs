@@ -24,10 +24,12 @@
 
 mod connection;
 mod event;
+mod page;
 pub mod session;
 
 pub use connection::Connection;
 pub use event::{Event, Odd, Oddity, SendError};
+pub use page::{Page, PageError};
 #[cfg(feature = "alloc")]
 pub use session::Stderr;
 pub use session::{

@@ -164,13 +164,13 @@ pub struct Session<const N: usize> {
     heard: Time,
     /// When it began to listen again, after what was kept had held it up.
     listening: Time,
-    /// No wait ends before.
+    /// No wait ends before: what may end one earlier than it was reckoned to end lowers it.
     earliest: Time,
     /// Requests that are active; that were left before their end; that hold everything up.
     open: u16,
     left: u16,
     full: u16,
-    /// Whether any request ever began.
+    /// Whether any request ever began, or could have.
     used: bool,
     /// Whether requests were active at the same time since none was.
     shared: bool,
@@ -213,9 +213,8 @@ impl<const N: usize> Session<N> {
     pub fn sent(&mut self, count: usize, now: Duration) {
         self.wrote = Time::new(now);
         self.written = self.written.saturating_add(count as u64).min(self.queued);
-        if self.written == self.queued && self.open > 0 {
-            self.come_back(self.wrote.after(self.settings.first_byte.min(self.settings.kept_first_byte)));
-        }
+        // Somebody may wait for a first byte from here on.
+        self.come_back(self.wrote.after(self.settings.first_byte.min(self.settings.kept_first_byte)));
     }
 
     /// A write failed: nothing more is written. What the application sent before it closed is still read.
@@ -248,6 +247,9 @@ impl<const N: usize> Session<N> {
     /// When [`next`](Self::next) then says that the connection is over, all waits are.
     pub fn receive<'i>(&mut self, input: &mut &'i [u8], now: Duration) -> Option<Input<'i>> {
         let now = Time::new(now);
+        if !input.is_empty() {
+            self.come_back(now.after(self.settings.read));
+        }
         while !input.is_empty() && self.full == 0 {
             if self.dead.is_some() {
                 *input = &[];
@@ -309,7 +311,6 @@ impl<const N: usize> Session<N> {
         if slot.kept >= share && !was_full {
             slot.kept_since = now;
             self.full += 1;
-            self.come_back(now.after(self.settings.read));
         }
         Some(Input::Stdout { request, data })
     }
@@ -381,9 +382,7 @@ impl<const N: usize> Session<N> {
                         slot.waiting = Time::new(now);
                     }
                 }
-                self.note_sent(place);
-                let (until, _) = self.slots.get(place).map_or((Time::NEVER, Wait::Total), |s| self.until(s));
-                self.come_back(until);
+                self.rearm(place);
                 Ok(None)
             }
         }
@@ -458,6 +457,11 @@ impl<const N: usize> Session<N> {
         }
     }
 
+    /// The connection waited before its first request: it is not fresh any more, and may have ended meanwhile.
+    pub fn waited(&mut self) {
+        self.used = true;
+    }
+
     /// Whether a further request may begin, beside those that are active or when they are over.
     #[must_use]
     pub fn is_reusable(&self) -> bool {
@@ -476,8 +480,8 @@ impl<const N: usize> Session<N> {
         self.received > 0
     }
 
-    /// What came that no application should send, since this was last asked: worth a line in the log, at the
-    /// level of a warning, that names the application.
+    /// The first of what came that no application should send, once: worth a line in the log, at the level of a
+    /// warning, that names the application.
     pub fn take_odd(&mut self) -> Option<Odd> {
         self.connection.take_odd()
     }

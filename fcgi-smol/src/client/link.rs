@@ -1,13 +1,16 @@
 //! One connection to an application, and the requests on it. Nothing runs by itself: whoever polls a request
 //! reads and writes for all of them. What is to be done is for the [`Session`] to say.
 
+use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use fcgi_proto::client::{Again, Ask, Failure, Input, Manners, Request, SendError, Session, Stderr};
+use fcgi_proto::Level;
+use fcgi_proto::client::{Again, Ask, Failure, Input, Manners, Request, Session, Stderr};
 
 use super::socket::Socket;
 use super::wakers::Wakers;
@@ -32,8 +35,8 @@ struct State {
     /// None: it is closed.
     socket: Option<Socket>,
     session: Session<CAPACITY>,
-    /// Whose connection it is, for the log.
-    name: Arc<str>,
+    /// The application and the request that began last, for the log.
+    name: String,
     buffer: Box<[u8]>,
     /// What of `buffer` the session has not taken.
     unread: Range<usize>,
@@ -52,8 +55,18 @@ struct State {
     woken: Vec<Waker>,
 }
 
+/// What is asked over a connection.
+pub(crate) enum Question<'q> {
+    /// A request with these variables, which is called so in the log.
+    Request(Ask<'q>, &'q [Value], &'q dyn fmt::Display),
+    /// The application's values.
+    Values,
+}
+
 #[derive(Default)]
 struct Kept {
+    /// Application and request.
+    name: String,
     stdout: Vec<u8>,
     stderr: Stderr,
     /// Whether something came since it was last looked.
@@ -61,11 +74,11 @@ struct Kept {
 }
 
 impl Link {
-    pub(crate) fn new(socket: Socket, name: Arc<str>, settings: &ClientSettings) -> Self {
+    pub(crate) fn new(socket: Socket, settings: ClientSettings) -> Self {
         let state = State {
             socket: Some(socket),
-            session: Session::new(session_settings(settings)),
-            name,
+            session: Session::new(settings.into()),
+            name: String::new(),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
             out: Vec::new(),
@@ -89,34 +102,63 @@ impl Link {
             state.socket = None;
             self.wakers.wake_all();
         }
-        let woken = std::mem::take(&mut state.woken);
+        let woken = mem::take(&mut state.woken);
         drop(state);
         self.wakers.release();
         woken.into_iter().for_each(Waker::wake);
         result
     }
 
-    /// Makes the records of a request up to the end of its parameters. Where there is no other, the connection
-    /// has waited: what came on it since is taken in first.
-    pub(crate) fn begin(&self, ask: Ask<'_>, variables: &[Value]) -> Result<Request, SendError> {
+    /// Makes the records of a request that are known before its body; `None` if the connection takes none.
+    ///
+    /// One that has waited for so long is looked at: what came on it since is taken in first, and whether it is
+    /// used depends on the application's manners, if there is another choice.
+    pub(crate) fn begin(
+        &self,
+        application: &dyn fmt::Display,
+        question: &Question<'_>,
+        waited: Option<Duration>,
+        manners: Option<&Mutex<Manners>>,
+    ) -> Result<Option<Request>, ClientError> {
         self.with(|state, now| {
-            state.look(&self.wakers);
-            let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
-            let request = state.queue(|session, out| session.begin_with(ask, pairs, out, now))?;
-            Ok(state.place(request, &self.wakers))
+            if let (Some(idle), 0) = (waited, state.session.open()) {
+                state.session.waited();
+                state.look(&self.wakers);
+                if let (Some(manners), Question::Request(ask, ..)) = (manners, question) {
+                    let mut manners = manners.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !manners.may_use(&state.session, ask, idle, now) {
+                        return Ok(None);
+                    }
+                }
+            }
+            if !state.session.is_reusable() {
+                return Ok(None);
+            }
+            let (request, name) = match question {
+                Question::Request(ask, variables, name) => {
+                    let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
+                    let begun = state.queue(|session, out| session.begin_with(*ask, pairs, out, now));
+                    (begun.map_err(Failure::from)?, format!("{application}, {name}"))
+                }
+                Question::Values => {
+                    let (request, record) = state.session.get_values(now).map_err(Failure::from)?;
+                    state.queue(|_, out| out.extend_from_slice(&record));
+                    (request, application.to_string())
+                }
+            };
+            if state.kept.len() <= request.place() {
+                state.kept.resize_with(request.place() + 1, Kept::default);
+            }
+            state.name.clone_from(&name);
+            state.kept[request.place()].name = name;
+            self.wakers.set_ready();
+            Ok(Some(request))
         })
     }
 
-    /// Makes the GET_VALUES record.
-    pub(crate) fn get_values(&self) -> Result<Request, SendError> {
-        self.with(|state, now| {
-            let request = state.queue(|session, out| {
-                let (request, control) = session.get_values(now)?;
-                out.extend_from_slice(&control);
-                Ok(request)
-            })?;
-            Ok(state.place(request, &self.wakers))
-        })
+    /// Whether a further request may begin.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.with(|state, _| state.session.is_reusable())
     }
 
     /// Bytes of its input that a request takes now, of which there is more.
@@ -128,28 +170,17 @@ impl Link {
         })
     }
 
-    /// Makes records of the next bytes of a request's input.
-    pub(crate) fn send(&self, request: Request, mut data: &[u8]) -> Result<(), SendError> {
+    /// Makes records of the next bytes of a request's input, as many as it [wants](Self::wants) or fewer.
+    pub(crate) fn send(&self, request: Request, mut data: &[u8]) -> Result<(), ClientError> {
         self.with(|state, now| {
-            while !data.is_empty() {
-                data = state.queue(|session, out| {
-                    let (piece, rest) = session.write(request, data, now)?;
-                    piece.slices().iter().for_each(|slice| out.extend_from_slice(slice));
-                    Ok(if rest.len() < data.len() { rest } else { &[] })
-                })?;
+            while !data.is_empty() && state.session.wants(request) > 0 {
+                let (piece, rest) = state.session.write(request, data, now).map_err(Failure::from)?;
+                data = rest;
+                state.queue(|_, out| piece.slices().iter().for_each(|slice| out.extend_from_slice(slice)));
             }
             self.wakers.set_ready();
             Ok(())
         })
-    }
-
-    /// What came for a request, if something did: bytes, in `chunk` in place of what was there, or its end.
-    pub(crate) fn take(
-        &self,
-        request: Request,
-        chunk: &mut Vec<u8>,
-    ) -> Option<Result<Option<End>, ClientError>> {
-        self.with(|state, now| state.take(request, chunk, &self.wakers, now))
     }
 
     /// Sends and receives, for all requests, until something came for this one.
@@ -189,48 +220,49 @@ impl Link {
         self.with(|state, _| state.session.again(request))
     }
 
-    /// What a request that failed tells of its application. Wakes nobody.
-    pub(crate) fn teach(&self, request: Request, manners: &mut Manners, now: Duration) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        manners.learn(&state.session, request, now);
+    /// A line in the log for a request that failed.
+    pub(crate) fn log_failure(&self, request: Request) {
+        let failed = self.with(|state, now| {
+            let name = state.kept.get(request.place()).map(|kept| kept.name.clone());
+            name.zip(state.session.poll(request, now).err())
+        });
+        if let Some((name, failure)) = failed {
+            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "{name}: {failure}");
+        }
     }
 
     /// What came on a request's STDERR since this was last asked.
-    pub(crate) fn take_stderr(&self, request: Request) -> Vec<u8> {
+    pub(crate) fn take_stderr(&self, request: Request) -> Stderr {
         self.with(|state, _| {
-            state.kept.get_mut(request.place()).map_or_else(Vec::new, |kept| kept.stderr.take())
+            state
+                .kept
+                .get_mut(request.place())
+                .map_or_else(Stderr::default, |kept| mem::take(&mut kept.stderr))
         })
     }
 
     /// Nobody waits for a request any more; whether the connection may carry a further one.
-    pub(crate) fn leave(&self, request: Request) -> bool {
+    pub(crate) fn leave(&self, request: Request, manners: &Mutex<Manners>) -> bool {
         let own = self.wakers.take(request.place());
-        let reusable = self.with(|state, now| {
-            state.queue(|session, out| out.extend_from_slice(&session.leave(request, now)));
-            if let Some(kept) = state.kept.get_mut(request.place()) {
-                *kept = Kept::default();
-            }
+        let is_reusable = self.with(|state, now| {
+            let mut manners = manners.lock().unwrap_or_else(PoisonError::into_inner);
+            manners.learn(&state.session, request, now);
+            drop(manners);
+            let abort = state.session.leave(request, now);
+            state.queue(|_, out| out.extend_from_slice(&abort));
+            mem::take(&mut state.kept[request.place()]);
             state.dispatch(&self.wakers, now);
             // What it did not take may have held up the others, and there may be an abort to send.
             self.wakers.wake_all();
             state.session.is_reusable()
         });
         drop(own);
-        reusable
+        is_reusable
     }
 }
 
 impl State {
-    /// A place for what comes for a request.
-    fn place(&mut self, request: Request, wakers: &Wakers) -> Request {
-        let place = request.place();
-        if self.kept.len() <= place {
-            self.kept.resize_with(place + 1, Kept::default);
-        }
-        wakers.set_ready();
-        request
-    }
-
     /// Lets `make` append records to what is to be sent.
     fn queue<T>(&mut self, make: impl FnOnce(&mut Session<CAPACITY>, &mut Vec<u8>) -> T) -> T {
         self.out.drain(..self.sent);
@@ -258,7 +290,7 @@ impl State {
         kept.came = false;
         if !kept.stdout.is_empty() {
             chunk.clear();
-            std::mem::swap(chunk, &mut kept.stdout);
+            mem::swap(chunk, &mut kept.stdout);
             let was_full = !self.session.next().read;
             self.session.took(request, chunk.len(), now);
             if was_full && self.session.next().read {
@@ -274,8 +306,10 @@ impl State {
 
     fn error(&self, failure: Failure) -> ClientError {
         match (failure, &self.error) {
-            (Failure::Broken, Some(error)) => ClientError::Io(io::Error::new(error.kind(), Arc::clone(error))),
-            (failure, _) => client_error(failure),
+            (Failure::Broken, Some(error)) => {
+                ClientError::Io(io::Error::new(error.kind(), Arc::clone(error)))
+            }
+            (failure, _) => failure.into(),
         }
     }
 
@@ -307,7 +341,8 @@ impl State {
     fn dispatch(&mut self, wakers: &Wakers, now: Duration) {
         let mut input = &self.buffer[self.unread.clone()];
         while let Some(came) = self.session.receive(&mut input, now) {
-            let (Input::Stdout { request, .. } | Input::Stderr { request, .. } | Input::Look { request }) = came
+            let (Input::Stdout { request, .. } | Input::Stderr { request, .. } | Input::Look { request }) =
+                came
             else {
                 continue;
             };
@@ -334,7 +369,7 @@ impl State {
                     self.sent += count;
                     self.flushed = false;
                     self.session.sent(count, now);
-                    if std::mem::take(&mut self.starved) {
+                    if mem::take(&mut self.starved) {
                         wakers.wake_all();
                     }
                 }

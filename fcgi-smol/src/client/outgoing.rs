@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::client::{Again, Ask};
+use fcgi_proto::client::{Again, Ask, Page};
 use fcgi_proto::record::Role;
 use smol::io::AsyncRead;
 
 use super::body::{Body, Source};
 use super::exchange::Exchange;
+use super::link::Question;
 use super::response::Response;
 use super::{ClientError, Params};
 use crate::pool::applications::Applications;
@@ -21,14 +22,13 @@ pub struct Outgoing<'b> {
     params: Params,
     role: Role,
     keep_conn: bool,
-    body: Option<Source<'b>>,
-    data: Option<Source<'b>>,
+    body: Body<'b>,
 }
 
 impl<'b> Outgoing<'b> {
     pub(crate) fn new(applications: &Arc<Applications>, params: Params) -> Self {
         let applications = Arc::clone(applications);
-        Self { applications, params, role: Role::Responder, keep_conn: true, body: None, data: None }
+        Self { applications, params, role: Role::Responder, keep_conn: true, body: Body([None, None]) }
     }
 
     /// What the application is asked to be; a Responder by default (section 6).
@@ -47,14 +47,14 @@ impl<'b> Outgoing<'b> {
     /// The body: `length` bytes of `reader`, which is not read further. It is read as the application takes
     /// it. While `reader` is waited for, and the application for it, no limit of time runs.
     pub fn body(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        self.body = Some(Source::once(reader, length));
+        self.body.0[0] = Some(Source::once(reader, length));
         self
     }
 
     /// The body, from memory. Other than with [`body`](Self::body), the request can be sent again if a kept
     /// connection turns out to be dead.
     pub fn bytes(mut self, bytes: impl AsRef<[u8]> + Send + Unpin + 'b) -> Self {
-        self.body = Some(Source::bytes(bytes));
+        self.body.0[0] = Some(Source::bytes(bytes));
         self
     }
 
@@ -67,13 +67,13 @@ impl<'b> Outgoing<'b> {
     /// [`spool_limit`](crate::ClientSettings::spool_limit).
     pub async fn spooled(mut self, reader: impl AsyncRead + Send) -> Result<Self, ClientError> {
         let limit = self.applications.settings.client.spool_limit;
-        self.body = Some(Source::spooled(reader, limit).await.map_err(ClientError::Body)?);
+        self.body.0[0] = Some(Source::spooled(reader, limit).await?);
         Ok(self)
     }
 
     /// A Filter's file: `length` bytes of `reader` (section 6.4).
     pub fn data(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        self.data = Some(Source::once(reader, length));
+        self.body.0[1] = Some(Source::once(reader, length));
         self
     }
 
@@ -87,42 +87,50 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     /// [`ClientError`].
     pub async fn send(self) -> Result<Response<'b>, ClientError> {
-        let Self { applications, params, role, mut keep_conn, body, data } = self;
-        let (client, method) = (applications.settings.client, params.method());
-        keep_conn &= applications.settings.keeps();
-        let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
-        let lengths = [&body, &data].map(|source| source.as_ref().map(Source::length));
-        let variables = params.variables(role, lengths[0], lengths[1])?;
-        let [stdin, data] = [body, data].map(|source| source.unwrap_or_else(|| Source::bytes([])));
-        let mut body = Body { stdin, data };
-        let mut ask = Ask::new(method);
-        (ask.role, ask.keep_conn, ask.repeatable) = (role, keep_conn, body.is_repeatable());
-        [ask.stdin, ask.data] = lengths.map(Option::unwrap_or_default);
-        let mut wanted = Wanted { alone: !keep_conn, ..Wanted::default() };
+        let Self { applications, params, role, keep_conn, body: Body([body, data]) } = self;
+        let mut body = Body([body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())]);
+        let [stdin, data] = body.lengths();
+        let variables = params.variables(role, stdin, data)?;
+        let mut ask = Ask::new(params.method());
+        (ask.role, ask.repeatable) = (role, body.is_repeatable());
+        (ask.stdin, ask.data) = (stdin.unwrap_or(0), data.unwrap_or(0));
+        ask.keep_conn = keep_conn && applications.settings.keeps();
+        let question = Question::Request(ask, &variables, &params);
+        let mut wanted = Wanted { alone: !ask.keep_conn, ..Wanted::default() };
         // What is answered if nobody else can be asked.
         let mut refused = Err(ClientError::Unavailable);
         loop {
-            let lease = match applications.lend(&mut wanted, |link| link.begin(ask, &variables)).await {
-                Err(ClientError::Unavailable) => return refused,
-                Err(error) => return refused.or(Err(error)),
+            let lease = match applications.lend(&mut wanted, &question).await {
                 Ok(lease) => lease,
+                Err(error) if matches!(refused, Err(ClientError::Unavailable)) => return Err(error),
+                Err(_) => return refused,
             };
             let application = lease.application();
-            let again;
-            match Response::read(Exchange::new(lease, body), method, client.head_limit).await {
-                Ok(mut response) => match response.refusal().await {
-                    None => return Ok(response),
-                    Some(its) => (again, body, refused) = (Again::Elsewhere, its, Ok(response)),
-                },
-                Err((exchange, error)) => {
-                    applications.keep_stderr(&exchange.take_stderr());
-                    (again, body, refused) = (exchange.again(), exchange.into_body(), Err(error));
-                }
+            let head = vec![0; applications.settings.client.head_limit].into_boxed_slice();
+            let mut response = Response::new(Exchange::new(lease, body), Page::new(head, ask.method));
+            let (again, result) = match response.read_head().await {
+                Ok(()) if response.is_refusal().await => (Again::Elsewhere, Ok(())),
+                Ok(()) => return Ok(response),
+                Err(error) => (response.again(), Err(error)),
+            };
+            if again == Again::No {
+                response.give_up();
             }
-            match again {
-                Again::Fresh => wanted.fresh = true,
-                Again::Elsewhere => wanted.tried.push(application),
-                Again::No => return refused,
+            let its = response.release();
+            refused = match result {
+                Ok(()) => Ok(response),
+                Err(error) => {
+                    applications.keep_stderr(response.into_stderr());
+                    Err(error)
+                }
+            };
+            match (again, its) {
+                (Again::Fresh, Some(its)) => (wanted.fresh, body) = (true, its),
+                (Again::Elsewhere, Some(its)) => {
+                    wanted.tried.push(application);
+                    body = its;
+                }
+                _ => return refused,
             }
             if !body.rewind().await {
                 return refused;

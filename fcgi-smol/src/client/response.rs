@@ -1,16 +1,20 @@
 //! An application's answer.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
-use fcgi_proto::cgi::{ResponseBody, ResponseHead, Status};
-use fcgi_proto::client::Again;
+use fcgi_proto::cgi::{ResponseHead, Status};
+use fcgi_proto::client::{Again, Page, Stderr};
 use smol::io::AsyncRead;
 
 use super::body::Body;
 use super::exchange::Exchange;
 use super::{ClientError, End};
+
+/// Bytes of an answer that may turn out to be a refusal.
+const REFUSAL: usize = 8 * 1024;
 
 /// An application's answer: its head, and its body to be read.
 ///
@@ -22,99 +26,84 @@ pub struct Response<'b> {
     /// What came of STDOUT, from `taken` on.
     chunk: Vec<u8>,
     taken: usize,
-    head: ResponseHead<Box<[u8]>>,
-    body: ResponseBody,
+    page: Page<Box<[u8]>>,
     end: Option<End>,
     /// What came on STDERR, once the exchange is over.
-    stderr: Vec<u8>,
+    stderr: Stderr,
 }
 
 impl<'b> Response<'b> {
-    /// Reads up to the head's end; a request that failed before is given back.
-    pub(crate) async fn read(
-        mut exchange: Exchange<'b>,
-        method: &[u8],
-        head_limit: usize,
-    ) -> Result<Self, (Exchange<'b>, ClientError)> {
-        let mut head = ResponseHead::new(vec![0; head_limit].into_boxed_slice());
-        let mut chunk = Vec::new();
-        let result = loop {
-            match exchange.more(&mut chunk).await {
-                Ok(None) => {}
-                Ok(Some(end)) => {
-                    break Err(match (end.refusal(), head.finish()) {
-                        (Some(status), _) => ClientError::Refused(status),
-                        (None, Err(error)) => error.into(),
-                        (None, Ok(())) => ClientError::Truncated,
-                    });
-                }
-                Err(error) => break Err(error),
-            }
-            match head.push(&chunk) {
-                Ok(None) => {}
-                Ok(Some(rest)) => break Ok(chunk.len() - rest.len()),
-                Err(error) => break Err(error.into()),
-            }
-        };
-        let started = result.and_then(|taken| Ok((taken, ResponseBody::new(&head, method)?)));
-        match started {
-            Ok((taken, body)) => {
-                exchange.lease().answered(head.status().code());
-                let exchange = Some(exchange);
-                Ok(Self { exchange, chunk, taken, head, body, end: None, stderr: Vec::new() })
-            }
-            Err(error) => Err((exchange, error)),
-        }
+    /// To a request that began.
+    pub(crate) fn new(exchange: Exchange<'b>, page: Page<Box<[u8]>>) -> Self {
+        let (chunk, taken, end, stderr) = Default::default();
+        Self { exchange: Some(exchange), chunk, taken, page, end, stderr }
     }
 
-    /// The request's body, if the answer turns out to be a refusal, which only its end tells: the request may go
-    /// elsewhere then. What comes until the end is kept.
-    pub(crate) async fn refusal(&mut self) -> Option<Body<'b>> {
-        while self.exchange.as_ref()?.may_be_refused() {
-            let mut more = Vec::new();
-            // A failure comes again when the body is read.
-            match self.exchange.as_mut()?.more(&mut more).await.ok()? {
-                None => self.chunk.extend(more),
-                Some(end) => {
-                    self.end = Some(end);
-                    let again = self.exchange.as_ref()?.again();
-                    return self.release().filter(|_| again == Again::Elsewhere);
-                }
+    /// Sends the request until the head of its answer is there.
+    pub(crate) async fn read_head(&mut self) -> Result<(), ClientError> {
+        while !self.head().is_complete() {
+            poll_fn(|cx| self.poll_more(cx)).await?;
+            if let Some(end) = &self.end {
+                self.page.finish(end)?;
             }
         }
-        None
+        if let Some(exchange) = &self.exchange {
+            exchange.lease().answered(self.status().code());
+        }
+        Ok(())
+    }
+
+    /// Whether the answer is a refusal, which only its end tells, and the request goes elsewhere. What comes
+    /// until then is kept.
+    pub(crate) async fn is_refusal(&mut self) -> bool {
+        while let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.may_be_refused()) {
+            if self.chunk.len() > REFUSAL {
+                return false;
+            }
+            let mut more = Vec::new();
+            match poll_fn(|cx| exchange.poll_more(cx, &mut more)).await {
+                Ok(None) => self.chunk.extend(more),
+                Ok(end) => self.end = end,
+                // It comes again when the body is read.
+                Err(_) => return false,
+            }
+        }
+        let exchange = self.exchange.as_ref().filter(|_| self.end.is_some());
+        exchange.is_some_and(|exchange| exchange.again() == Again::Elsewhere)
+    }
+
+    /// Whether and where the request is to be sent again, after it failed.
+    pub(crate) fn again(&self) -> Again {
+        self.exchange.as_ref().map_or(Again::No, Exchange::again)
     }
 
     /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
     #[must_use]
     pub fn status(&self) -> Status {
-        self.head.status()
+        self.head().status()
     }
 
     /// The head's fields `(name, value)` in their order, without `Status`; equal names are all there.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.head.fields()
+        self.head().fields()
     }
 
     /// The value of the first field with this name, in upper or lower case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        self.head.get(name.as_bytes())
+        self.head().get(name.as_bytes())
     }
 
     /// The head as it was read.
     #[must_use]
     pub fn head(&self) -> &ResponseHead<Box<[u8]>> {
-        &self.head
+        self.page.head()
     }
 
-    /// What came on STDERR since this was last asked; of more than 64 KiB that nobody takes, the rest is
-    /// dropped.
+    /// What came on STDERR since this was last asked: of more than 64 KiB that nobody takes, a beginning and an
+    /// end, with a line between them that says how much was left out.
     pub fn take_stderr(&mut self) -> Vec<u8> {
-        match &self.exchange {
-            Some(exchange) => exchange.take_stderr(),
-            None => std::mem::take(&mut self.stderr),
-        }
+        self.exchange.as_ref().map_or_else(|| mem::take(&mut self.stderr), Exchange::take_stderr).take()
     }
 
     /// How the application ended the request, once all of the body was read.
@@ -129,38 +118,37 @@ impl<'b> Response<'b> {
         let result = ready!(self.poll_wanted(cx));
         if result.is_err() {
             // What failed once cannot go on, and the end stays unknown.
-            self.release();
+            self.give_up();
         }
         Poll::Ready(result)
     }
 
     fn poll_wanted(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ClientError>> {
         loop {
-            let rest = self.chunk.len() - self.taken;
-            let wanted = self.body.wanted(rest);
+            let wanted = self.page.wanted(self.chunk());
             if wanted > 0 {
                 return Poll::Ready(Ok(wanted));
             }
             // What is left of the chunk is more than Content-Length says, or than there is to be at all.
-            self.body.skip(rest)?;
-            self.taken = self.chunk.len();
-            let Some(exchange) = &mut self.exchange else {
-                return Poll::Ready(match self.body.missing() {
-                    // It failed before: that is no end.
-                    _ if self.end.is_none() => Err(ClientError::Truncated),
-                    0 => Ok(0),
-                    missing => Err(ClientError::ContentTooShort { missing }),
-                });
-            };
-            let end = ready!(exchange.poll_more(cx, &mut self.chunk))?;
-            match end {
-                None => self.taken = 0,
-                Some(end) => {
-                    self.end = Some(end);
-                    self.release();
-                }
+            self.taken += self.page.skim(&self.chunk[self.taken..])?;
+            if let Some(end) = &self.end {
+                let finished = self.page.finish(end);
+                drop(self.release());
+                return Poll::Ready(Ok(finished.map(|()| 0)?));
             }
+            ready!(self.poll_more(cx))?;
         }
+    }
+
+    /// Sends and receives until something came: the next chunk, or the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        // It failed before: that is no end.
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(Err(ClientError::Truncated)) };
+        self.end = ready!(exchange.poll_more(cx, &mut self.chunk))?;
+        if self.end.is_none() {
+            self.taken = self.page.skim(&self.chunk)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// What came of STDOUT that was not taken.
@@ -170,21 +158,32 @@ impl<'b> Response<'b> {
 
     /// Takes bytes of the body off the [chunk](Self::chunk).
     pub(crate) fn take_chunk(&mut self, count: usize) {
-        self.body.take(count);
+        self.page.take(count);
         self.taken += count;
     }
 
     /// Whether all of the body was taken that there is to be, as far as the head tells.
     #[cfg(feature = "tower")]
     pub(crate) fn is_whole(&self) -> bool {
-        self.body.wanted(1) == 0
+        self.page.is_whole()
     }
 
-    /// The exchange is over, well or not.
-    fn release(&mut self) -> Option<Body<'b>> {
+    /// The exchange is over, well or not; the request's body may be sent again.
+    pub(crate) fn release(&mut self) -> Option<Body<'b>> {
         let exchange = self.exchange.take()?;
         self.stderr = exchange.take_stderr();
         Some(exchange.into_body())
+    }
+
+    /// The exchange failed.
+    pub(crate) fn give_up(&mut self) {
+        self.exchange.iter().for_each(Exchange::log_failure);
+        drop(self.release());
+    }
+
+    pub(crate) fn into_stderr(mut self) -> Stderr {
+        drop(self.release());
+        self.stderr
     }
 }
 

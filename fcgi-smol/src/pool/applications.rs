@@ -1,33 +1,33 @@
 //! Applications and the connections to them: what was [decided](super::choice) is done here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use fcgi_blocking::Endpoint;
-use fcgi_proto::client::{Request, SendError};
+use fcgi_proto::client::{Manners, Stderr};
 
 use super::PoolSettings;
 use super::choice::{Attempt, Choice, Choices, Place, Wanted};
 use super::lease::Lease;
 use crate::ClientError;
-use crate::client::link::{CAPACITY, Link};
+use crate::client::link::{CAPACITY, Link, Question};
 use crate::client::socket::Socket;
 use crate::net::clock::{self, Alarm};
 
-/// Bytes of STDERR of requests without a response that are kept until someone takes them.
-const STDERR_LIMIT: usize = 64 * 1024;
-
 pub(crate) struct Applications {
     pub(crate) settings: PoolSettings,
+    /// None where the one connection was given.
     endpoints: Vec<Endpoint>,
+    /// What was learned of each one's kept connections.
+    manners: Vec<Mutex<Manners>>,
     state: Mutex<State>,
-    stderr: Mutex<Vec<u8>>,
+    stderr: Mutex<Stderr>,
     /// Who runs the timers lets be decided what the time brings: no task of ours is needed.
     expire: Waker,
 }
@@ -51,7 +51,7 @@ impl Applications {
     /// One application that is reached over this connection and no other.
     pub(crate) fn over(socket: Socket, settings: PoolSettings) -> Arc<Self> {
         let settings = settings.clamped();
-        let link = Arc::new(Link::new(socket, settings.max_requests_per_connection > 1));
+        let link = Arc::new(Link::new(socket, settings.client));
         Self::with(Vec::new(), Choices::over(link, settings, clock::now()), settings)
     }
 
@@ -59,6 +59,7 @@ impl Applications {
         let state = State { choices, wakers: BTreeMap::new(), alarm: Alarm::new() };
         Arc::new_cyclic(|weak| Self {
             settings,
+            manners: std::iter::repeat_with(Mutex::default).take(endpoints.len().max(1)).collect(),
             endpoints,
             state: Mutex::new(state),
             stderr: Mutex::default(),
@@ -66,25 +67,33 @@ impl Applications {
         })
     }
 
-    /// A connection on which a request was begun by `begin`; waits for one when all are taken.
+    pub(super) fn count(&self) -> usize {
+        self.manners.len()
+    }
+
+    pub(super) fn manners(&self, application: usize) -> &Mutex<Manners> {
+        &self.manners[application]
+    }
+
+    /// A connection on which a question began; waits for one when all are taken.
     ///
     /// An application that cannot be connected to is noted in `wanted`, and another one tried.
     pub(crate) async fn lend(
         self: &Arc<Self>,
         wanted: &mut Wanted,
-        begin: impl Fn(&Link) -> Result<Request, SendError>,
+        question: &Question<'_>,
     ) -> Result<Lease, ClientError> {
         let mut reason = ClientError::Unavailable;
         let mut choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
         loop {
-            let (place, link) = match choice {
-                Choice::Lent(place, link) => (place, link),
+            let (place, link, waited) = match choice {
+                Choice::Lent(place, link, idle) => (place, link, Some(idle)),
                 Choice::Waits(number) => {
                     choice = Turn { applications: self, number }.await;
                     continue;
                 }
                 Choice::Connect(attempt) => match self.connect(attempt, 1).await {
-                    Ok(connected) => connected,
+                    Ok((place, link)) => (place, link, None),
                     Err(error) => {
                         // Of several, those that were left out are known to be away.
                         if !attempt.tries || self.count() == 1 {
@@ -101,15 +110,21 @@ impl Applications {
                 }
                 Choice::Nobody => return Err(reason),
             };
-            match begin(&link) {
-                Ok(request) => return Ok(Lease::new(self, place, link, request)),
-                // It has ended since, or something odd came on it.
-                Err(SendError::NotReusable) => {
-                    choice = self.decide(|choices, now| choices.replace(place, wanted.clone(), now));
+            // Where there is no other choice, its manners do not matter.
+            let endpoint = self.endpoints.get(place.application);
+            let manners = endpoint.map(|_| self.manners(place.application));
+            let name: &dyn fmt::Display = endpoint.map_or(&"a stream", |endpoint| endpoint);
+            match link.begin(name, question, waited, manners) {
+                Ok(Some(request)) => return Ok(Lease::new(self, place, link, request)),
+                Ok(None) => {
+                    let (idle, is_reusable) = (waited.unwrap_or_default(), link.is_reusable());
+                    choice = self.decide(|choices, now| {
+                        choices.replace(place, idle, is_reusable, wanted.clone(), now)
+                    });
                 }
                 Err(error) => {
                     self.decide(|choices, now| choices.give_back(place, true, now));
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }
@@ -153,7 +168,10 @@ impl Applications {
 
     /// Lets something be decided, and does what follows from it: wakers run and connections are closed without
     /// the lock.
-    pub(super) fn decide<T>(self: &Arc<Self>, work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T) -> T {
+    pub(super) fn decide<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T,
+    ) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { choices, wakers, alarm } = &mut *state;
         let mut now = clock::now();
@@ -174,14 +192,12 @@ impl Applications {
         result
     }
 
-    pub(crate) fn keep_stderr(&self, bytes: &[u8]) {
-        let mut stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = STDERR_LIMIT.saturating_sub(stderr.len());
-        stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    pub(crate) fn keep_stderr(&self, stderr: Stderr) {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).append(stderr);
     }
 
     pub(crate) fn take_stderr(&self) -> Vec<u8> {
-        mem::take(&mut self.stderr.lock().unwrap_or_else(PoisonError::into_inner))
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -251,7 +267,7 @@ struct Connecting<'a> {
 impl Connecting<'_> {
     fn succeeded(mut self, socket: Socket, requests: usize) -> (Place, Arc<Link>) {
         self.over = true;
-        let link = Arc::new(Link::new(socket, self.applications.settings.max_requests_per_connection > 1));
+        let link = Arc::new(Link::new(socket, self.applications.settings.client));
         let connected = Arc::clone(&link);
         let place = self
             .applications

@@ -6,8 +6,6 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use fcgi_proto::client::Manners;
-
 use super::PoolSettings;
 
 /// How often applications that fail are looked for, at most.
@@ -44,9 +42,9 @@ pub(crate) struct Attempt {
 /// What a request gets.
 #[derive(Debug)]
 pub(crate) enum Choice<C> {
-    /// A connection that carried requests before, or carries others. If it turns out to take no further one,
-    /// [`Choices::replace`] tells what the request gets instead.
-    Lent(Place, C),
+    /// A connection that was there, without a request for so long, or which carries others. If it is not used
+    /// after all, [`Choices::replace`] tells what the request gets instead.
+    Lent(Place, C, Duration),
     /// A connection that is to be made.
     Connect(Attempt),
     /// Nothing yet: the number by which it waits.
@@ -87,8 +85,6 @@ struct Application<C> {
     connecting: usize,
     /// Since it could not be connected to.
     failure: Option<Failure>,
-    /// What was learned of its kept connections.
-    manners: Manners,
 }
 
 struct Held<C> {
@@ -150,13 +146,21 @@ impl<C: Clone> Choices<C> {
         self.choose_or_wait(wanted, now)
     }
 
-    /// What a request gets in the place of a connection that was [lent](Choice::Lent) and found ended.
-    pub(crate) fn replace(&mut self, place: Place, wanted: Wanted, now: Duration) -> Choice<C> {
-        let application = &mut self.applications[place.application];
-        if application.held(place).is_some_and(|held| held.requests == 1) {
-            application.manners.found_ended();
+    /// What a request gets in the place of a connection that was [lent](Choice::Lent), and that takes none any
+    /// more, or only not this one.
+    pub(crate) fn replace(
+        &mut self,
+        place: Place,
+        idle: Duration,
+        is_reusable: bool,
+        mut wanted: Wanted,
+        now: Duration,
+    ) -> Choice<C> {
+        self.leave(place, is_reusable, now);
+        if let Some(held) = self.applications[place.application].held(place) {
+            held.idle = held.idle.map(|_| now.saturating_sub(idle));
+            wanted.fresh = true;
         }
-        self.leave(place, false, now);
         // Before those who came later.
         let choice = self.choose_or_wait(wanted, now);
         self.serve(now);
@@ -175,7 +179,7 @@ impl<C: Clone> Choices<C> {
         let got = self.collect(number);
         self.waiting.retain(|waiter| waiter.number != number);
         match got {
-            Some(Choice::Lent(place, _)) => self.give_back(place, true, now),
+            Some(Choice::Lent(place, ..)) => self.give_back(place, true, now),
             Some(Choice::Connect(attempt)) => self.given_up(attempt, now),
             _ => {}
         }
@@ -237,11 +241,6 @@ impl<C: Clone> Choices<C> {
         application.failure = None;
         application.held(place).into_iter().for_each(|held| held.answered = true);
         self.serve(now);
-    }
-
-    /// What was learned of the kept connections of an application.
-    pub(crate) fn manners(&mut self, place: Place) -> &mut Manners {
-        &mut self.applications[place.application].manners
     }
 
     /// A request is done with its connection, which may carry a further one or not.
@@ -398,7 +397,7 @@ impl<C: Clone> Choices<C> {
         let (well, out): (Vec<_>, Vec<_>) =
             left.partition(|index| self.applications[*index].failure.as_ref().is_none_or(|f| f.is_due(now)));
         let trying = |index: &usize| self.applications[*index].failure.as_ref().is_some_and(|f| f.trying);
-        let roomy = |index: &usize| self.applications[*index].has_room(wanted, now, &settings);
+        let roomy = |index: &usize| self.applications[*index].has_room(wanted, &settings);
         let index =
             match (&well[..], &out[..]) {
                 ([], []) => return Some(Choice::Nobody),
@@ -411,31 +410,24 @@ impl<C: Clone> Choices<C> {
                 }
             }?;
         let application = &mut self.applications[index];
-        if let Some(held) = application
-            .connections
-            .iter_mut()
-            .find(|held| held.has_room(wanted, application.manners, now, &settings))
-        {
+        if let Some(held) = application.connections.iter_mut().find(|held| held.has_room(wanted, &settings)) {
             held.requests += 1;
             held.spent |= wanted.alone;
-            if let Some(since) = held.idle.take() {
-                application.manners.may_use(now.saturating_sub(since), now);
-            }
+            let idle = held.idle.take().map_or(Duration::ZERO, |since| now.saturating_sub(since));
             let place = Place { application: index, number: held.number };
             self.next = index + 1;
-            return Some(Choice::Lent(place, held.connection.clone()));
+            return Some(Choice::Lent(place, held.connection.clone(), idle));
         }
-        // In the place of those that are of no use to it: as dead as the one that brought the request here, or
-        // not proven yet.
+        // In the place of those that are of no use to it, if need be.
         let full = application.connecting + application.connections.len() >= settings.max_connections;
-        application.close_idle(&mut self.news.closed, |_| wanted.fresh || full);
+        application.close_idle(&mut self.news.closed, |_| full);
         Some(Choice::Connect(self.attempt(index, now)))
     }
 }
 
 impl<C> Application<C> {
     fn new(connects: bool) -> Self {
-        Self { connects, connections: Vec::new(), connecting: 0, failure: None, manners: Manners::default() }
+        Self { connects, connections: Vec::new(), connecting: 0, failure: None }
     }
 
     fn held(&mut self, place: Place) -> Option<&mut Held<C>> {
@@ -447,8 +439,8 @@ impl<C> Application<C> {
         self.connecting + self.connections.iter().map(|held| held.requests).sum::<usize>()
     }
 
-    fn has_room(&self, wanted: &Wanted, now: Duration, settings: &PoolSettings) -> bool {
-        self.connections.iter().any(|held| held.has_room(wanted, self.manners, now, settings))
+    fn has_room(&self, wanted: &Wanted, settings: &PoolSettings) -> bool {
+        self.connections.iter().any(|held| held.has_room(wanted, settings))
             || self.may_connect(wanted, settings)
     }
 
@@ -482,12 +474,9 @@ impl<C> Application<C> {
 }
 
 impl<C> Held<C> {
-    fn has_room(&self, wanted: &Wanted, mut manners: Manners, now: Duration, settings: &PoolSettings) -> bool {
-        match self.idle {
-            _ if wanted.fresh || self.spent => false,
-            Some(since) => manners.may_use(now.saturating_sub(since), now),
-            None => self.requests < settings.max_requests_per_connection && !wanted.alone,
-        }
+    fn has_room(&self, wanted: &Wanted, settings: &PoolSettings) -> bool {
+        let shares = self.requests < settings.max_requests_per_connection && !wanted.alone;
+        !wanted.fresh && !self.spent && (self.idle.is_some() || shares)
     }
 
     /// When it is closed, if it has no request then.
@@ -538,7 +527,7 @@ mod tests {
                     if requests == 0 {
                         return self.told(format!("idle {name}"));
                     }
-                    Choice::Lent(place, name)
+                    Choice::Lent(place, name, Duration::ZERO)
                 }
                 ("down", Some(Choice::Connect(attempt))) => {
                     self.choices.failed(attempt, now);
@@ -552,13 +541,18 @@ mod tests {
                     self.choices.stop_waiting(number, now);
                     return self.told(String::new());
                 }
-                ("gone", Some(Choice::Lent(place, _))) => self.choices.replace(place, wanted, now),
-                ("answer", Some(Choice::Lent(place, name))) => {
+                ("gone", Some(Choice::Lent(place, _, idle))) => {
+                    self.choices.replace(place, idle, false, wanted, now)
+                }
+                ("pass", Some(Choice::Lent(place, _, idle))) => {
+                    self.choices.replace(place, idle, true, wanted, now)
+                }
+                ("answer", Some(Choice::Lent(place, name, idle))) => {
                     self.choices.answered(place, now);
-                    self.requests.insert(number, Choice::Lent(place, name));
+                    self.requests.insert(number, Choice::Lent(place, name, idle));
                     return self.told(String::new());
                 }
-                ("end", Some(Choice::Lent(place, _))) => {
+                ("end", Some(Choice::Lent(place, ..))) => {
                     self.choices.give_back(place, !words.contains(&"spent"), now);
                     return self.told(String::new());
                 }
@@ -578,7 +572,7 @@ mod tests {
 
         fn take(&mut self, number: u64, got: Choice<String>) -> String {
             let text = match &got {
-                Choice::Lent(_, name) => name.clone(),
+                Choice::Lent(_, name, _) => name.clone(),
                 Choice::Connect(attempt) => {
                     let letter = b'A' + u8::try_from(attempt.application).expect("few");
                     format!("connect {}", char::from(letter))
@@ -872,36 +866,24 @@ mod tests {
             1004 up 0  -> idle a2
             1504 time  -> closed a2";
 
-        what_closes_although_it_was_to_be_kept_is_used_once_until_it_shows_otherwise: 1, keeps_two, "
+        a_kept_connection_that_one_request_passes_over_stays_for_others: 1, keeps_two, "
             0   ask 1  -> connect A
             0   up 1   -> a1
             0   answer 1 ->
-            1   end 1  ->
-            2   ask 2  -> a1
-            2   gone 2 -> connect A, closed a1
-            2   up 2   -> a2
-            2   answer 2 ->
-            3   end 2  ->
-            4   ask 3  -> connect A
-            4   up 3   -> a3
-            4   answer 3 ->
-            5   end 3 spent -> closed a3
-            102 ask 4  -> connect A
-            103 ask 5  -> a2
-            104 answer 5 ->
-            105 drop 4 ->
-            105 end 5  ->
-            106 ask 6  -> a2";
+            100 end 1  ->
+            200 ask 2  -> a1
+            200 pass 2 -> connect A
+            300 ask 3  -> a1
+            300 pass 3 -> connect A
+            599 next   -> at 600
+            600 time   -> closed a1";
 
-        one_that_is_not_proven_makes_room: 1, |settings| (settings.max_connections, settings.max_idle) = (1, 1), "
+        one_that_is_passed_over_makes_room_where_there_is_none: 1, |settings| (settings.max_connections, settings.max_idle) = (1, 1), "
             0   ask 1  -> connect A
             0   up 1   -> a1
             1   end 1  ->
-            2   ask 2  -> a1
-            2   gone 2 -> connect A, closed a1
-            2   up 2   -> a2
-            3   end 2  ->
-            4   ask 3  -> connect A, closed a2";
+            4   ask 3  -> a1
+            4   pass 3 -> connect A, closed a1";
 
         a_request_whose_kept_connection_died_takes_a_fresh_one: 1, keeps_two, "
             0 ask 1    -> connect A
@@ -914,7 +896,8 @@ mod tests {
             2 end 2    ->
             3 ask 3    -> a1
             4 end 3 spent -> closed a1
-            4 ask 3 fresh -> connect A, closed a2";
+            4 ask 3 fresh -> connect A
+            5 ask 4    -> a2";
 
         who_finds_its_connection_ended_is_before_those_who_wait: 1, |settings| (settings.max_connections, settings.max_idle) = (1, 1), "
             0 ask 1  -> connect A

@@ -15,14 +15,17 @@ pub(crate) struct Lease {
     place: Place,
     link: Arc<Link>,
     request: Request,
-    /// Whether it is to be its connection's last.
-    last: bool,
 }
 
 impl Lease {
     /// Of a request that began on the connection.
-    pub(super) fn new(applications: &Arc<Applications>, place: Place, link: Arc<Link>, request: Request) -> Self {
-        Self { applications: Arc::clone(applications), place, link, request, last: false }
+    pub(super) fn new(
+        applications: &Arc<Applications>,
+        place: Place,
+        link: Arc<Link>,
+        request: Request,
+    ) -> Self {
+        Self { applications: Arc::clone(applications), place, link, request }
     }
 
     /// The request, and its connection.
@@ -45,24 +48,12 @@ impl Lease {
         self.link.head(self.request, status);
         self.applications.decide(|choices, now| choices.answered(self.place, now));
     }
-
-    /// The request failed, which may tell something of its application.
-    pub(crate) fn teach(&self) {
-        self.applications.decide(|choices, now| {
-            self.link.teach(self.request, choices.manners(self.place), now);
-        });
-    }
-
-    /// The connection is not used again.
-    pub(crate) fn close(mut self) {
-        self.last = true;
-    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let reusable = self.link.leave(self.request) && !self.last;
-        self.applications.decide(|choices, now| choices.give_back(self.place, reusable, now));
+        let is_reusable = self.link.leave(self.request, self.applications.manners(self.place.application));
+        self.applications.decide(|choices, now| choices.give_back(self.place, is_reusable, now));
     }
 }
 

@@ -142,8 +142,8 @@ impl Pool {
         self.applications.probe().await;
     }
 
-    /// What came on STDERR of requests that got no response, since this was last asked; of more than 64 KiB
-    /// that nobody takes, the rest is dropped.
+    /// What came on STDERR of requests that got no response, since this was last asked: of more than 64 KiB a
+    /// beginning and an end, with a line between them that says how much was left out.
     pub fn take_stderr(&self) -> Vec<u8> {
         self.applications.take_stderr()
     }

@@ -79,7 +79,7 @@ where
     let mut stderr = Lines::default();
     stderr.push(&pool.take_stderr());
     let response = result?;
-    let parts = response_parts(response.head())?;
+    let parts = response_parts(response.head()).map_err(ClientError::Response)?;
     let mut body = ResponseBody { response: Some(response), stderr };
     poll_fn(|cx| {
         body.look_for_end(cx);

@@ -63,7 +63,7 @@ impl<const N: usize> Session<N> {
     }
 
     /// When the wait of an active request ends, and what for.
-    pub(super) fn until(&self, slot: &Slot) -> (Time, Wait) {
+    fn until(&self, slot: &Slot) -> (Time, Wait) {
         if self.full > 0 {
             let holds_up = slot.kept >= self.share() && self.open > 1;
             let until = if holds_up { slot.kept_since.after(self.settings.read) } else { Time::NEVER };
@@ -109,8 +109,16 @@ impl<const N: usize> Session<N> {
         }
     }
 
+    /// Reckons again when the wait of a request ends.
+    pub(super) fn rearm(&mut self, place: usize) {
+        self.note_sent(place);
+        if let Some(slot) = self.slots.get(place).filter(|slot| slot.is_active()) {
+            self.come_back(self.until(slot).0);
+        }
+    }
+
     /// Notes when the last byte of a request left, if it did.
-    pub(super) fn note_sent(&mut self, place: usize) {
+    fn note_sent(&mut self, place: usize) {
         let (written, wrote, deaf) = (self.written, self.wrote, self.deaf);
         let Some(slot) = self.slots.get(place).filter(|slot| slot.is_active()) else { return };
         let is_complete = slot.id.is_none_or(|id| self.connection.is_complete(id));

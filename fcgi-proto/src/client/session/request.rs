@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::client::SendError;
 use crate::error::ConnectionError;
 use crate::life::{Level, Time};
 use crate::record::{HEADER_LEN, ProtocolStatus, RequestId, Role};
@@ -80,18 +81,16 @@ impl End {
     /// What END_REQUEST means, beside an answer with this status (0 as long as that is not known). `None`: the
     /// answer is cut.
     ///
-    /// PyPI's fastcgi counts its statuses from 1 for success, so that 1 is a refusal only if nothing came, or if
-    /// the connection carried other requests and the answer is a 503. The statuses above are of requests that
-    /// were not executed: a part of an answer beside one is none.
+    /// PyPI's fastcgi counts its statuses from 1 for success, so that 1 beside an answer is a refusal only if
+    /// that is a 503. The statuses above are of requests that were not executed: a part of an answer beside one
+    /// is none.
     pub(super) fn new(raw: RawEnd, status: u16) -> Option<Self> {
-        let RawEnd { app_status, protocol_status, answered, shared } = raw;
+        let RawEnd { app_status, protocol_status, answered, .. } = raw;
         let refused = ProtocolStatus::from_wire(protocol_status);
         let refusal = match (refused, answered, status) {
             (Some(ProtocolStatus::RequestComplete), ..) | (None, false, _) => None,
-            (Some(refusal), false, _) => Some(refusal),
-            (Some(ProtocolStatus::CantMpxConn), true, 503) if shared => Some(ProtocolStatus::CantMpxConn),
+            (Some(refusal), false, _) | (Some(refusal), true, 503) => Some(refusal),
             (Some(ProtocolStatus::CantMpxConn), true, _) => None,
-            (Some(refusal), true, 503) => Some(refusal),
             (_, true, _) => return None,
         };
         Some(Self { app_status, protocol_status, answered, refusal })
@@ -183,6 +182,22 @@ pub enum Failure {
     },
     /// The handle is of a request that was left.
     Over,
+    /// A parameter does not fit a record: nothing was sent.
+    TooLong {
+        /// Bytes of the encoded pair; [`MAX_LENGTH`](crate::record::MAX_LENGTH) fit.
+        needed: usize,
+    },
+    /// Another call that did not fit the state of the request or the connection: nothing was sent.
+    Misuse(SendError),
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::TooLong { needed } => Self::TooLong { needed },
+            error => Self::Misuse(error),
+        }
+    }
 }
 
 impl Failure {
@@ -190,13 +205,16 @@ impl Failure {
     #[must_use]
     pub const fn level(&self) -> Level {
         match self {
-            Self::Over => Level::Debug,
-            Self::TimedOut { wait: Wait::Input, .. } | Self::Unread { .. } => Level::Debug,
+            Self::TimedOut { wait: Wait::Input, .. }
+            | Self::Unread { .. }
+            | Self::Over
+            | Self::TooLong { .. } => Level::Debug,
             Self::Protocol { .. }
             | Self::Closed
             | Self::Broken
             | Self::Cut { .. }
-            | Self::TimedOut { .. } => Level::Warn,
+            | Self::TimedOut { .. }
+            | Self::Misuse(_) => Level::Warn,
         }
     }
 }
@@ -220,6 +238,8 @@ impl fmt::Display for Failure {
                 write!(f, "the answer held up others for {} s, since nobody took it", limit.as_secs_f32())
             }
             Self::Over => f.write_str("the request is over"),
+            Self::TooLong { needed } => SendError::TooLong { needed }.fmt(f),
+            Self::Misuse(ref error) => error.fmt(f),
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Session;
-use super::request::{End, Failure, Phase, Request, Slot, Wait};
+use super::request::{Ask, End, Failure, Phase, RawEnd, Request, Slot, Wait};
 use crate::record::ProtocolStatus;
 
 /// Which requests may be sent a second time when the application may have read the first.
@@ -81,8 +81,10 @@ enum Fate {
 }
 
 impl Fate {
-    fn of_end(end: Option<End>) -> Self {
-        match end.and_then(|end| end.refusal) {
+    fn of_end(raw: RawEnd, status: u16) -> Self {
+        match End::new(raw, status).and_then(|end| end.refusal) {
+            // Where there was no other request, it is the success of one that counts from 1.
+            Some(ProtocolStatus::CantMpxConn) if raw.answered && !raw.shared => Self::Other,
             Some(ProtocolStatus::Overloaded | ProtocolStatus::CantMpxConn) => Self::Refused,
             // The other applications of a pool have the same roles.
             Some(ProtocolStatus::UnknownRole | ProtocolStatus::RequestComplete) | None => Self::Other,
@@ -97,7 +99,9 @@ impl Fate {
             | Failure::Cut { .. }
             | Failure::TimedOut { .. }
             | Failure::Unread { .. }
-            | Failure::Over => Self::Other,
+            | Failure::Over
+            | Failure::TooLong { .. }
+            | Failure::Misuse(_) => Self::Other,
         }
     }
 }
@@ -130,53 +134,81 @@ impl<const N: usize> Session<N> {
 
     fn fate(&self, slot: &Slot) -> Fate {
         match (slot.phase, self.dead) {
-            (Phase::Ended(raw), _) => Fate::of_end(End::new(raw, slot.status)),
+            (Phase::Ended(raw), _) => Fate::of_end(raw, slot.status),
             (Phase::Failed(failure), _) | (Phase::Active, Some(failure)) => Fate::of_failure(failure),
             (Phase::Active | Phase::Free | Phase::Left, _) => Fate::Other,
         }
     }
 }
 
-/// After a kept connection closed under a request: how long one must have stayed open to be used again.
-const STAYED_OPEN: Duration = Duration::from_secs(1);
+/// How long a connection must have stayed open to show that its application keeps connections: those that do
+/// not close with the END_REQUEST.
+const STAYED_OPEN: Duration = Duration::from_millis(200);
 
 /// After a kept connection stayed silent: for how long none is used.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// What was learned of the connections that an application is asked to keep.
 ///
-/// Some close after every END_REQUEST although they were asked to keep (Ruby, uWSGI, node, gevent): after that
-/// cost a request, a kept connection is used only once it has stayed open for a second, which shows that the
-/// application keeps them after all. Others work on after END_REQUEST (PHP's `fastcgi_finish_request`) and read
-/// the next request when they are done: after one was silent for [`Settings::kept_first_byte`], none that was
-/// kept is used for a minute.
+/// Some close after every END_REQUEST although they were asked to keep (Ruby, uWSGI, node, gevent). A request
+/// that must not be sent twice would be lost on such a connection, so it goes on one that was kept only if the
+/// application has shown that it keeps them: one carried a second request, or stayed open for 200 milliseconds.
+/// After one closed under a request or sooner than that, it has to show it again before any goes on one.
+///
+/// Others work on after END_REQUEST (PHP's `fastcgi_finish_request`) and read the next request when they are
+/// done: after one was silent for [`Settings::kept_first_byte`], none that was kept is used for a minute.
 ///
 /// [`Settings::kept_first_byte`]: super::Settings::kept_first_byte
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Manners {
-    closes: bool,
+    keeps: Keeps,
     /// Until when no kept connection is used.
     silent_until: Option<Duration>,
 }
 
+/// Whether an application keeps its connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Keeps {
+    #[default]
+    Unknown,
+    Yes,
+    No,
+}
+
 impl Manners {
-    /// Learns from a request that failed; to be called before it is left.
+    /// Learns from a request that ended or failed; to be called before it is left.
     pub fn learn<const N: usize>(&mut self, session: &Session<N>, request: Request, now: Duration) {
-        let Some(slot) = session.slot(request).filter(|slot| !slot.fresh && !session.came(slot)) else {
-            return;
-        };
+        let Some(slot) = session.slot(request).filter(|slot| !slot.fresh) else { return };
         match session.fate(slot) {
-            Fate::Lost => self.closes = true,
+            _ if session.came(slot) => self.keeps = Keeps::Yes,
+            Fate::Lost => self.keeps = Keeps::No,
             Fate::Silent => self.silent_until = now.checked_add(SILENT_FOR),
             Fate::Refused | Fate::Other => {}
         }
     }
 
-    /// Whether a connection that was kept, has been idle for so long, and was just seen to be open, is used.
-    pub fn may_use(&mut self, idle: Duration, now: Duration) -> bool {
-        self.closes &= idle < STAYED_OPEN;
-        !self.closes && self.silent_until.is_none_or(|until| until <= now)
+    /// Whether a request goes on a connection that was kept, has been idle for so long, and was just looked at.
+    pub fn may_use<const N: usize>(
+        &mut self,
+        session: &Session<N>,
+        ask: &Ask<'_>,
+        idle: Duration,
+        now: Duration,
+    ) -> bool {
+        let is_open = session.is_reusable();
+        match (is_open, idle >= STAYED_OPEN) {
+            (true, true) => self.keeps = Keeps::Yes,
+            (false, false) => self.keeps = Keeps::No,
+            (true, false) | (false, true) => {}
+        }
+        let keeps = match self.keeps {
+            Keeps::Unknown => ask.repeatable && session.settings.resend.allows(Kind::of(ask.method)),
+            Keeps::Yes => true,
+            Keeps::No => false,
+        };
+        is_open && keeps && self.silent_until.is_none_or(|until| until <= now)
     }
 }
 

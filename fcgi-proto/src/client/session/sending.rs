@@ -177,6 +177,7 @@ impl<const N: usize> Session<N> {
         }
         self.queue(place, record.remaining());
         let ends = if now_sent.is_empty() { Control::new() } else { self.ends(place) };
+        self.rearm(place);
         Ok((Piece { record, ends }, data.get(now_sent.len()..).unwrap_or(&[])))
     }
 

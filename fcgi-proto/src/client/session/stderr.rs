@@ -27,6 +27,15 @@ impl Stderr {
         self.left_out += excess as u64;
     }
 
+    /// Keeps what another kept, behind what came before.
+    pub fn append(&mut self, mut other: Self) {
+        if self.beginning.is_empty() {
+            *self = other;
+        } else {
+            self.push(&other.take());
+        }
+    }
+
     /// All that was kept, with a line in the place of what was left out. Nothing is kept then.
     pub fn take(&mut self) -> Vec<u8> {
         let Self { mut beginning, mut end, left_out } = core::mem::take(self);
@@ -58,6 +67,21 @@ mod tests {
                 assert!(stderr.take().is_empty());
             }
         }
+    }
+
+    #[test]
+    fn what_another_kept_is_as_it_was_kept() {
+        let mut long = Stderr::default();
+        long.push(&[b'x'; 3 * SHARE]);
+        let (mut one, all) = (Stderr::default(), long.clone().take());
+        one.append(long.clone());
+        assert!(one.take() == all);
+        let mut two = Stderr::default();
+        two.push(b"first ");
+        let mut short = Stderr::default();
+        short.push(b"second");
+        two.append(short);
+        assert_eq!(two.take(), b"first second");
     }
 
     #[test]

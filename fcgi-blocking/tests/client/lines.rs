@@ -1,0 +1,144 @@
+//! What the clients in this process say through the crate `log`: a line for each failure of an application, that
+//! names the application, the request and what is wrong. And what came on STDERR.
+
+use std::sync::{Mutex, Once, PoisonError};
+
+use crate::script::{App, ask, cut, end, page, stdout, text};
+use crate::support::record;
+use fcgi_blocking::{ClientError, Params, Status};
+use fcgi_proto::ConnectionError;
+use fcgi_proto::record::RecordType;
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Lines;
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+/// From now on, warnings are kept.
+pub(crate) fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Lines).expect("there is no other");
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+}
+
+/// The warnings about an application so far.
+pub(crate) fn of(app: &App) -> Vec<String> {
+    let name = app.endpoint.to_string();
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().filter(|line| line.contains(&name)).cloned().collect()
+}
+
+/// The one line about the application, which names the request and has these words.
+#[track_caller]
+fn assert_said(app: &App, words: &str) {
+    let said = of(app);
+    assert!(said.len() == 1 && said[0].contains("GET /page?a=b") && said[0].contains(words), "{said:?}");
+}
+
+/// An application that answers each request with these bytes and closes.
+fn closing(bytes: Vec<u8>) -> App {
+    listen();
+    App::unix(move |_, peer| drop(peer.serve(&bytes)))
+}
+
+#[track_caller]
+fn fail(app: &App) -> ClientError {
+    app.client().request(Params::get("/page?a=b")).send().expect_err("no answer")
+}
+
+#[test]
+fn a_protocol_error_before_the_head_is_a_502_and_a_line_with_the_8_bytes() {
+    let app = closing(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let error = fail(&app);
+    assert!(matches!(error, ClientError::Protocol(ConnectionError::Version { found: b'H' })), "{error:?}");
+    assert_eq!(error.status(), Status::BAD_GATEWAY);
+    assert_said(&app, "protocol version 72, not 1, [48, 54, 54, 50, 2f, 31, 2e, 31]");
+}
+
+#[test]
+fn a_protocol_error_behind_the_head_cuts_the_body_and_is_a_line_with_the_8_bytes() {
+    let app = closing([&stdout("A: b\r\n\r\nabc")[..], b"\x06\x06garbage bytes here"].concat());
+    let mut client = app.client();
+    let (body, error) = cut(client.request(Params::get("/page?a=b")).send().expect("its head came"));
+    assert_eq!(body, "abc");
+    assert!(matches!(error, ClientError::Protocol(ConnectionError::Version { found: 6 })), "{error:?}");
+    assert_said(&app, "protocol version 6, not 1, [06, 06, 67, 61, 72, 62, 61, 67]");
+}
+
+#[test]
+fn an_application_that_closes_before_its_head_is_a_502_and_a_line() {
+    for bytes in [vec![], stdout("Content-Type: te")] {
+        let app = closing(bytes);
+        let error = fail(&app);
+        assert!(matches!(error, ClientError::Truncated), "{error:?}");
+        assert_eq!(error.status(), Status::BAD_GATEWAY);
+        assert_said(&app, "the application closed before the end of its answer");
+    }
+}
+
+#[test]
+fn an_application_that_is_killed_in_mid_answer_cuts_the_body_and_is_a_line() {
+    let app = closing(stdout(["A: b\r\n\r\n", &"x".repeat(20_000)].concat()));
+    let mut client = app.client();
+    let (body, error) = cut(client.request(Params::get("/page?a=b")).send().expect("its head came"));
+    assert_eq!(body.len(), 20_000);
+    assert!(matches!(error, ClientError::Truncated), "{error:?}");
+    assert_said(&app, "the application closed before the end of its answer");
+}
+
+#[test]
+fn what_ends_well_is_no_line() {
+    listen();
+    let app = App::unix(|_, peer| {
+        peer.serve(page("one"));
+        peer.serve(page("two"));
+    });
+    let mut client = app.client();
+    for expected in ["one", "two"] {
+        assert_eq!(text(&mut ask(&mut client)), expected);
+    }
+    drop(client);
+    assert_eq!(of(&app), [""; 0]);
+}
+
+#[test]
+fn the_end_of_a_long_stderr_is_not_lost() {
+    let warnings = "PHP Warning: one of many\n".repeat(80 * 1024 / 25);
+    let fatal = "PHP Fatal error: this is why";
+    let (before, after) = (warnings.clone(), fatal);
+    let app = App::unix(move |number, peer| {
+        peer.request();
+        for piece in before.as_bytes().chunks(8_000) {
+            peer.send(record(RecordType::Stderr, 1, piece));
+        }
+        peer.send(record(RecordType::Stderr, 1, after.as_bytes()));
+        // With a response, and without.
+        peer.send(if number == 1 { page("500") } else { end(255, 0) });
+    });
+    let mut client = app.client();
+    let mut response = ask(&mut client);
+    assert_eq!(text(&mut response), "500");
+    let answered = response.take_stderr();
+    drop(response);
+    let mut client = app.client();
+    client.request(Params::get("/")).send().expect_err("no answer");
+    for log in [answered, client.take_stderr()] {
+        let log = String::from_utf8(log).expect("text");
+        assert!(log.starts_with("PHP Warning") && log.ends_with(fatal), "{log}");
+        let left_out = warnings.len() + fatal.len() - 64 * 1024;
+        assert!(log.contains(&format!("\n[{left_out} bytes of STDERR left out]\n")));
+    }
+}
