@@ -420,14 +420,20 @@ fn a_request_that_was_refused_as_overloaded_goes_elsewhere_if_its_body_can() {
 }
 
 #[test]
-fn a_refusal_after_output_is_an_answer_and_stays() {
-    let apps = [0; 2].map(|_| {
+fn a_refusal_with_an_answer_goes_elsewhere_and_stays_where_all_refuse() {
+    let busy = || {
         App::unix(|_, peer| drop(peer.serve([script::stdout("Status: 503\r\n\r\nbusy"), end(0, 2)].concat())))
-    });
-    let pool = pool(&apps, |_| ());
-    assert_eq!(block_on(ask(&pool)).expect("an answer"), "busy");
-    assert_eq!(apps[0].connections() + apps[1].connections(), 1);
-    drop(pool);
+    };
+    let apps = [busy(), busy()];
+    let all_busy = pool(&apps, |_| ());
+    assert_eq!(block_on(ask(&all_busy)).expect("an answer"), "busy");
+    assert_eq!([apps[0].connections(), apps[1].connections()], [1, 1]);
+    let willing = named("willing");
+    let one_busy = pool([&apps[0], &willing], |_| ());
+    for _ in 0..4 {
+        assert_eq!(block_on(ask(&one_busy)).expect("an answer"), "willing");
+    }
+    drop((all_busy, one_busy));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use fcgi_proto::client::{Again, Ask, Failure, Input, Manners, Request, Session, 
 
 use super::socket::Socket;
 use super::wakers::Wakers;
-use super::{ClientError, ClientSettings, End, Value};
+use super::{ClientError, ClientSettings, End, Params, Value};
 use crate::net::clock::{self, Alarm};
 
 /// Requests that one connection can carry at a time.
@@ -57,8 +57,8 @@ struct State {
 
 /// What is asked over a connection.
 pub(crate) enum Question<'q> {
-    /// A request with these variables, which is called so in the log.
-    Request(Ask<'q>, &'q [Value], &'q dyn fmt::Display),
+    /// A request with these variables, made of these parameters.
+    Request(Ask<'q>, &'q [Value], &'q Params),
     /// The application's values.
     Values,
 }

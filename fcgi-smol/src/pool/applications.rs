@@ -87,7 +87,7 @@ impl Applications {
         let mut choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
         loop {
             let (place, link, waited) = match choice {
-                Choice::Lent(place, link, idle) => (place, link, Some(idle)),
+                Choice::Lent(place, link, idle) => (place, link, idle),
                 Choice::Waits(number) => {
                     choice = Turn { applications: self, number }.await;
                     continue;
@@ -117,9 +117,9 @@ impl Applications {
             match link.begin(name, question, waited, manners) {
                 Ok(Some(request)) => return Ok(Lease::new(self, place, link, request)),
                 Ok(None) => {
-                    let (idle, is_reusable) = (waited.unwrap_or_default(), link.is_reusable());
+                    let is_reusable = link.is_reusable();
                     choice = self.decide(|choices, now| {
-                        choices.replace(place, idle, is_reusable, wanted.clone(), now)
+                        choices.replace(place, waited, is_reusable, wanted.clone(), now)
                     });
                 }
                 Err(error) => {

@@ -37,14 +37,16 @@ pub(crate) struct Attempt {
     began: Duration,
     /// Whether it finds out if an application is back that was left out.
     pub(crate) tries: bool,
+    /// Whether the connection is for one request only.
+    alone: bool,
 }
 
 /// What a request gets.
 #[derive(Debug)]
 pub(crate) enum Choice<C> {
-    /// A connection that was there, without a request for so long, or which carries others. If it is not used
-    /// after all, [`Choices::replace`] tells what the request gets instead.
-    Lent(Place, C, Duration),
+    /// A connection that was there, without a request for so long, or with others. If it is not used after all,
+    /// [`Choices::replace`] tells what the request gets instead.
+    Lent(Place, C, Option<Duration>),
     /// A connection that is to be made.
     Connect(Attempt),
     /// Nothing yet: the number by which it waits.
@@ -151,14 +153,14 @@ impl<C: Clone> Choices<C> {
     pub(crate) fn replace(
         &mut self,
         place: Place,
-        idle: Duration,
+        idle: Option<Duration>,
         is_reusable: bool,
         mut wanted: Wanted,
         now: Duration,
     ) -> Choice<C> {
         self.leave(place, is_reusable, now);
         if let Some(held) = self.applications[place.application].held(place) {
-            held.idle = held.idle.map(|_| now.saturating_sub(idle));
+            held.idle = held.idle.map(|_| now.saturating_sub(idle.unwrap_or_default()));
             wanted.fresh = true;
         }
         // Before those who came later.
@@ -198,6 +200,9 @@ impl<C: Clone> Choices<C> {
         application.failure = None;
         self.next = attempt.application + 1;
         let place = self.hold(attempt.application, connection, requests, now);
+        if let Some(held) = self.applications[place.application].held(place) {
+            held.spent = attempt.alone;
+        }
         self.serve(now);
         place
     }
@@ -284,7 +289,7 @@ impl<C: Clone> Choices<C> {
         let Application { connecting, failure, .. } = &mut self.applications[application];
         *connecting += 1;
         let tries = failure.as_mut().map(|failure| failure.trying = true).is_some();
-        Attempt { application, began: now, tries }
+        Attempt { application, began: now, tries, alone: false }
     }
 
     /// What the time brings: connections that were kept for long enough, requests that waited for too long,
@@ -413,7 +418,7 @@ impl<C: Clone> Choices<C> {
         if let Some(held) = application.connections.iter_mut().find(|held| held.has_room(wanted, &settings)) {
             held.requests += 1;
             held.spent |= wanted.alone;
-            let idle = held.idle.take().map_or(Duration::ZERO, |since| now.saturating_sub(since));
+            let idle = held.idle.take().map(|since| now.saturating_sub(since));
             let place = Place { application: index, number: held.number };
             self.next = index + 1;
             return Some(Choice::Lent(place, held.connection.clone(), idle));
@@ -421,7 +426,7 @@ impl<C: Clone> Choices<C> {
         // In the place of those that are of no use to it, if need be.
         let full = application.connecting + application.connections.len() >= settings.max_connections;
         application.close_idle(&mut self.news.closed, |_| full);
-        Some(Choice::Connect(self.attempt(index, now)))
+        Some(Choice::Connect(Attempt { alone: wanted.alone, ..self.attempt(index, now) }))
     }
 }
 
@@ -527,7 +532,7 @@ mod tests {
                     if requests == 0 {
                         return self.told(format!("idle {name}"));
                     }
-                    Choice::Lent(place, name, Duration::ZERO)
+                    Choice::Lent(place, name, None)
                 }
                 ("down", Some(Choice::Connect(attempt))) => {
                     self.choices.failed(attempt, now);
@@ -921,6 +926,12 @@ mod tests {
             4 up 4  -> a2, 6: a2
             5 end 3 ->
             5 end 5 -> closed a1";
+
+        a_connection_that_is_made_for_one_request_carries_no_other: 1, |settings| settings.max_requests_per_connection = 3, "
+            0 ask 1 alone -> connect A
+            0 ask 2       -> waits
+            1 up 1        -> a1, 2: connect A
+            2 end 1       -> closed a1";
 
         the_last_request_of_a_connection_is_alone: 1, |settings| (settings.max_requests_per_connection, settings.max_idle) = (3, 1), "
             0 ask 1       -> connect A
