@@ -65,10 +65,10 @@ impl<'b> Exchange<'b> {
         Ok(Poll::Ready(()))
     }
 
-    /// Whether the answer may turn out to be a refusal, and there is someone else to ask.
+    /// Whether the answer may turn out to be a refusal.
     pub(crate) fn may_be_refused(&self) -> bool {
         let (link, request) = self.lease.asked();
-        self.lease.has_others() && link.may_be_refused(request)
+        link.may_be_refused(request)
     }
 
     /// Whether and where the request is to be sent again, after it failed or was refused.

@@ -56,9 +56,10 @@ impl<'b> Response<'b> {
     /// Whether the answer is a refusal, which only its end tells, and the request goes elsewhere. What comes
     /// until then is kept.
     pub(crate) async fn is_refusal(&mut self) -> bool {
-        while let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.may_be_refused()) {
-            if self.chunk.len() > REFUSAL {
-                return false;
+        while let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.lease().has_others()) {
+            let is_refused = exchange.again() == Again::Elsewhere;
+            if self.end.is_some() || self.chunk.len() > REFUSAL || !(is_refused || exchange.may_be_refused()) {
+                return is_refused;
             }
             let mut more = Vec::new();
             match poll_fn(|cx| exchange.poll_more(cx, &mut more)).await {
@@ -68,8 +69,7 @@ impl<'b> Response<'b> {
                 Err(_) => return false,
             }
         }
-        let exchange = self.exchange.as_ref().filter(|_| self.end.is_some());
-        exchange.is_some_and(|exchange| exchange.again() == Again::Elsewhere)
+        false
     }
 
     /// Whether and where the request is to be sent again, after it failed.
