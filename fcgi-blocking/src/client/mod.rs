@@ -42,8 +42,8 @@ pub struct ClientSettings {
     /// The same on a connection that carried a request before, for requests that may be sent twice; then they
     /// go to a fresh one. The worker that the connection holds may still be at work on the request before (PHP's
     /// `fastcgi_finish_request`). The price is a page that takes longer than this and is begun twice, at most
-    /// once a minute: after that no connection that was kept is used for so long. `Duration::MAX` switches it
-    /// off. Default: 300 milliseconds.
+    /// once a minute: after that no connection that was kept is used for so long. Other requests wait for that
+    /// worker. `Duration::MAX` switches it off. Default: 300 milliseconds.
     pub kept_first_byte_timeout: Duration,
     /// How long the application may send nothing in the middle of its answer. Default: 60 seconds.
     pub read_timeout: Duration,

@@ -10,6 +10,7 @@
 
 use core::fmt::{self, Write};
 use core::hint::black_box as any;
+use core::time::Duration;
 
 use cortex_m_rt::entry;
 use fcgi_proto::cgi::{
@@ -36,6 +37,9 @@ fn main() -> ! {
         server(&mut any(server::Connection::<4>::new(Limits::default())));
         client(&mut any(client::Connection::<1>::new(Limits::default())));
         client(&mut any(client::Connection::<4>::new(Limits::default())));
+        asking(&mut any(client::Session::<1>::new(client::Settings::default())));
+        asking(&mut any(client::Session::<4>::new(client::Settings::default())));
+        pages();
         heads();
         response_heads();
         targets();
@@ -176,6 +180,65 @@ fn client<const N: usize>(connection: &mut client::Connection<N>) {
         any(event);
     }
     let _ = any((connection.eof(), connection.is_active(id()), connection.is_reusable()));
+    connection.active().for_each(|id| _ = any(id));
+    any(connection.take_odd());
+}
+
+fn now() -> Duration {
+    any(Duration::ZERO)
+}
+
+#[inline(never)]
+fn asking<const N: usize>(session: &mut client::Session<N>) {
+    let mut ask = client::Ask::new(bytes());
+    (ask.role, ask.keep_conn, ask.repeatable) = any((Role::Responder, true, true));
+    (ask.stdin, ask.data) = any((0, 0));
+    let Ok((request, mut made)) = session.begin(ask, now()) else { return };
+    control(any(&mut made));
+    if let Ok((request, mut made)) = session.get_values(now()) {
+        control(any(&mut made));
+        any(request.place());
+    }
+    let request = any(request);
+    if let Ok(mut made) = session.params(request, bytes()) {
+        record(any(&mut made));
+    }
+    if let Ok(mut made) = session.param(request, bytes(), bytes()) {
+        pair_record(any(&mut made));
+    }
+    if let Ok(mut made) = session.params_end(request) {
+        control(any(&mut made));
+    }
+    any(session.wants(request));
+    if let Ok((piece, rest)) = session.write(request, bytes(), now()) {
+        any((piece.slices(), piece.remaining(), rest));
+    }
+    session.sent(any(0), now());
+    session.unwritable(now());
+    let mut input = bytes();
+    while let Some(came) = session.receive(&mut input, now()) {
+        any(came);
+    }
+    session.took(request, any(0), now());
+    session.head(request, any(0));
+    let _ = any((session.poll(request, now()), session.may_be_refused(request), session.again(request)));
+    any((session.expire(now()), session.next(), session.is_reusable(), session.open()));
+    any((session.is_answered(), session.take_odd()));
+    let mut manners = any(client::Manners::default());
+    manners.learn(session, request, now());
+    any(manners.may_use(session, &ask, now(), now()));
+    control(any(&mut session.leave(request, now())));
+    session.waited();
+    session.end_of_input();
+    session.broken();
+}
+
+#[inline(never)]
+fn pages() {
+    let mut page = any(client::Page::new([0; 100], bytes()));
+    let _ = any((page.skim(bytes()), page.wanted(bytes()), page.is_whole()));
+    page.take(any(0));
+    any(page.head().is_complete());
 }
 
 #[inline(never)]

@@ -1,9 +1,10 @@
-//! The client's (web server's) side of one connection: which records make a request, and what the answers'
-//! records mean.
+//! The client's (web server's) side of one connection.
 //!
-//! [`Connection::begin`], [`params`](Connection::params), [`stdin`](Connection::stdin) and their ends make a
-//! request's records, in the one order that all applications take: PARAMS, one STDIN stream whatever the
-//! role, DATA for a Filter. [`Connection::next_event`] eats what the server sent.
+//! [`Connection`] knows which records make a request, in the one order that all applications take (PARAMS, one
+//! STDIN stream whatever the role, DATA for a Filter), and what the answers' records mean. A [`Session`] stands on
+//! it and decides the rest of the connection's life: when what is sent, how long anything may take, what is sent
+//! again, whether the connection carries the next request; see [`session`] for a loop that drives one. A [`Page`]
+//! makes a response of what comes on STDOUT.
 //!
 //! # What real applications force
 //!
@@ -13,14 +14,17 @@
 //! - BEGIN_REQUEST and the ends of streams are never padded, content and padding stay within 65535 bytes, and
 //!   every request, of an Authorizer too, has exactly one empty STDIN record.
 //! - END_REQUEST alone ends an answer; an empty STDOUT record does not, and need not come (open point Z14).
-//! - After anything odd the connection [is not used again](Connection::is_reusable), so that a late or doubled
-//!   answer never meets the next request: an abort, a refusal, an END_REQUEST before the input was sent whole,
-//!   a record for a request that is not active.
+//! - After anything odd the connection [is not used again](Connection::is_reusable): an abort, a refusal, an
+//!   END_REQUEST before the input was sent whole or of another length than 8 bytes, a record for a request that
+//!   is not active, any record while nothing is asked. And since a late or doubled answer can come after the next
+//!   request began, ids are taken in turn, from 1 to 200: it is then for a request that is not active.
 //!
 //! Records for inactive ids, of unknown types or the wrong direction are ignored within
 //! [`Limits::ignored`], which empty STDOUT and STDERR records and UNKNOWN_TYPE count against too: a flood of
-//! them ends. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes
-//! are fatal.
+//! them ends. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes and has no
+//! answer before it are fatal.
+//!
+//! [`Limits::ignored`]: crate::Limits::ignored
 
 mod connection;
 mod event;

@@ -84,25 +84,27 @@ impl<const N: usize> Session<N> {
         if wait == Wait::Input {
             return (own.min(since.after(slot.lent)), wait);
         }
-        let all = since.after(slot.patience.saturating_add(self.earned(slot)));
+        let all = since.after(slot.patience).after(Duration::from_millis(self.earned(slot)));
         if all < own { (all, Wait::Total) } else { (own, wait) }
     }
 
-    /// What the bytes of a request that were written since it was last reckoned earn.
-    fn earned(&self, slot: &Slot) -> Duration {
-        Duration::from_millis(self.written.min(slot.last).saturating_sub(slot.paid))
+    /// What the bytes of a request that were written since it was last reckoned earn, in milliseconds.
+    fn earned(&self, slot: &Slot) -> u64 {
+        self.written.min(slot.last).saturating_sub(slot.paid)
     }
 
     /// Something came for the request or from its caller: reckons how long was waited for it.
     pub(super) fn pay(&mut self, place: usize, bytes: usize, now: Time) {
         let Some(slot) = self.slots.get(place).filter(|slot| slot.is_active()) else { return };
         let is_input = self.wait(slot) == Wait::Input;
-        let earned = self.earned(slot).saturating_add(Duration::from_millis(bytes as u64));
+        let earned = Duration::from_millis(self.earned(slot).saturating_add(bytes as u64));
         let waited = now.since(slot.waiting.max(self.listening));
         let (written, total, input) = (self.written, self.settings.total, self.settings.input);
         let Some(slot) = self.slots.get_mut(place) else { return };
         let (left, most) = if is_input { (&mut slot.lent, input) } else { (&mut slot.patience, total) };
-        *left = left.saturating_sub(waited).saturating_add(earned).min(most);
+        // Times, since the arithmetic of durations can panic as far as a compiler sees.
+        let spent = Time::new(Time::new(*left).since(Time::new(waited)));
+        *left = spent.after(earned).min(Time::new(most)).since(Time::new(Duration::ZERO));
         slot.paid = slot.paid.max(written.min(slot.last));
         if slot.waiting != Time::NEVER {
             slot.waiting = now;
