@@ -24,7 +24,7 @@ mod server;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Response, Value};
+pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
 pub use fcgi_blocking::{AppStatus, Endpoint, Listener, ParseEndpointError, SocketFile};
 pub use fcgi_proto::cgi::{HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};

@@ -278,7 +278,7 @@ fn nginx_2020_07_06_an_answer_that_goes_on_behind_its_length_is_cut() {
         peer.serve(answer("Content-Length: 2\r\n\r\nok, and more"));
         peer.serve(page("next"));
     });
-    let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
+    let gateway = Gateway::start(&["--app", &app.endpoint.to_string(), "--keep", "1"]);
     let browser = gateway.browser();
     assert_eq!(browser.get("/").text(), "ok");
     assert_eq!(browser.get("/").text(), "next");

@@ -140,7 +140,7 @@ fn requests_go_to_the_application_that_has_the_fewest() {
 #[test]
 fn equally_loaded_applications_are_asked_in_turn() {
     let apps = [named("a"), named("b"), named("c")];
-    let pool = pool(&apps, |_| ());
+    let pool = pool(&apps, |settings| settings.max_idle = 2);
     let answers: Vec<_> = (0..9).map(|_| block_on(ask(&pool)).expect("an answer")).collect();
     assert_eq!(answers.concat(), "abcabcabc");
     assert_eq!(apps.each_ref().map(App::connections), [1, 1, 1], "connections are kept");
@@ -420,14 +420,20 @@ fn a_request_that_was_refused_as_overloaded_goes_elsewhere_if_its_body_can() {
 }
 
 #[test]
-fn a_refusal_after_output_is_an_answer_and_stays() {
-    let apps = [0; 2].map(|_| {
+fn a_refusal_with_an_answer_goes_elsewhere_and_stays_where_all_refuse() {
+    let busy = || {
         App::unix(|_, peer| drop(peer.serve([script::stdout("Status: 503\r\n\r\nbusy"), end(0, 2)].concat())))
-    });
-    let pool = pool(&apps, |_| ());
-    assert_eq!(block_on(ask(&pool)).expect("an answer"), "busy");
-    assert_eq!(apps[0].connections() + apps[1].connections(), 1);
-    drop(pool);
+    };
+    let apps = [busy(), busy()];
+    let all_busy = pool(&apps, |_| ());
+    assert_eq!(block_on(ask(&all_busy)).expect("an answer"), "busy");
+    assert_eq!([apps[0].connections(), apps[1].connections()], [1, 1]);
+    let willing = named("willing");
+    let one_busy = pool([&apps[0], &willing], |_| ());
+    for _ in 0..4 {
+        assert_eq!(block_on(ask(&one_busy)).expect("an answer"), "willing");
+    }
+    drop((all_busy, one_busy));
 }
 
 #[test]
@@ -453,7 +459,10 @@ fn idle_connections_are_closed_in_time_with_nobody_at_it() {
         peer.assert_closed();
         sender.send(()).expect("the test waits");
     });
-    let pool = pool([&app], |settings| settings.idle_timeout = Duration::from_millis(20));
+    let pool = pool([&app], |settings| {
+        settings.max_idle = 2;
+        settings.keep_time = Duration::from_millis(20);
+    });
     for _ in 0..3 {
         assert_eq!(block_on(ask(&pool)).expect("an answer"), "one");
         closed.recv_timeout(PATIENCE).expect("it is closed");
@@ -476,7 +485,7 @@ fn no_more_connections_are_kept_than_allowed() {
     });
     let pool = pool([&app], |settings| {
         settings.max_idle = 2;
-        settings.idle_timeout = PATIENCE * 10;
+        settings.keep_time = PATIENCE * 10;
     });
     // All have an answer before one is done: none waits for another's worker.
     let mut responses: Vec<_> =
@@ -512,7 +521,7 @@ fn a_connection_is_not_kept_while_another_has_no_answer() {
                 peer.record();
             }
         });
-        let pool = pool([&app], |_| ());
+        let pool = pool([&app], |settings| settings.max_idle = 2);
         let first = spawn(executor, &pool, "/1");
         assert_eq!(was_asked.recv_timeout(PATIENCE), Ok(1));
         let second = spawn(executor, &pool, "/2");

@@ -357,7 +357,7 @@ fn answers(output: &'static str) -> impl Fn(usize, &mut Peer) + Send + Sync + 's
 fn a_connection_is_kept_although_who_knows_the_length_does_not_ask_for_the_end() {
     for output in ["Content-Length: 2\r\n\r\nok", "Status: 204 No Content\r\n\r\n"] {
         let app = App::unix(answers(output));
-        let pool = pool(&app, |_| ());
+        let pool = pool(&app, |settings| settings.max_idle = 1);
         for _ in 0..3 {
             let mut body = call(&pool, get("/")).expect("an answer").into_body();
             if !output.starts_with("Status") {
@@ -445,7 +445,7 @@ fn answers_behind_each_other_are_each_their_own() {
             peer.serve(page(text));
         }
     });
-    let pool = pool(&app, |_| ());
+    let pool = pool(&app, |settings| settings.max_idle = 1);
     let texts =
         [(); 3].map(|()| text(call(&pool, get("/")).expect("an answer").into_body()).expect("a body"));
     assert_eq!(texts, ["one", "two", "three"]);

@@ -1,4 +1,5 @@
-//! `gateway [--listen 127.0.0.1:8080] [--app ADDR]… [--root DIR]`: a web server in front of FastCGI applications.
+//! `gateway [--listen 127.0.0.1:8080] [--app ADDR]… [--root DIR] [--keep N]`: a web server in front of FastCGI
+//! applications.
 //!
 //! Without `--app` it runs the `inspect` application inside itself: one command, a page.
 
@@ -24,11 +25,12 @@ mod inspect;
 mod patience;
 mod site;
 
-const USAGE: &str = "gateway [--listen 127.0.0.1:8080] [--app ADDR]... [--root DIR]";
+const USAGE: &str = "gateway [--listen 127.0.0.1:8080] [--app ADDR]... [--root DIR] [--keep N]";
 
 fn main() -> ExitCode {
     common::run(USAGE, |arguments| {
-        let Arguments { listen, mut apps, site } = Arguments::parse(lexopt::Parser::from_args(arguments))?;
+        let Arguments { listen, mut apps, site, settings } =
+            Arguments::parse(lexopt::Parser::from_args(arguments))?;
         let executor = Arc::new(Executor::new());
         // Its folder is there as long as this.
         let inspect = if apps.is_empty() { Some(Inspect::start(&executor)?) } else { None };
@@ -41,8 +43,6 @@ fn main() -> ExitCode {
         })?;
         println!("Open http://{}/ in a browser", listener.get_ref().local_addr()?);
 
-        let mut settings = PoolSettings::default();
-        settings.client.spool_limit = answer::BODY_LIMIT;
         let gateway = Gateway { pool: Pool::new(apps, settings), site };
         common::block_on(&executor, front::serve(listener, &executor, gateway, stopped));
         Ok(())
@@ -53,11 +53,15 @@ struct Arguments {
     listen: SocketAddr,
     apps: Vec<Endpoint>,
     site: Option<Site>,
+    settings: PoolSettings,
 }
 
 impl Arguments {
     fn parse(mut parser: lexopt::Parser) -> Result<Self, Box<dyn Error>> {
-        let mut arguments = Self { listen: ([127, 0, 0, 1], 8080).into(), apps: Vec::new(), site: None };
+        let mut settings = PoolSettings::default();
+        settings.client.spool_limit = answer::BODY_LIMIT;
+        let listen = ([127, 0, 0, 1], 8080).into();
+        let mut arguments = Self { listen, apps: Vec::new(), site: None, settings };
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("listen") => arguments.listen = parser.value()?.parse()?,
@@ -66,6 +70,7 @@ impl Arguments {
                     app => arguments.apps.push(app),
                 },
                 Arg::Long("root") => arguments.site = Some(Site::new(parser.value()?)?),
+                Arg::Long("keep") => arguments.settings.max_idle = parser.value()?.parse()?,
                 other => return Err(other.unexpected().into()),
             }
         }

@@ -1,31 +1,23 @@
 //! What a request sends after its parameters: STDIN of a known length, for a Filter DATA.
 
-use std::future::poll_fn;
 use std::io::{self, SeekFrom};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use smol::Unblock;
-use smol::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncWriteExt, Cursor};
+use smol::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWriteExt, Cursor};
 
 use super::ClientError;
 
-/// Memory for a body of unknown length; a longer one goes to a temporary file.
-const MEMORY_LIMIT: u64 = 1024 * 1024;
-
-/// The stream that a piece belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdin,
-    Data,
-}
+/// Memory for a body that is read first; a longer one goes to a temporary file.
+const MEMORY_LIMIT: u64 = 256 * 1024;
 
 /// One of the streams: as many bytes of a reader as were promised.
 pub(crate) struct Source<'b> {
     reader: Reader<'b>,
     length: u64,
     left: u64,
-    ended: bool,
 }
 
 enum Reader<'b> {
@@ -39,11 +31,11 @@ impl<R: AsyncRead + AsyncSeek + Send> ReadSeek for R {}
 
 impl<'b> Source<'b> {
     pub(crate) fn once(reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        Self { reader: Reader::Once(Box::pin(reader)), length, left: length, ended: false }
+        Self { reader: Reader::Once(Box::pin(reader)), length, left: length }
     }
 
     fn again(reader: impl ReadSeek + 'b, length: u64) -> Self {
-        Self { reader: Reader::Again(Box::pin(reader)), length, left: length, ended: false }
+        Self { reader: Reader::Again(Box::pin(reader)), length, left: length }
     }
 
     pub(crate) fn bytes(bytes: impl AsRef<[u8]> + Send + Unpin + 'b) -> Self {
@@ -52,103 +44,101 @@ impl<'b> Source<'b> {
     }
 
     /// Reads all of `reader`, up to `limit` bytes, so that its length is known.
-    pub(crate) async fn spooled(reader: impl AsyncRead + Send, limit: u64) -> io::Result<Self> {
-        let mut reader = std::pin::pin!(reader.take(limit.saturating_add(1)));
-        let mut start = Vec::new();
-        (&mut reader).take(MEMORY_LIMIT + 1).read_to_end(&mut start).await?;
-        let too_large = |length| {
-            if length > limit { Err(io::Error::from(io::ErrorKind::FileTooLarge)) } else { Ok(length) }
-        };
-        if too_large(start.len() as u64)? <= MEMORY_LIMIT {
-            return Ok(Self::bytes(start));
-        }
-        let mut file = Unblock::new(smol::unblock(tempfile::tempfile).await?);
-        file.write_all(&start).await?;
-        let length = too_large(start.len() as u64 + smol::io::copy(reader, &mut file).await?)?;
-        file.flush().await?;
-        let mut source = Self::again(file, length);
-        // It is at its end, from which it is taken back.
-        source.left = 0;
-        if source.rewind().await { Ok(source) } else { Err(io::ErrorKind::NotSeekable.into()) }
-    }
-
-    /// Sends not even its end.
-    pub(crate) fn end(&mut self) {
-        self.ended = true;
-    }
-
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Whether it is at its start, after having been brought there if that can be done.
-    async fn rewind(&mut self) -> bool {
-        self.ended = false;
-        if self.left == self.length {
-            return true;
-        }
-        let Reader::Again(reader) = &mut self.reader else { return false };
-        self.left = self.length;
-        poll_fn(|cx| reader.as_mut().poll_seek(cx, SeekFrom::Start(0))).await.is_ok()
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, ClientError>> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if wanted == 0 {
-            // Not even a read of no bytes: it may wait for what comes after the body.
-            self.ended = true;
-            return Poll::Ready(Ok(0));
-        }
+    pub(crate) async fn spooled(reader: impl AsyncRead + Send, limit: u64) -> Result<Self, ClientError> {
+        let mut reader = std::pin::pin!(reader);
+        let (mut start, mut file, mut length) = (Vec::new(), None, 0);
+        let mut piece = vec![0; 64 * 1024];
         loop {
-            let result = match &mut self.reader {
-                Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
-                Reader::Again(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
-            };
-            return Poll::Ready(match result {
-                Ok(0) => Err(ClientError::BodyTooShort { missing: self.left }),
-                Ok(count) => {
-                    self.left -= count as u64;
-                    Ok(count)
-                }
+            let count = match reader.read(&mut piece).await {
+                Ok(0) => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => Err(ClientError::Body(error)),
-            });
+                result => result.map_err(ClientError::Body)?,
+            };
+            length += count as u64;
+            if length > limit {
+                return Err(ClientError::Body(io::ErrorKind::FileTooLarge.into()));
+            }
+            if length > MEMORY_LIMIT && file.is_none() {
+                let made = smol::unblock(tempfile::tempfile).await.map_err(ClientError::spool)?;
+                let file = file.insert(Unblock::new(made));
+                file.write_all(&mem::take(&mut start)).await.map_err(ClientError::spool)?;
+            }
+            match &mut file {
+                None => start.extend_from_slice(&piece[..count]),
+                Some(file) => file.write_all(&piece[..count]).await.map_err(ClientError::spool)?,
+            }
         }
+        let Some(mut file) = file else { return Ok(Self::bytes(start)) };
+        file.seek(SeekFrom::Start(0)).await.map_err(ClientError::spool)?;
+        Ok(Self::again(file, length))
+    }
+
+    async fn rewind(&mut self) -> bool {
+        self.left = self.length;
+        match &mut self.reader {
+            Reader::Once(_) => self.length == 0,
+            Reader::Again(reader) => reader.seek(SeekFrom::Start(0)).await.is_ok(),
+        }
+    }
+
+    /// Hands on some of the next bytes, of which there are some.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+        send: impl FnOnce(&[u8]) -> Result<(), ClientError>,
+    ) -> Poll<Result<(), ClientError>> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let result = match &mut self.reader {
+            Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
+            Reader::Again(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
+        };
+        let count = match result {
+            Ok(0) => return Poll::Ready(Err(ClientError::BodyTooShort { missing: self.left })),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            result => result.map_err(ClientError::Body)?,
+        };
+        self.left -= count as u64;
+        Poll::Ready(send(&buffer[..count]))
     }
 }
 
-/// A request's input streams, in their order.
-pub(crate) struct Body<'b> {
-    pub(crate) stdin: Source<'b>,
-    pub(crate) data: Option<Source<'b>>,
-}
+/// A request's input streams, in their order: STDIN, DATA.
+pub(crate) struct Body<'b>(pub(crate) [Option<Source<'b>>; 2]);
 
 impl Body<'_> {
-    /// Whether the ends of all streams were read.
-    pub(crate) fn is_sent(&self) -> bool {
-        self.stdin.ended && self.data.as_ref().is_none_or(|data| data.ended)
+    pub(crate) fn lengths(&self) -> [Option<u64>; 2] {
+        self.0.each_ref().map(|source| source.as_ref().map(|source| source.length))
     }
 
+    /// Whether nothing of it is left. No read may find that out: it might wait for what comes after the body.
+    pub(crate) fn is_read(&self) -> bool {
+        self.0.iter().flatten().all(|source| source.left == 0)
+    }
+
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let mut sources = self.0.iter().flatten();
+        sources.all(|source| source.length == 0 || matches!(source.reader, Reader::Again(_)))
+    }
+
+    /// Brings it back to its start, if it can be: whether it is there.
     pub(crate) async fn rewind(&mut self) -> bool {
-        if !self.stdin.rewind().await {
-            return false;
+        for source in self.0.iter_mut().flatten() {
+            if !source.rewind().await {
+                return false;
+            }
         }
-        match &mut self.data {
-            Some(data) => data.rewind().await,
-            None => true,
-        }
+        true
     }
 
-    /// The next bytes and of which stream; 0 at its end.
+    /// Hands some of the next bytes to `send`, of one stream only.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
-    ) -> Poll<Result<(Stream, usize), ClientError>> {
-        let (stream, source) = match &mut self.data {
-            Some(data) if self.stdin.ended => (Stream::Data, data),
-            _ => (Stream::Stdin, &mut self.stdin),
-        };
-        source.poll_read(cx, buffer).map_ok(|count| (stream, count))
+        send: impl FnOnce(&[u8]) -> Result<(), ClientError>,
+    ) -> Poll<Result<(), ClientError>> {
+        let source = self.0.iter_mut().flatten().find(|source| source.left > 0);
+        source.map_or(Poll::Ready(Ok(())), |source| source.poll_read(cx, buffer, send))
     }
 }

@@ -1,34 +1,25 @@
-//! One request on its way: its body goes out, its answer comes in, and every wait has a limit.
+//! One request on its way: its body goes out, its answer comes in.
 
-use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use fcgi_proto::client::{Again, Stderr};
+
 use super::body::Body;
-use super::patience::Patience;
-use super::{ClientError, ClientSettings, End};
+use super::{ClientError, End};
 use crate::pool::lease::Lease;
 
-/// Bytes of the body in a record.
+/// Bytes of the body that are read at a time.
 const PIECE: usize = 32 * 1024;
 
 pub(crate) struct Exchange<'b> {
     lease: Lease,
     body: Body<'b>,
-    /// What came of STDOUT, from `taken` on.
-    chunk: Vec<u8>,
-    taken: usize,
-    patience: Patience,
-    settings: ClientSettings,
 }
 
 impl<'b> Exchange<'b> {
     /// Of a request that began on this connection.
-    pub(crate) fn new(lease: Lease, body: Body<'b>, settings: ClientSettings) -> Self {
-        Self { lease, body, chunk: Vec::new(), taken: 0, patience: Patience::new(), settings }
-    }
-
-    pub(crate) fn head_limit(&self) -> usize {
-        self.settings.head_limit
+    pub(crate) fn new(lease: Lease, body: Body<'b>) -> Self {
+        Self { lease, body }
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -40,65 +31,61 @@ impl<'b> Exchange<'b> {
         self.body
     }
 
-    /// The bytes of STDOUT that came, less those that were taken.
-    pub(crate) fn chunk(&self) -> &[u8] {
-        &self.chunk[self.taken..]
-    }
-
-    pub(crate) fn take_chunk(&mut self, count: usize) {
-        self.taken += count.min(self.chunk().len());
-    }
-
-    /// Sends and receives until there are further bytes in the [chunk](Self::chunk), or the end came.
-    pub(crate) async fn more(&mut self) -> Result<Option<End>, ClientError> {
-        poll_fn(|cx| self.poll_more(cx)).await
-    }
-
-    pub(crate) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<End>, ClientError>> {
-        self.taken = 0;
-        self.chunk.clear();
-        if let Some(got) = self.lease.link().take(self.lease.place(), &mut self.chunk) {
-            return Poll::Ready(got);
-        }
+    /// Sends and receives until there are bytes in `chunk`, in place of what was there, or the end came.
+    pub(crate) fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Vec<u8>,
+    ) -> Poll<Result<Option<End>, ClientError>> {
         loop {
-            let filled = self.poll_fill(cx)?;
-            if let Poll::Ready(got) = self.lease.link().poll(self.lease.place(), cx, &mut self.chunk) {
+            let is_filled = self.poll_fill(cx)?.is_ready();
+            let (link, request) = self.lease.asked();
+            if let Poll::Ready(got) = link.poll(request, cx, chunk) {
                 return Poll::Ready(got);
             }
-            if filled.is_pending() {
-                // Who sends the body is waited for, not the application.
-                self.patience.rest();
+            if !is_filled || self.body.is_read() || link.wants(request) == 0 {
                 return Poll::Pending;
             }
-            if self.body.is_sent() || !self.lease.link().has_room(self.lease.place()) {
-                break;
-            }
         }
-        let progress = self.lease.link().progress(self.lease.place());
-        let (what, limit) = if progress.sending {
-            ("take the request", self.settings.write_timeout)
-        } else if progress.answered {
-            ("go on answering", self.settings.read_timeout)
-        } else {
-            ("answer", self.settings.first_byte_timeout)
-        };
-        self.patience.poll(cx, what, progress.mark, limit).map(Err)
     }
 
     /// Makes records of the body while there is room: small ones leave with their parameters.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, ClientError> {
-        while !self.body.is_sent() && self.lease.link().has_room(self.lease.place()) {
-            let mut piece = [0; PIECE];
-            let Poll::Ready(result) = self.body.poll_read(cx, &mut piece) else { return Ok(Poll::Pending) };
-            let (stream, count) = result?;
-            let sent = self.lease.link().send(self.lease.place(), stream, &piece[..count]);
-            sent.map_err(fcgi_proto::client::Failure::from)?;
+        let (link, request) = self.lease.asked();
+        while !self.body.is_read() {
+            let wanted = link.wants(request).min(PIECE);
+            if wanted == 0 {
+                break;
+            }
+            match self.body.poll_read(cx, &mut [0; PIECE][..wanted], |piece| link.send(request, piece)) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(Poll::Pending),
+            }
         }
         Ok(Poll::Ready(()))
     }
 
+    /// Whether the answer may turn out to be a refusal.
+    pub(crate) fn may_be_refused(&self) -> bool {
+        let (link, request) = self.lease.asked();
+        link.may_be_refused(request)
+    }
+
+    /// Whether and where the request is to be sent again, after it failed or was refused.
+    pub(crate) fn again(&self) -> Again {
+        let (link, request) = self.lease.asked();
+        link.again(request)
+    }
+
+    /// The request failed, and that is its answer: a line in the log.
+    pub(crate) fn log_failure(&self) {
+        let (link, request) = self.lease.asked();
+        link.log_failure(request);
+    }
+
     /// What came on STDERR since this was last asked.
-    pub(crate) fn take_stderr(&self) -> Vec<u8> {
-        self.lease.link().take_stderr(self.lease.place())
+    pub(crate) fn take_stderr(&self) -> Stderr {
+        let (link, request) = self.lease.asked();
+        link.take_stderr(request)
     }
 }

@@ -1,22 +1,21 @@
 //! One connection to an application, and the requests on it. Nothing runs by itself: whoever polls a request
-//! reads and writes for all of them.
-//!
-//! What comes for a request is kept with it until it is taken. FastCGI has no flow control for one request,
-//! so when one has much that nobody takes, nothing more is read for any of them.
+//! reads and writes for all of them. What is to be done is for the [`Session`] to say.
 
+use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
-use fcgi_proto::client::{Connection, Event, SendError};
-use fcgi_proto::record::{MAX_CONTENT, RequestId, Role};
-use fcgi_proto::{ConnectionError, Limits};
+use fcgi_proto::Level;
+use fcgi_proto::client::{Again, Ask, Failure, Input, Manners, Request, Session, Stderr};
 
-use super::body::Stream;
 use super::socket::Socket;
 use super::wakers::Wakers;
-use super::{ClientError, End, Value};
+use super::{ClientError, ClientSettings, End, Params, Value};
+use crate::net::clock::{self, Alarm};
 
 /// Requests that one connection can carry at a time.
 pub(crate) const CAPACITY: usize = 128;
@@ -24,53 +23,8 @@ pub(crate) const CAPACITY: usize = 128;
 /// Bytes read at a time.
 const READ_ROOM: usize = 64 * 1024;
 
-/// Bytes of STDOUT of one request that are kept before nothing more is read.
-const STDOUT_LIMIT: usize = 256 * 1024;
-
-/// Bytes of STDERR that are kept until someone takes them; what comes then is dropped.
-const STDERR_LIMIT: usize = 64 * 1024;
-
 /// Reads in one poll, so that a task that serves all others gets back to its own.
 const ROUNDS: usize = 16;
-
-/// A request on a connection.
-struct Request {
-    /// None: it is GET_VALUES, which has none.
-    id: Option<RequestId>,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    end: Option<End>,
-    /// Whether nobody waits for it any more: what comes for it is dropped.
-    left: bool,
-    /// Goes up whenever something comes for it.
-    came: u64,
-    /// Its first and its last byte so far, of all that are sent on the connection.
-    sent: Range<u64>,
-}
-
-impl Request {
-    fn is_waited_for(&self) -> bool {
-        !self.left && self.end.is_none()
-    }
-}
-
-/// Why a connection carries nothing any more.
-enum Failure {
-    Io(Arc<io::Error>),
-    Protocol(ConnectionError),
-    Truncated,
-}
-
-/// What a request waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Progress {
-    /// Whether something of it is still to be sent.
-    pub(crate) sending: bool,
-    /// Whether something came for it.
-    pub(crate) answered: bool,
-    /// Changes whenever it gets further.
-    pub(crate) mark: u64,
-}
 
 pub(crate) struct Link {
     state: Mutex<State>,
@@ -80,296 +34,282 @@ pub(crate) struct Link {
 struct State {
     /// None: it is closed.
     socket: Option<Socket>,
-    protocol: Connection<CAPACITY>,
-    /// Whether it may carry several requests at a time.
-    multiplexed: bool,
+    session: Session<CAPACITY>,
+    /// The application and the request that began last, for the log.
+    name: String,
     buffer: Box<[u8]>,
-    /// What of `buffer` the protocol has not seen.
+    /// What of `buffer` the session has not taken.
     unread: Range<usize>,
     /// Records to be sent, from `sent` on.
     out: Vec<u8>,
     sent: usize,
     flushed: bool,
-    /// Bytes that were ever put into `out`, and written.
-    queued: u64,
-    written: u64,
-    /// Whether the application stopped taking what is sent.
-    refuses_input: bool,
-    failure: Option<Failure>,
-    requests: Vec<Option<Request>>,
-    /// Whether any byte ever came.
-    answered: bool,
+    /// Why reading failed.
+    error: Option<Arc<io::Error>>,
+    /// What came for requests, by their places.
+    kept: Vec<Kept>,
+    alarm: Alarm,
+    /// Whether a request waits for room to send more.
+    starved: bool,
     /// Whom to wake when the lock is free.
     woken: Vec<Waker>,
 }
 
+/// What is asked over a connection.
+pub(crate) enum Question<'q> {
+    /// A request with these variables, made of these parameters.
+    Request(Ask<'q>, &'q [Value], &'q Params),
+    /// The application's values.
+    Values,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Application and request.
+    name: String,
+    stdout: Vec<u8>,
+    stderr: Stderr,
+    /// Whether something came since it was last looked.
+    came: bool,
+}
+
 impl Link {
-    pub(crate) fn new(socket: Socket, multiplexed: bool) -> Self {
+    pub(crate) fn new(socket: Socket, settings: ClientSettings) -> Self {
         let state = State {
             socket: Some(socket),
-            protocol: Connection::new(Limits::default()),
-            multiplexed,
+            session: Session::new(settings.into()),
+            name: String::new(),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
             out: Vec::new(),
             sent: 0,
             flushed: true,
-            queued: 0,
-            written: 0,
-            refuses_input: false,
-            failure: None,
-            requests: Vec::new(),
-            answered: false,
+            error: None,
+            kept: Vec::new(),
+            alarm: Alarm::new(),
+            starved: false,
             woken: Vec::new(),
         };
         Self { state: Mutex::new(state), wakers: Wakers::new() }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    /// Works on the connection, which may be over then; wakes who is to be woken when it is not locked any more.
+    fn with<T>(&self, work: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = work(&mut state);
-        let woken = std::mem::take(&mut state.woken);
+        self.wakers.hold();
+        let result = work(&mut state, clock::now());
+        if state.socket.is_some() && state.session.next().close {
+            state.socket = None;
+            self.wakers.wake_all();
+        }
+        let woken = mem::take(&mut state.woken);
         drop(state);
+        self.wakers.release();
         woken.into_iter().for_each(Waker::wake);
         result
     }
 
-    /// Whether a further request may begin, beside those that are there.
+    /// Makes the records of a request that are known before its body; `None` if the connection takes none.
+    ///
+    /// One that has waited for so long is looked at: what came on it since is taken in first, and whether it is
+    /// used depends on the application's manners, if there is another choice.
+    pub(crate) fn begin(
+        &self,
+        application: &dyn fmt::Display,
+        question: &Question<'_>,
+        waited: Option<Duration>,
+        manners: Option<&Mutex<Manners>>,
+    ) -> Result<Option<Request>, ClientError> {
+        self.with(|state, now| {
+            if let (Some(idle), 0) = (waited, state.session.open()) {
+                state.session.waited();
+                state.look(&self.wakers);
+                if let (Some(manners), Question::Request(ask, ..)) = (manners, question) {
+                    let mut manners = manners.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !manners.may_use(&state.session, ask, idle, now) {
+                        return Ok(None);
+                    }
+                }
+            }
+            if !state.session.is_reusable() {
+                return Ok(None);
+            }
+            let (request, name) = match question {
+                Question::Request(ask, variables, name) => {
+                    let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
+                    let begun = state.queue(|session, out| session.begin_with(*ask, pairs, out, now));
+                    (begun.map_err(Failure::from)?, format!("{application}, {name}"))
+                }
+                Question::Values => {
+                    let (request, record) = state.session.get_values(now).map_err(Failure::from)?;
+                    state.queue(|_, out| out.extend_from_slice(&record));
+                    (request, application.to_string())
+                }
+            };
+            if state.kept.len() <= request.place() {
+                state.kept.resize_with(request.place() + 1, Kept::default);
+            }
+            state.name.clone_from(&name);
+            state.kept[request.place()].name = name;
+            self.wakers.set_ready();
+            Ok(Some(request))
+        })
+    }
+
+    /// Whether a further request may begin.
     pub(crate) fn is_reusable(&self) -> bool {
-        self.with(|state| state.is_reusable())
+        self.with(|state, _| state.session.is_reusable())
     }
 
-    /// Whether it may wait for a further request: the last one has left nothing behind.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.with(|state| state.is_reusable() && state.unread.is_empty() && state.out.is_empty())
+    /// Bytes of its input that a request takes now, of which there is more.
+    pub(crate) fn wants(&self, request: Request) -> usize {
+        self.with(|state, _| {
+            let wanted = usize::try_from(state.session.wants(request)).unwrap_or(usize::MAX);
+            state.starved |= wanted == 0;
+            wanted
+        })
     }
 
-    /// Whether a request may be sent on this connection, which has waited: nothing odd came on it, and nothing
-    /// came since, neither bytes nor an end.
-    pub(crate) fn is_usable(&self) -> bool {
-        self.is_settled()
-            && self.with(|state| state.socket.as_mut().is_some_and(|socket| !socket.has_input()))
-    }
-
-    /// Whether any byte ever came on it.
-    pub(crate) fn is_answered(&self) -> bool {
-        self.with(|state| state.answered)
-    }
-
-    /// Makes the records of a request up to the end of its parameters; returns its place.
-    pub(crate) fn begin(&self, role: Role, keep_conn: bool, variables: &[Value]) -> Result<usize, SendError> {
-        self.with(|state| {
-            if state.failure.is_some() {
-                return Err(SendError::NotReusable);
+    /// Makes records of the next bytes of a request's input, as many as it [wants](Self::wants) or fewer.
+    pub(crate) fn send(&self, request: Request, mut data: &[u8]) -> Result<(), ClientError> {
+        self.with(|state, now| {
+            while !data.is_empty() && state.session.wants(request) > 0 {
+                let (piece, rest) = state.session.write(request, data, now).map_err(Failure::from)?;
+                data = rest;
+                state.queue(|_, out| piece.slices().iter().for_each(|slice| out.extend_from_slice(slice)));
             }
-            let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
-            let began = state.queued;
-            let id = state.queue(|protocol, out| protocol.begin_with(role, keep_conn, pairs, out))?;
-            self.wakers.set_ready(true);
-            Ok(state.place(Some(id), began))
-        })
-    }
-
-    /// Makes the GET_VALUES record; returns its place.
-    pub(crate) fn get_values(&self) -> usize {
-        self.with(|state| {
-            let began = state.queued;
-            state.queue(|protocol, out| out.extend_from_slice(&protocol.get_values()));
-            self.wakers.set_ready(true);
-            state.place(None, began)
-        })
-    }
-
-    /// Whether the next piece of a request's body can be sent.
-    pub(crate) fn has_room(&self, place: usize) -> bool {
-        self.with(|state| {
-            let request = state.requests[place].as_ref().is_some_and(Request::is_waited_for);
-            request && state.failure.is_none() && state.has_room()
-        })
-    }
-
-    /// Makes the next record of a request's input; of no bytes, the stream's end.
-    pub(crate) fn send(&self, place: usize, stream: Stream, data: &[u8]) -> Result<(), SendError> {
-        self.with(|state| {
-            let Some(Request { id: Some(id), end: None, .. }) = state.requests[place] else { return Ok(()) };
-            state.queue(|protocol, out| {
-                let record = match stream {
-                    Stream::Stdin if data.is_empty() => {
-                        out.extend_from_slice(&protocol.stdin_end(id)?);
-                        return Ok(());
-                    }
-                    Stream::Data if data.is_empty() => {
-                        out.extend_from_slice(&protocol.data_end(id)?);
-                        return Ok(());
-                    }
-                    Stream::Stdin => protocol.stdin(id, data)?.0,
-                    Stream::Data => protocol.data(id, data)?.0,
-                };
-                record.slices().iter().for_each(|slice| out.extend_from_slice(slice));
-                Ok(())
-            })?;
-            let queued = state.queued;
-            if let Some(request) = &mut state.requests[place] {
-                request.sent.end = queued;
-            }
-            self.wakers.set_ready(true);
+            self.wakers.set_ready();
             Ok(())
         })
-    }
-
-    /// What came for a request, if something did: bytes, in `chunk` in place of what was there, or its end.
-    pub(crate) fn take(&self, place: usize, chunk: &mut Vec<u8>) -> Option<Result<Option<End>, ClientError>> {
-        self.with(|state| state.take(place, chunk, &self.wakers))
     }
 
     /// Sends and receives, for all requests, until something came for this one.
     pub(crate) fn poll(
         &self,
-        place: usize,
+        request: Request,
         cx: &mut Context<'_>,
         chunk: &mut Vec<u8>,
     ) -> Poll<Result<Option<End>, ClientError>> {
-        self.wakers.register(place, cx.waker());
-        self.with(|state| {
-            if self.wakers.is_ready() {
-                state.drive(place, &self.wakers);
+        self.wakers.register(request.place(), cx.waker());
+        self.with(|state, _| {
+            if self.wakers.take_ready() {
+                state.drive(request.place(), &self.wakers);
             }
-            state.take(place, chunk, &self.wakers).map_or(Poll::Pending, Poll::Ready)
+            loop {
+                if let Some(got) = state.take(request, chunk, &self.wakers, clock::now()) {
+                    return Poll::Ready(got);
+                }
+                if !state.expire(&self.wakers) {
+                    return Poll::Pending;
+                }
+            }
         })
     }
 
-    pub(crate) fn progress(&self, place: usize) -> Progress {
-        self.with(|state| match &state.requests[place] {
-            Some(Request { came, sent, .. }) => {
-                let sending = !state.refuses_input && state.written < sent.end;
-                let written = if sending { state.written } else { 0 };
-                Progress { sending, answered: *came > 0, mark: came.wrapping_add(written) }
-            }
-            None => Progress { sending: false, answered: false, mark: 0 },
-        })
+    /// The head of a request's answer is whole.
+    pub(crate) fn head(&self, request: Request, status: u16) {
+        self.with(|state, _| state.session.head(request, status));
     }
 
-    /// Whether not one byte of a request was sent.
-    pub(crate) fn is_unsent(&self, place: usize) -> bool {
-        self.with(|state| {
-            state.requests[place].as_ref().is_some_and(|request| state.written <= request.sent.start)
-        })
+    pub(crate) fn may_be_refused(&self, request: Request) -> bool {
+        self.with(|state, _| state.session.may_be_refused(request))
+    }
+
+    /// Whether and where a request that failed is to be sent again.
+    pub(crate) fn again(&self, request: Request) -> Again {
+        self.with(|state, _| state.session.again(request))
+    }
+
+    /// A line in the log for a request that failed.
+    pub(crate) fn log_failure(&self, request: Request) {
+        let failed = self.with(|state, now| {
+            let name = state.kept.get(request.place()).map(|kept| kept.name.clone());
+            name.zip(state.session.poll(request, now).err())
+        });
+        if let Some((name, failure)) = failed {
+            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "{name}: {failure}");
+        }
     }
 
     /// What came on a request's STDERR since this was last asked.
-    pub(crate) fn take_stderr(&self, place: usize) -> Vec<u8> {
-        self.with(|state| {
-            state.requests[place]
-                .as_mut()
-                .map_or_else(Vec::new, |request| std::mem::take(&mut request.stderr))
+    pub(crate) fn take_stderr(&self, request: Request) -> Stderr {
+        self.with(|state, _| {
+            state
+                .kept
+                .get_mut(request.place())
+                .map_or_else(Stderr::default, |kept| mem::take(&mut kept.stderr))
         })
     }
 
-    /// Nobody waits for a request any more. Before its end, it is aborted where there are others, and else the
-    /// connection is closed.
-    pub(crate) fn leave(&self, place: usize) {
-        self.with(|state| {
-            drop(self.wakers.take(place));
-            let Some(request) = &mut state.requests[place] else { return };
-            // What it did not take may have held up the others.
-            state.woken.extend(self.wakers.take_all());
-            self.wakers.set_ready(true);
-            if request.end.is_some() {
-                state.requests[place] = None;
-                return;
-            }
-            request.left = true;
-            (request.stdout, request.stderr) = (Vec::new(), Vec::new());
-            let id = request.id;
-            let has_others = state.requests.iter().flatten().any(Request::is_waited_for);
-            state.queue(|protocol, out| {
-                if let Some(Ok(abort)) = id.map(|id| protocol.abort(id)) {
-                    out.extend_from_slice(&abort);
-                }
-            });
-            if !state.multiplexed || !has_others {
-                state.fail(Failure::Truncated, &self.wakers);
-            }
+    /// Nobody waits for a request any more; whether the connection may carry a further one.
+    pub(crate) fn leave(&self, request: Request, manners: &Mutex<Manners>) -> bool {
+        let own = self.wakers.take(request.place());
+        let is_reusable = self.with(|state, now| {
+            let mut manners = manners.lock().unwrap_or_else(PoisonError::into_inner);
+            manners.learn(&state.session, request, now);
+            drop(manners);
+            let abort = state.session.leave(request, now);
+            state.queue(|_, out| out.extend_from_slice(&abort));
+            mem::take(&mut state.kept[request.place()]);
+            state.dispatch(&self.wakers, now);
+            // What it did not take may have held up the others, and there may be an abort to send.
+            self.wakers.wake_all();
+            state.session.is_reusable()
         });
-    }
-
-    pub(crate) fn close(&self) {
-        self.with(|state| state.fail(Failure::Truncated, &self.wakers));
+        drop(own);
+        is_reusable
     }
 }
 
 impl State {
-    fn is_reusable(&self) -> bool {
-        self.failure.is_none() && !self.refuses_input && self.protocol.is_reusable()
-    }
-
-    /// Takes in a new request, which began at this byte.
-    fn place(&mut self, id: Option<RequestId>, began: u64) -> usize {
-        let request = Request {
-            id,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            end: None,
-            left: false,
-            came: 0,
-            sent: began..self.queued,
-        };
-        let free = self.requests.iter().position(Option::is_none).unwrap_or(self.requests.len());
-        if free == self.requests.len() {
-            self.requests.push(None);
-        }
-        self.requests[free] = Some(request);
-        free
-    }
-
     /// Lets `make` append records to what is to be sent.
-    fn queue<T>(&mut self, make: impl FnOnce(&mut Connection<CAPACITY>, &mut Vec<u8>) -> T) -> T {
+    fn queue<T>(&mut self, make: impl FnOnce(&mut Session<CAPACITY>, &mut Vec<u8>) -> T) -> T {
         self.out.drain(..self.sent);
         self.sent = 0;
-        let before = self.out.len();
-        let result = make(&mut self.protocol, &mut self.out);
-        self.queued += (self.out.len() - before) as u64;
-        result
+        make(&mut self.session, &mut self.out)
     }
 
-    fn has_room(&self) -> bool {
-        !self.refuses_input && self.out.len() - self.sent < MAX_CONTENT
-    }
-
-    /// Whether a request has so much that nobody took that nothing is read.
-    fn is_full(&self) -> bool {
-        self.requests.iter().flatten().any(|request| request.stdout.len() >= STDOUT_LIMIT)
-    }
-
-    fn wake_all(&mut self, wakers: &Wakers) {
-        self.woken.extend(wakers.take_all());
+    /// Takes in what came while there was no request.
+    fn look(&mut self, wakers: &Arc<Wakers>) {
+        let waker = Waker::from(Arc::clone(wakers));
+        let idle = |state: &Self| state.session.open() == 0 && state.session.is_reusable();
+        while idle(self) && self.receive(&mut Context::from_waker(&waker)).is_ready() {
+            self.dispatch(wakers, clock::now());
+        }
     }
 
     fn take(
         &mut self,
-        place: usize,
+        request: Request,
         chunk: &mut Vec<u8>,
         wakers: &Wakers,
+        now: Duration,
     ) -> Option<Result<Option<End>, ClientError>> {
-        let was_full = self.is_full();
-        if let Some(request) = &mut self.requests[place] {
-            if !request.stdout.is_empty() {
-                chunk.clear();
-                std::mem::swap(chunk, &mut request.stdout);
-                if was_full {
-                    wakers.set_ready(true);
-                    self.wake_all(wakers);
-                }
-                return Some(Ok(None));
+        let kept = self.kept.get_mut(request.place())?;
+        kept.came = false;
+        if !kept.stdout.is_empty() {
+            chunk.clear();
+            mem::swap(chunk, &mut kept.stdout);
+            let was_full = !self.session.next().read;
+            self.session.took(request, chunk.len(), now);
+            if was_full && self.session.next().read {
+                wakers.wake_all();
             }
-            if let Some(end) = request.end {
-                return Some(Ok(Some(end)));
-            }
+            return Some(Ok(None));
         }
-        match self.failure.as_ref()? {
-            Failure::Io(error) => Some(Err(ClientError::Io(io::Error::new(error.kind(), Arc::clone(error))))),
-            Failure::Protocol(error) => Some(Err(ClientError::Protocol(*error))),
-            Failure::Truncated => Some(Err(ClientError::Truncated)),
+        match self.session.poll(request, now) {
+            Ok(end) => end.map(|end| Ok(Some(end))),
+            Err(failure) => Some(Err(self.error(failure))),
+        }
+    }
+
+    fn error(&self, failure: Failure) -> ClientError {
+        match (failure, &self.error) {
+            (Failure::Broken, Some(error)) => {
+                ClientError::Io(io::Error::new(error.kind(), Arc::clone(error)))
+            }
+            (failure, _) => failure.into(),
         }
     }
 
@@ -378,139 +318,101 @@ impl State {
     fn drive(&mut self, place: usize, wakers: &Arc<Wakers>) {
         let waker = Waker::from(Arc::clone(wakers));
         let mut cx = Context::from_waker(&waker);
-        wakers.set_ready(false);
         for _ in 0..ROUNDS {
-            self.dispatch(wakers);
-            self.write(&mut cx, wakers);
-            if self.failure.is_some() || !self.unread.is_empty() {
-                return; // If there is something unread, it goes on when a request takes what it has.
+            let now = clock::now();
+            self.dispatch(wakers, now);
+            self.write(&mut cx, wakers, now);
+            if !self.unread.is_empty() || !self.session.next().read {
+                return; // It goes on when a request takes what it has.
             }
-            let mut waiting = self
-                .requests
-                .iter()
-                .enumerate()
-                .filter(|(_, request)| request.as_ref().is_some_and(Request::is_waited_for));
-            let alone = waiting.all(|(other, _)| other == place);
-            let mine = self.requests[place].as_ref();
-            if alone && mine.is_some_and(|mine| !mine.stdout.is_empty() || mine.end.is_some()) {
-                wakers.set_ready(true);
+            let alone = self.session.open() <= 1;
+            if alone && self.kept.get(place).is_some_and(|kept| kept.came) {
+                wakers.set_ready();
                 return;
             }
-            if self.receive(&mut cx, wakers).is_pending() {
+            if self.receive(&mut cx).is_pending() {
                 return;
             }
         }
-        wakers.set_ready(true);
-        self.wake_all(wakers);
+        wakers.wake_all();
     }
 
     /// Gives what was received to those whom it is for.
-    fn dispatch(&mut self, wakers: &Wakers) {
-        while !self.unread.is_empty() && !self.is_full() {
-            let mut input = &self.buffer[self.unread.clone()];
-            let event = match self.protocol.next_event(&mut input) {
-                Ok(event) => event,
-                Err(error) => return self.fail(Failure::Protocol(error), wakers),
+    fn dispatch(&mut self, wakers: &Wakers, now: Duration) {
+        let mut input = &self.buffer[self.unread.clone()];
+        while let Some(came) = self.session.receive(&mut input, now) {
+            let (Input::Stdout { request, .. } | Input::Stderr { request, .. } | Input::Look { request }) =
+                came
+            else {
+                continue;
             };
-            self.unread.start = self.unread.end - input.len();
-            let id = match event {
-                Some(
-                    Event::Stdout { id, .. }
-                    | Event::StdoutEnd { id }
-                    | Event::Stderr { id, .. }
-                    | Event::StderrEnd { id }
-                    | Event::End { id, .. },
-                ) => Some(id),
-                Some(Event::Values { .. } | Event::UnknownType { .. }) => None,
-                Some(_) => continue,
-                None => return,
-            };
-            let concerned = |request: &Option<Request>| {
-                request.as_ref().is_some_and(|request| request.id == id && request.end.is_none())
-            };
-            let Some(place) = self.requests.iter().position(concerned) else { continue };
-            let Some(request) = &mut self.requests[place] else { continue };
-            request.came += 1;
-            match event {
-                Some(Event::Stdout { data, .. }) if !request.left => request.stdout.extend_from_slice(data),
-                Some(Event::Stderr { data, .. }) if !request.left => {
-                    let room = STDERR_LIMIT.saturating_sub(request.stderr.len());
-                    request.stderr.extend_from_slice(&data[..data.len().min(room)]);
-                }
-                Some(Event::End { app_status, protocol_status, answered, .. }) => {
-                    request.end = Some(End { app_status, protocol_status, answered });
-                }
-                Some(Event::Values { data, last }) => {
-                    request.stdout.extend_from_slice(data);
-                    request.end = last.then_some(OVER);
-                }
-                Some(Event::UnknownType { .. }) => request.end = Some(OVER),
+            let Some(kept) = self.kept.get_mut(request.place()) else { continue };
+            kept.came = true;
+            match came {
+                Input::Stdout { data, .. } => kept.stdout.extend_from_slice(data),
+                Input::Stderr { data, .. } => kept.stderr.push(data),
                 _ => {}
             }
-            if request.left && request.end.is_some() {
-                self.requests[place] = None;
-            } else {
-                self.woken.extend(wakers.take(place));
-            }
+            self.woken.extend(wakers.take(request.place()));
+        }
+        self.unread.start = self.unread.end - input.len();
+        if let Some(odd) = self.session.take_odd() {
+            log::warn!("{}: {odd}", self.name);
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>, wakers: &Wakers) {
+    fn write(&mut self, cx: &mut Context<'_>, wakers: &Wakers, now: Duration) {
         let Some(socket) = &mut self.socket else { return };
-        let had_room = self.out.len() - self.sent < MAX_CONTENT;
-        while !self.refuses_input && self.sent < self.out.len() {
+        while self.session.next().write {
             match socket.poll_write(cx, &self.out[self.sent..]) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.sent += count;
-                    self.written += count as u64;
                     self.flushed = false;
+                    self.session.sent(count, now);
+                    if mem::take(&mut self.starved) {
+                        wakers.wake_all();
+                    }
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                // An answer may have come before the application closed: it is read first.
-                Poll::Ready(_) => self.refuses_input = true,
+                Poll::Ready(_) => self.session.unwritable(now),
                 Poll::Pending => break,
             }
         }
         if self.sent == self.out.len() {
             self.out.clear();
             self.sent = 0;
-            self.flushed = self.flushed || self.refuses_input || socket.poll_flush(cx).is_ready();
-        }
-        if !had_room && self.has_room() {
-            self.wake_all(wakers);
+            self.flushed = self.flushed || socket.poll_flush(cx).is_ready();
         }
     }
 
     /// Receives what is there.
-    fn receive(&mut self, cx: &mut Context<'_>, wakers: &Wakers) -> Poll<()> {
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(socket) = &mut self.socket else { return Poll::Pending };
         match ready!(socket.poll_read(cx, &mut self.buffer)) {
-            Ok(0) => match self.protocol.eof() {
-                Ok(()) => self.fail(Failure::Truncated, wakers),
-                Err(error) => self.fail(Failure::Protocol(error), wakers),
-            },
-            Ok(count) => {
-                self.unread = 0..count;
-                self.answered = true;
-                // Where there is one request only, whatever comes is for it.
-                let mut open = self.requests.iter_mut().flatten().filter(|request| request.end.is_none());
-                if let (Some(only), None) = (open.next(), open.next()) {
-                    only.came += 1;
-                }
-            }
+            Ok(0) => self.session.end_of_input(),
+            Ok(count) => self.unread = 0..count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => self.fail(Failure::Io(Arc::new(error)), wakers),
+            Err(error) => {
+                self.error = Some(Arc::new(error));
+                self.session.broken();
+            }
         }
         Poll::Ready(())
     }
 
-    /// Closes.
-    fn fail(&mut self, failure: Failure, wakers: &Wakers) {
-        self.failure.get_or_insert(failure);
-        self.socket = None;
-        self.wake_all(wakers);
+    /// Whether a wait has ended; else the timer is set for the next one that may.
+    fn expire(&mut self, wakers: &Arc<Wakers>) -> bool {
+        let waker = Waker::from(Arc::clone(wakers));
+        let mut cx = Context::from_waker(&waker);
+        while let Some(at) = self.session.next().at {
+            if self.alarm.poll(&mut cx, at).is_pending() {
+                return false;
+            }
+            if self.session.expire(clock::now()) {
+                wakers.wake_all();
+                return true;
+            }
+        }
+        false
     }
 }
-
-/// The end of what has no END_REQUEST.
-const OVER: End = End { app_status: 0, protocol_status: 0, answered: true };

@@ -1,29 +1,28 @@
 //! The web server's half: asks applications over TCP and Unix sockets, or any stream.
 
 mod body;
-mod end;
 mod exchange;
 pub(crate) mod link;
 mod outgoing;
-mod patience;
 mod response;
 pub(crate) mod socket;
 mod wakers;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fcgi_blocking::Endpoint;
-pub use fcgi_blocking::{ClientError, ClientSettings, Params, Value};
+pub use fcgi_blocking::{ClientError, ClientSettings, End, Params, Resend, Value};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
-use crate::pool::lease::Wanted;
-use body::{Body, Source};
-pub use end::End;
+use crate::pool::choice::Wanted;
+use body::Body;
 use exchange::Exchange;
+use link::Question;
 pub use outgoing::Outgoing;
 pub use response::Response;
 use socket::Socket;
@@ -72,7 +71,7 @@ impl Client {
         let endpoint = address.as_ref().parse::<Endpoint>();
         let endpoint = endpoint.map_err(|error| ClientError::Connect(error.into()))?;
         let client = Self::with_settings(endpoint, ClientSettings::default());
-        drop(client.applications.lend(&mut Wanted::default()).await?);
+        client.applications.reach().await?;
         Ok(client)
     }
 
@@ -117,23 +116,18 @@ impl Client {
         // An application with one worker serves no second connection.
         self.applications.close_all_idle();
         let mut wanted = Wanted { fresh: true, alone: true, ..Wanted::default() };
-        let mut lease = self.applications.lend(&mut wanted).await?;
-        lease.get_values();
-        let mut nothing = Source::bytes([]);
-        nothing.end();
-        let body = Body { stdin: nothing, data: None };
-        let mut exchange = Exchange::new(lease, body, self.applications.settings.client);
-        let mut pairs = Vec::new();
-        while exchange.more().await?.is_none() {
-            pairs.extend_from_slice(exchange.chunk());
+        let lease = self.applications.lend(&mut wanted, &Question::Values).await?;
+        let mut exchange = Exchange::new(lease, Body([None, None]));
+        let (mut pairs, mut chunk) = (Vec::new(), Vec::new());
+        while poll_fn(|cx| exchange.poll_more(cx, &mut chunk)).await?.is_none() {
+            pairs.extend_from_slice(&chunk);
         }
-        exchange.lease().link().close();
         let pairs = fcgi_proto::pair::Pairs::new(&pairs);
         Ok(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
     }
 
-    /// What came on STDERR of requests that got no response, since this was last asked; of more than 64 KiB
-    /// that nobody takes, the rest is dropped.
+    /// What came on STDERR of requests that got no response, since this was last asked: of more than 64 KiB a
+    /// beginning and an end, with a line between them that says how much was left out.
     pub fn take_stderr(&self) -> Vec<u8> {
         self.applications.take_stderr()
     }
@@ -145,7 +139,7 @@ fn one(client: fcgi_blocking::ClientSettings) -> PoolSettings {
         client,
         max_connections: 1,
         max_idle: 1,
-        idle_timeout: Duration::MAX,
+        keep_time: Duration::MAX,
         max_requests_per_connection: 1,
         max_waiting: usize::MAX,
         wait_timeout: client.connect_timeout,

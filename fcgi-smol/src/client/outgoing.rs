@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::client::{Failure, SendError};
-use fcgi_proto::record::{ProtocolStatus, Role};
+use fcgi_proto::client::{Again, Ask, Page};
+use fcgi_proto::record::Role;
 use smol::io::AsyncRead;
 
 use super::body::{Body, Source};
 use super::exchange::Exchange;
+use super::link::Question;
 use super::response::Response;
 use super::{ClientError, Params};
 use crate::pool::applications::Applications;
-use crate::pool::lease::Wanted;
+use crate::pool::choice::Wanted;
 
 /// A request before it is sent. `'b` is how long what its body is read from lives: `'static`, so that it can be
 /// spawned, if that is owned.
@@ -21,14 +22,13 @@ pub struct Outgoing<'b> {
     params: Params,
     role: Role,
     keep_conn: bool,
-    body: Option<Source<'b>>,
-    data: Option<Source<'b>>,
+    body: Body<'b>,
 }
 
 impl<'b> Outgoing<'b> {
     pub(crate) fn new(applications: &Arc<Applications>, params: Params) -> Self {
         let applications = Arc::clone(applications);
-        Self { applications, params, role: Role::Responder, keep_conn: true, body: None, data: None }
+        Self { applications, params, role: Role::Responder, keep_conn: true, body: Body([None, None]) }
     }
 
     /// What the application is asked to be; a Responder by default (section 6).
@@ -37,7 +37,8 @@ impl<'b> Outgoing<'b> {
         self
     }
 
-    /// Whether the connection is kept after the request; it is by default.
+    /// Whether the connection is kept after the request; it is by default, unless it is of a pool that
+    /// [keeps none](crate::PoolSettings::max_idle).
     pub fn keep_conn(mut self, keep_conn: bool) -> Self {
         self.keep_conn = keep_conn;
         self
@@ -46,14 +47,14 @@ impl<'b> Outgoing<'b> {
     /// The body: `length` bytes of `reader`, which is not read further. It is read as the application takes
     /// it. While `reader` is waited for, and the application for it, no limit of time runs.
     pub fn body(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        self.body = Some(Source::once(reader, length));
+        self.body.0[0] = Some(Source::once(reader, length));
         self
     }
 
     /// The body, from memory. Other than with [`body`](Self::body), the request can be sent again if a kept
     /// connection turns out to be dead.
     pub fn bytes(mut self, bytes: impl AsRef<[u8]> + Send + Unpin + 'b) -> Self {
-        self.body = Some(Source::bytes(bytes));
+        self.body.0[0] = Some(Source::bytes(bytes));
         self
     }
 
@@ -66,13 +67,13 @@ impl<'b> Outgoing<'b> {
     /// [`spool_limit`](crate::ClientSettings::spool_limit).
     pub async fn spooled(mut self, reader: impl AsyncRead + Send) -> Result<Self, ClientError> {
         let limit = self.applications.settings.client.spool_limit;
-        self.body = Some(Source::spooled(reader, limit).await.map_err(ClientError::Body)?);
+        self.body.0[0] = Some(Source::spooled(reader, limit).await?);
         Ok(self)
     }
 
     /// A Filter's file: `length` bytes of `reader` (section 6.4).
     pub fn data(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        self.data = Some(Source::once(reader, length));
+        self.body.0[1] = Some(Source::once(reader, length));
         self
     }
 
@@ -86,56 +87,54 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     /// [`ClientError`].
     pub async fn send(self) -> Result<Response<'b>, ClientError> {
-        let Self { applications, params, role, keep_conn, body, data } = self;
-        let [body, data] = [body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())];
-        let lengths = [&body, &data].map(|source| source.as_ref().map(Source::length));
-        let variables = params.variables(role, lengths[0], lengths[1])?;
-        let data = data.or_else(|| role.has_data().then(|| Source::bytes([])));
-        let mut body = Body { stdin: body.unwrap_or_else(|| Source::bytes([])), data };
-        let mut wanted = Wanted { alone: !keep_conn, ..Wanted::default() };
+        let Self { applications, params, role, keep_conn, body: Body([body, data]) } = self;
+        let mut body = Body([body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())]);
+        let [stdin, data] = body.lengths();
+        let variables = params.variables(role, stdin, data)?;
+        let mut ask = Ask::new(params.method());
+        (ask.role, ask.repeatable) = (role, body.is_repeatable());
+        (ask.stdin, ask.data) = (stdin.unwrap_or(0), data.unwrap_or(0));
+        ask.keep_conn = keep_conn && applications.settings.keeps();
+        let question = Question::Request(ask, &variables, &params);
+        let mut wanted = Wanted { alone: !ask.keep_conn, ..Wanted::default() };
+        // What is answered if nobody else can be asked.
+        let mut refused = Err(ClientError::Unavailable);
         loop {
-            let mut lease = applications.lend(&mut wanted).await?;
-            match lease.begin(role, keep_conn, &variables) {
-                // It ended between the choice and now, perhaps with another request that shared it.
-                Err(SendError::NotReusable) => continue,
-                result => result.map_err(Failure::from)?,
-            }
-            let mut exchange = Exchange::new(lease, body, applications.settings.client);
-            let error = match Response::read(&mut exchange, params.method()).await {
-                Ok(started) => return Ok(Response::new(exchange, started)),
-                Err(error) => error,
+            let lease = match applications.lend(&mut wanted, &question).await {
+                Ok(lease) => lease,
+                Err(error) if matches!(refused, Err(ClientError::Unavailable)) => return Err(error),
+                Err(_) => return refused,
             };
-            let again = wanted.note(&error, &exchange, applications.count());
-            applications.keep_stderr(&exchange.take_stderr());
-            body = exchange.into_body();
-            if !again || !body.rewind().await {
-                return Err(error);
+            let application = lease.application();
+            let head = vec![0; applications.settings.client.head_limit].into_boxed_slice();
+            let mut response = Response::new(Exchange::new(lease, body), Page::new(head, ask.method));
+            let (again, result) = match response.read_head().await {
+                Ok(()) if response.is_refusal().await => (Again::Elsewhere, Ok(())),
+                Ok(()) => return Ok(response),
+                Err(error) => (response.again(), Err(error)),
+            };
+            if again == Again::No {
+                response.give_up();
             }
-            wanted.error = Some(error);
-        }
-    }
-}
-
-impl Wanted {
-    /// Whether a request that failed so may be sent again, and where it is not to go then.
-    fn note(&mut self, error: &ClientError, exchange: &Exchange<'_>, applications: usize) -> bool {
-        let (lease, place) = (exchange.lease(), exchange.lease().place());
-        let elsewhere = match error {
-            ClientError::Io(_) | ClientError::Truncated => {
-                // It had died while it was kept.
-                if lease.is_kept() && !lease.link().progress(place).answered {
-                    self.fresh = true;
-                    return true;
+            let its = response.release();
+            refused = match result {
+                Ok(()) => Ok(response),
+                Err(error) => {
+                    applications.keep_stderr(response.into_stderr());
+                    Err(error)
                 }
-                lease.link().is_unsent(place)
+            };
+            match (again, its) {
+                (Again::Fresh, Some(its)) => (wanted.fresh, body) = (true, its),
+                (Again::Elsewhere, Some(its)) => {
+                    wanted.tried.push(application);
+                    body = its;
+                }
+                _ => return refused,
             }
-            // It was not executed (section 5.5).
-            ClientError::Refused(ProtocolStatus::Overloaded | ProtocolStatus::CantMpxConn) => true,
-            _ => false,
-        };
-        if elsewhere {
-            self.tried.push(lease.application());
+            if !body.rewind().await {
+                return refused;
+            }
         }
-        elsewhere && self.tried.len() < applications
     }
 }

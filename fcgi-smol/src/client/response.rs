@@ -1,14 +1,20 @@
 //! An application's answer.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
-use fcgi_proto::cgi::{ResponseBody, ResponseHead, Status};
+use fcgi_proto::cgi::{ResponseHead, Status};
+use fcgi_proto::client::{Again, Page, Stderr};
 use smol::io::AsyncRead;
 
+use super::body::Body;
 use super::exchange::Exchange;
 use super::{ClientError, End};
+
+/// Bytes of an answer that may turn out to be a refusal.
+const REFUSAL: usize = 8 * 1024;
 
 /// An application's answer: its head, and its body to be read.
 ///
@@ -17,77 +23,87 @@ use super::{ClientError, End};
 pub struct Response<'b> {
     /// Until the end.
     exchange: Option<Exchange<'b>>,
-    head: ResponseHead<Box<[u8]>>,
-    body: ResponseBody,
+    /// What came of STDOUT, from `taken` on.
+    chunk: Vec<u8>,
+    taken: usize,
+    page: Page<Box<[u8]>>,
     end: Option<End>,
     /// What came on STDERR, once the exchange is over.
-    stderr: Vec<u8>,
-}
-
-/// What is known once the head came.
-pub(crate) struct Started {
-    head: ResponseHead<Box<[u8]>>,
-    body: ResponseBody,
+    stderr: Stderr,
 }
 
 impl<'b> Response<'b> {
-    /// Reads up to the head's end.
-    pub(crate) async fn read(exchange: &mut Exchange<'b>, method: &[u8]) -> Result<Started, ClientError> {
-        let limit = exchange.head_limit();
-        let mut head = ResponseHead::new(vec![0; limit].into_boxed_slice());
-        loop {
-            if let Some(end) = exchange.more().await? {
-                return Err(match (end.refusal(), head.finish()) {
-                    (Some(status), _) => ClientError::Refused(status),
-                    (None, Err(error)) => ClientError::Head(error),
-                    (None, Ok(())) => ClientError::Truncated,
-                });
-            }
-            let chunk = exchange.chunk();
-            if let Some(rest) = head.push(chunk).map_err(ClientError::Head)? {
-                let used = chunk.len() - rest.len();
-                exchange.take_chunk(used);
-                let body = ResponseBody::new(&head, method).map_err(ClientError::Head)?;
-                return Ok(Started { head, body });
-            }
-        }
+    /// To a request that began.
+    pub(crate) fn new(exchange: Exchange<'b>, page: Page<Box<[u8]>>) -> Self {
+        let (chunk, taken, end, stderr) = Default::default();
+        Self { exchange: Some(exchange), chunk, taken, page, end, stderr }
     }
 
-    pub(crate) fn new(exchange: Exchange<'b>, started: Started) -> Self {
-        let Started { head, body } = started;
-        Self { exchange: Some(exchange), head, body, end: None, stderr: Vec::new() }
+    /// Sends the request until the head of its answer is there.
+    pub(crate) async fn read_head(&mut self) -> Result<(), ClientError> {
+        while !self.head().is_complete() {
+            poll_fn(|cx| self.poll_more(cx)).await?;
+            if let Some(end) = &self.end {
+                self.page.finish(end)?;
+            }
+        }
+        if let Some(exchange) = &self.exchange {
+            exchange.lease().answered(self.status().code());
+        }
+        Ok(())
+    }
+
+    /// Whether the answer is a refusal, which only its end tells, and the request goes elsewhere. What comes
+    /// until then is kept.
+    pub(crate) async fn is_refusal(&mut self) -> bool {
+        while let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.lease().has_others()) {
+            let is_refused = exchange.again() == Again::Elsewhere;
+            if self.end.is_some() || self.chunk.len() > REFUSAL || !(is_refused || exchange.may_be_refused()) {
+                return is_refused;
+            }
+            let mut more = Vec::new();
+            match poll_fn(|cx| exchange.poll_more(cx, &mut more)).await {
+                Ok(None) => self.chunk.extend(more),
+                Ok(end) => self.end = end,
+                // It comes again when the body is read.
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether and where the request is to be sent again, after it failed.
+    pub(crate) fn again(&self) -> Again {
+        self.exchange.as_ref().map_or(Again::No, Exchange::again)
     }
 
     /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
     #[must_use]
     pub fn status(&self) -> Status {
-        self.head.status()
+        self.head().status()
     }
 
     /// The head's fields `(name, value)` in their order, without `Status`; equal names are all there.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.head.fields()
+        self.head().fields()
     }
 
     /// The value of the first field with this name, in upper or lower case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        self.head.get(name.as_bytes())
+        self.head().get(name.as_bytes())
     }
 
     /// The head as it was read.
     #[must_use]
     pub fn head(&self) -> &ResponseHead<Box<[u8]>> {
-        &self.head
+        self.page.head()
     }
 
-    /// What came on STDERR since this was last asked; of more than 64 KiB that nobody takes, the rest is
-    /// dropped.
+    /// What came on STDERR since this was last asked: of more than 64 KiB that nobody takes, a beginning and an
+    /// end, with a line between them that says how much was left out.
     pub fn take_stderr(&mut self) -> Vec<u8> {
-        match &self.exchange {
-            Some(exchange) => exchange.take_stderr(),
-            None => std::mem::take(&mut self.stderr),
-        }
+        self.exchange.as_ref().map_or_else(|| mem::take(&mut self.stderr), Exchange::take_stderr).take()
     }
 
     /// How the application ended the request, once all of the body was read.
@@ -102,60 +118,72 @@ impl<'b> Response<'b> {
         let result = ready!(self.poll_wanted(cx));
         if result.is_err() {
             // What failed once cannot go on, and the end stays unknown.
-            self.release();
+            self.give_up();
         }
         Poll::Ready(result)
     }
 
     fn poll_wanted(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ClientError>> {
         loop {
-            let Some(exchange) = &mut self.exchange else {
-                return Poll::Ready(match self.body.missing() {
-                    // It failed before: that is no end.
-                    _ if self.end.is_none() => Err(ClientError::Truncated),
-                    0 => Ok(0),
-                    missing => Err(ClientError::ContentTooShort { missing }),
-                });
-            };
-            let chunk = exchange.chunk();
-            let wanted = self.body.wanted(chunk.len());
+            let wanted = self.page.wanted(self.chunk());
             if wanted > 0 {
                 return Poll::Ready(Ok(wanted));
             }
             // What is left of the chunk is more than Content-Length says, or than there is to be at all.
-            self.body.skip(chunk.len()).map_err(ClientError::ContentTooLong)?;
-            exchange.take_chunk(usize::MAX);
-            if let Some(end) = ready!(exchange.poll_more(cx))? {
-                self.end = Some(end);
-                self.release();
+            self.taken += self.page.skim(&self.chunk[self.taken..])?;
+            if let Some(end) = &self.end {
+                let finished = self.page.finish(end);
+                drop(self.release());
+                return Poll::Ready(Ok(finished.map(|()| 0)?));
             }
+            ready!(self.poll_more(cx))?;
         }
+    }
+
+    /// Sends and receives until something came: the next chunk, or the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        // It failed before: that is no end.
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(Err(ClientError::Truncated)) };
+        self.end = ready!(exchange.poll_more(cx, &mut self.chunk))?;
+        if self.end.is_none() {
+            self.taken = self.page.skim(&self.chunk)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// What came of STDOUT that was not taken.
     pub(crate) fn chunk(&self) -> &[u8] {
-        self.exchange.as_ref().map_or(&[], Exchange::chunk)
+        &self.chunk[self.taken..]
     }
 
     /// Takes bytes of the body off the [chunk](Self::chunk).
     pub(crate) fn take_chunk(&mut self, count: usize) {
-        self.body.take(count);
-        if let Some(exchange) = &mut self.exchange {
-            exchange.take_chunk(count);
-        }
+        self.page.take(count);
+        self.taken += count;
     }
 
     /// Whether all of the body was taken that there is to be, as far as the head tells.
     #[cfg(feature = "tower")]
     pub(crate) fn is_whole(&self) -> bool {
-        self.body.wanted(1) == 0
+        self.page.is_whole()
     }
 
-    /// The exchange is over, well or not.
-    fn release(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            self.stderr = exchange.take_stderr();
-        }
+    /// The exchange is over, well or not; the request's body may be sent again.
+    pub(crate) fn release(&mut self) -> Option<Body<'b>> {
+        let exchange = self.exchange.take()?;
+        self.stderr = exchange.take_stderr();
+        Some(exchange.into_body())
+    }
+
+    /// The exchange failed.
+    pub(crate) fn give_up(&mut self) {
+        self.exchange.iter().for_each(Exchange::log_failure);
+        drop(self.release());
+    }
+
+    pub(crate) fn into_stderr(mut self) -> Stderr {
+        drop(self.release());
+        self.stderr
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a connection runs over: a TCP or Unix socket, or any stream (FastCGI 1.0, section 3).
 
-use std::io::{self, Read};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
@@ -76,18 +76,6 @@ impl Socket {
             },
             Endpoint::Inherited => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptor 0 only accepts connections"))
-            }
-        }
-    }
-
-    /// Whether something can be read now: bytes, an end or an error. What is read is lost.
-    pub(crate) fn has_input(&mut self) -> bool {
-        let would_block = |result: io::Result<usize>| matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        !match self {
-            Self::Tcp(stream) => would_block(stream.get_ref().read(&mut [0])),
-            Self::Unix(stream) => would_block(stream.get_ref().read(&mut [0])),
-            Self::Other(stream) => {
-                stream.as_mut().poll_read(&mut Context::from_waker(Waker::noop()), &mut [0]).is_pending()
             }
         }
     }

@@ -1,56 +1,85 @@
 //! Who waits for a connection: the tasks of its requests. A socket wakes one task only, so what it wakes is
 //! this, which wakes them all; the first that is polled reads and writes for all.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
+/// No waker is run or dropped while this, or the connection, is locked: what it wakes may come back here.
 #[derive(Debug)]
-pub(crate) struct Wakers {
+pub(crate) struct Wakers(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
     /// Whether reading or writing may get further.
-    ready: AtomicBool,
+    ready: bool,
+    /// How many have the connection locked or wait for it, and whether all are to be woken once nobody does.
+    held: usize,
+    all: bool,
     /// A place for each request.
-    waiting: Mutex<Vec<Option<Waker>>>,
+    waiting: Vec<Option<Waker>>,
 }
 
 impl Wakers {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { ready: AtomicBool::new(true), waiting: Mutex::default() })
-    }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::SeqCst)
-    }
-
-    /// To be cleared before the socket is tried, which may set it again at once.
-    pub(crate) fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::SeqCst);
+        Arc::new(Self(Mutex::new(State { ready: true, held: 0, all: false, waiting: Vec::new() })))
     }
 
     /// Remembers whom to wake. To be called before looking at what is waited for, lest it come in between.
     pub(crate) fn register(&self, place: usize, waker: &Waker) {
-        let mut waiting = self.waiting();
-        if waiting.len() <= place {
-            waiting.resize(place + 1, None);
+        let waker = waker.clone();
+        let mut state = self.lock();
+        if state.waiting.len() <= place {
+            state.waiting.resize(place + 1, None);
         }
-        match &mut waiting[place] {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+        let before = state.waiting[place].replace(waker);
+        drop(state);
+        drop(before);
     }
 
     /// The one at a place, to be woken or forgotten.
     pub(crate) fn take(&self, place: usize) -> Option<Waker> {
-        self.waiting().get_mut(place)?.take()
+        self.lock().waiting.get_mut(place)?.take()
     }
 
-    /// Everyone, to be woken.
-    pub(crate) fn take_all(&self) -> Vec<Waker> {
-        self.waiting().iter_mut().filter_map(Option::take).collect()
+    /// Whether the socket is to be tried, which is so again once it wakes.
+    pub(crate) fn take_ready(&self) -> bool {
+        mem::take(&mut self.lock().ready)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Option<Waker>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn set_ready(&self) {
+        self.lock().ready = true;
+    }
+
+    /// Everyone is to be woken once the connection is not locked.
+    pub(crate) fn wake_all(&self) {
+        let mut state = self.lock();
+        (state.ready, state.all) = (true, true);
+    }
+
+    /// The connection is locked from now on.
+    pub(crate) fn hold(&self) {
+        self.lock().held += 1;
+    }
+
+    /// It is not any more.
+    pub(crate) fn release(&self) {
+        self.lock().held -= 1;
+        self.wake_if_free();
+    }
+
+    fn wake_if_free(&self) {
+        let mut state = self.lock();
+        if state.held > 0 || !mem::take(&mut state.all) {
+            return;
+        }
+        let woken = mem::take(&mut state.waiting);
+        drop(state);
+        woken.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +89,7 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.set_ready(true);
-        self.take_all().into_iter().for_each(Waker::wake);
+        self.wake_all();
+        self.wake_if_free();
     }
 }

@@ -1,488 +1,290 @@
-//! Applications and the connections to them: which one a request gets, which are kept, who waits.
+//! Applications and the connections to them: what was [decided](super::choice) is done here.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::future::{Future, poll_fn};
-use std::mem;
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_io::Timer;
 use fcgi_blocking::Endpoint;
-use smol::future::FutureExt;
+use fcgi_proto::client::{Manners, Stderr};
 
 use super::PoolSettings;
-use super::lease::{Lease, Wanted};
+use super::choice::{Attempt, Choice, Choices, Place, Wanted};
+use super::lease::Lease;
 use crate::ClientError;
-use crate::client::link::{CAPACITY, Link};
+use crate::client::link::{CAPACITY, Link, Question};
 use crate::client::socket::Socket;
-
-/// Bytes of STDERR of requests without a response that are kept until someone takes them.
-const STDERR_LIMIT: usize = 64 * 1024;
-
-/// How often applications that fail are looked for, at most.
-const SHORTEST_PROBE: Duration = Duration::from_millis(10);
+use crate::net::clock::{self, Alarm};
 
 pub(crate) struct Applications {
     pub(crate) settings: PoolSettings,
+    /// None where the one connection was given.
+    endpoints: Vec<Endpoint>,
+    /// What was learned of each one's kept connections.
+    manners: Vec<Mutex<Manners>>,
     state: Mutex<State>,
-    /// Goes off when a connection was idle for too long; `None` while none is idle.
-    idle: Mutex<Option<Timer>>,
+    stderr: Mutex<Stderr>,
+    /// Who runs the timers lets be decided what the time brings: no task of ours is needed.
+    expire: Waker,
 }
 
 struct State {
-    applications: Vec<Application>,
-    /// Where the search for the least loaded one begins.
-    next: usize,
-    waiting: VecDeque<Waiter>,
-    /// Of the next one that waits.
-    number: u64,
-    stderr: Vec<u8>,
-}
-
-struct Application {
-    /// None: its one connection was given.
-    endpoint: Option<Endpoint>,
-    connections: Vec<Held>,
-    /// Connections that are being made.
-    connecting: usize,
-    failed: Option<Failed>,
-}
-
-struct Held {
-    link: Arc<Link>,
-    /// Requests that it is lent to.
-    requests: usize,
-    /// Since when it has none.
-    idle_since: Instant,
-}
-
-/// An application that could not be connected to.
-struct Failed {
-    /// When it may be tried again, by one request.
-    again: Instant,
-    pause: Duration,
-    trying: bool,
-}
-
-struct Waiter {
-    number: u64,
-    waker: Waker,
-}
-
-/// What a request gets.
-enum Choice {
-    Lent(usize, Arc<Link>),
-    Connect(usize, Endpoint),
-    Nobody,
-    Wait,
+    choices: Choices<Arc<Link>>,
+    /// Of those who wait, by their numbers.
+    wakers: BTreeMap<u64, Waker>,
+    /// Goes off when time alone changes something.
+    alarm: Alarm,
 }
 
 impl Applications {
-    pub(crate) fn new(
-        endpoints: impl IntoIterator<Item = Endpoint>,
-        mut settings: PoolSettings,
-    ) -> Arc<Self> {
-        settings.max_connections = settings.max_connections.max(1);
-        settings.max_requests_per_connection = settings.max_requests_per_connection.clamp(1, CAPACITY);
-        let application = |endpoint| Application {
-            endpoint: Some(endpoint),
-            connections: Vec::new(),
-            connecting: 0,
-            failed: None,
-        };
-        let state = State {
-            applications: endpoints.into_iter().map(application).collect(),
-            next: 0,
-            waiting: VecDeque::new(),
-            number: 0,
-            stderr: Vec::new(),
-        };
-        Arc::new(Self { settings, state: Mutex::new(state), idle: Mutex::default() })
+    pub(crate) fn new(endpoints: impl IntoIterator<Item = Endpoint>, settings: PoolSettings) -> Arc<Self> {
+        let endpoints: Vec<_> = endpoints.into_iter().collect();
+        let settings = settings.clamped();
+        let choices = Choices::new(endpoints.len(), settings);
+        Self::with(endpoints, choices, settings)
     }
 
     /// One application that is reached over this connection and no other.
     pub(crate) fn over(socket: Socket, settings: PoolSettings) -> Arc<Self> {
-        let applications = Self::new([], settings);
-        let link = Arc::new(Link::new(socket, settings.max_requests_per_connection > 1));
-        let held = Held { link, requests: 0, idle_since: Instant::now() };
-        applications.lock().applications.push(Application {
-            endpoint: None,
-            connections: vec![held],
-            connecting: 0,
-            failed: None,
-        });
-        applications
+        let settings = settings.clamped();
+        let link = Arc::new(Link::new(socket, settings.client));
+        Self::with(Vec::new(), Choices::over(link, settings, clock::now()), settings)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.lock().applications.len()
+    fn with(endpoints: Vec<Endpoint>, choices: Choices<Arc<Link>>, settings: PoolSettings) -> Arc<Self> {
+        let state = State { choices, wakers: BTreeMap::new(), alarm: Alarm::new() };
+        Arc::new_cyclic(|weak| Self {
+            settings,
+            manners: std::iter::repeat_with(Mutex::default).take(endpoints.len().max(1)).collect(),
+            endpoints,
+            state: Mutex::new(state),
+            stderr: Mutex::default(),
+            expire: Waker::from(Arc::new(Expire(Weak::clone(weak)))),
+        })
     }
 
-    /// A connection for a request; waits for one, in turn, when all are taken.
+    pub(super) fn count(&self) -> usize {
+        self.manners.len()
+    }
+
+    pub(super) fn manners(&self, application: usize) -> &Mutex<Manners> {
+        &self.manners[application]
+    }
+
+    /// A connection on which a question began; waits for one when all are taken.
     ///
     /// An application that cannot be connected to is noted in `wanted`, and another one tried.
-    pub(crate) async fn lend(self: &Arc<Self>, wanted: &mut Wanted) -> Result<Lease, ClientError> {
+    pub(crate) async fn lend(
+        self: &Arc<Self>,
+        wanted: &mut Wanted,
+        question: &Question<'_>,
+    ) -> Result<Lease, ClientError> {
+        let mut reason = ClientError::Unavailable;
+        let mut choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
         loop {
-            let mut turn = Turn { applications: self, number: None };
-            let late = async {
-                Timer::after(self.settings.wait_timeout).await;
-                Err(ClientError::PoolTimedOut { limit: self.settings.wait_timeout })
-            };
-            let choice = poll_fn(|cx| turn.poll(cx, wanted)).or(late).await?;
-            drop(turn);
-            let (application, endpoint) = match choice {
-                Choice::Lent(application, link) => return Ok(Lease::new(self, application, link, true)),
-                Choice::Connect(application, endpoint) => (application, endpoint),
-                Choice::Nobody | Choice::Wait => {
-                    return Err(wanted.error.take().unwrap_or(ClientError::Unavailable));
+            let (place, link, waited) = match choice {
+                Choice::Lent(place, link, idle) => (place, link, idle),
+                Choice::Waits(number) => {
+                    choice = Turn { applications: self, number }.await;
+                    continue;
                 }
+                Choice::Connect(attempt) => match self.connect(attempt, 1).await {
+                    Ok((place, link)) => (place, link, None),
+                    Err(error) => {
+                        // Of several, those that were left out are known to be away.
+                        if !attempt.tries || self.count() == 1 {
+                            reason = ClientError::Connect(error);
+                        }
+                        wanted.tried.push(attempt.application);
+                        choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
+                        continue;
+                    }
+                },
+                Choice::Full(waiting) => return Err(ClientError::PoolFull { waiting }),
+                Choice::Late => {
+                    return Err(ClientError::PoolTimedOut { limit: self.settings.wait_timeout });
+                }
+                Choice::Nobody => return Err(reason),
             };
-            match self.connect(application, &endpoint).await {
-                Ok(lease) => return Ok(lease),
+            // Where there is no other choice, its manners do not matter.
+            let endpoint = self.endpoints.get(place.application);
+            let manners = endpoint.map(|_| self.manners(place.application));
+            let name: &dyn fmt::Display = endpoint.map_or(&"a stream", |endpoint| endpoint);
+            match link.begin(name, question, waited, manners) {
+                Ok(Some(request)) => return Ok(Lease::new(self, place, link, request)),
+                Ok(None) => {
+                    let is_reusable = link.is_reusable();
+                    choice = self.decide(|choices, now| {
+                        choices.replace(place, waited, is_reusable, wanted.clone(), now)
+                    });
+                }
                 Err(error) => {
-                    wanted.error = Some(error);
-                    wanted.tried.push(application);
+                    self.decide(|choices, now| choices.give_back(place, true, now));
+                    return Err(error);
                 }
             }
         }
     }
 
-    /// Makes a connection that was [chosen](Choice::Connect).
-    async fn connect(
-        self: &Arc<Self>,
-        application: usize,
-        endpoint: &Endpoint,
-    ) -> Result<Lease, ClientError> {
-        let connecting = Connecting { applications: self, application };
+    /// Connects to the first application, so that the next request has a connection.
+    pub(crate) async fn reach(self: &Arc<Self>) -> Result<(), ClientError> {
+        let attempt = self.decide(|choices, now| choices.attempt(0, now));
+        self.connect(attempt, 0).await.map(drop).map_err(ClientError::Connect)
+    }
+
+    /// Makes a connection that was [chosen](Choice::Connect), for so many requests.
+    async fn connect(self: &Arc<Self>, attempt: Attempt, requests: usize) -> io::Result<(Place, Arc<Link>)> {
+        let connecting = Connecting { applications: self, attempt, over: false };
+        let endpoint = &self.endpoints[attempt.application];
         match Socket::connect(endpoint, self.settings.client.connect_timeout).await {
-            Ok(socket) => Ok(connecting.succeeded(socket)),
+            Ok(socket) => Ok(connecting.succeeded(socket, requests)),
             Err(error) => {
                 connecting.failed();
-                Err(ClientError::Connect(error))
+                Err(error)
             }
         }
     }
 
     /// Connects to applications that failed, when it is time to, for ever.
     pub(super) async fn probe(self: &Arc<Self>) {
+        let mut alarm = Alarm::new();
         loop {
-            let now = Instant::now();
-            let mut due = Vec::new();
-            let mut next = now.checked_add(self.settings.retry_after.max(SHORTEST_PROBE));
-            for (index, application) in self.lock().applications.iter_mut().enumerate() {
-                let is_due = application.may_be_asked(now);
-                match (&mut application.failed, &application.endpoint) {
-                    (Some(failed), Some(endpoint)) if is_due => {
-                        failed.trying = true;
-                        application.connecting += 1;
-                        due.push((index, endpoint.clone()));
-                    }
-                    (Some(failed), _) if !failed.trying => next = next.min(Some(failed.again)),
-                    _ => {}
-                }
-            }
-            if due.is_empty() {
-                next.map_or_else(Timer::never, Timer::at).await;
-            }
-            for (application, endpoint) in due {
-                // A connection that comes about is kept for the next request, and a failure is noted.
-                drop(self.connect(application, &endpoint).await);
-            }
-        }
-    }
-
-    /// A request is done with its connection.
-    pub(super) fn take_back(self: &Arc<Self>, application: usize, link: &Arc<Link>) {
-        let mut state = self.lock();
-        let waits = !state.waiting.is_empty();
-        let application = &mut state.applications[application];
-        let idle = application.take_back(link, waits, &self.settings);
-        let woken = state.front();
-        drop(state);
-        woken.into_iter().for_each(Waker::wake);
-        if idle {
-            let mut timer = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if timer.is_none() {
-                *timer = self.close_idle();
-            }
-        }
-    }
-
-    /// Closes connections that were idle for too long; returns a timer for the next one.
-    ///
-    /// Its waker is this again: a connection that nobody uses is closed by whoever runs the timers.
-    fn close_idle(self: &Arc<Self>) -> Option<Timer> {
-        loop {
-            let mut state = self.lock();
-            let now = Instant::now();
-            let mut next: Option<Instant> = None;
-            for application in &mut state.applications {
-                let ends = |held: &Held| held.idle_since.checked_add(self.settings.idle_timeout);
-                let connections = &mut application.connections;
-                connections.retain(|held| held.requests > 0 || ends(held).is_none_or(|end| end > now));
-                let idle = connections.iter().filter(|held| held.requests == 0);
-                next = idle.filter_map(ends).chain(next).min();
-            }
-            drop(state);
-            let mut timer = Timer::at(next?);
-            let waker = Waker::from(Arc::new(CloseIdle(Arc::downgrade(self))));
-            if Pin::new(&mut timer).poll(&mut Context::from_waker(&waker)).is_pending() {
-                return Some(timer);
+            match self.decide(Choices::probe) {
+                // A connection that comes about is there for the next request, and a failure is noted.
+                Ok(attempt) => drop(self.connect(attempt, 0).await),
+                Err(at) => poll_fn(|cx| alarm.poll(cx, at)).await,
             }
         }
     }
 
     /// Closes all that are idle.
-    pub(crate) fn close_all_idle(&self) {
-        for application in &mut self.lock().applications {
-            application.connections.retain(|held| held.requests > 0);
-        }
+    pub(crate) fn close_all_idle(self: &Arc<Self>) {
+        self.decide(Choices::close_idle);
     }
 
-    pub(crate) fn keep_stderr(&self, bytes: &[u8]) {
-        let mut state = self.lock();
-        let room = STDERR_LIMIT.saturating_sub(state.stderr.len());
-        state.stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    /// Lets something be decided, and does what follows from it: wakers run and connections are closed without
+    /// the lock.
+    pub(super) fn decide<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T,
+    ) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { choices, wakers, alarm } = &mut *state;
+        let mut now = clock::now();
+        let result = work(choices, now);
+        loop {
+            choices.expire(now);
+            let Some(next) = choices.next(now) else { break };
+            if alarm.poll(&mut Context::from_waker(&self.expire), next).is_pending() {
+                break;
+            }
+            now = clock::now();
+        }
+        let news = choices.take_news();
+        let woken: Vec<_> = news.served.iter().filter_map(|number| wakers.remove(number)).collect();
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        drop(news.closed);
+        result
+    }
+
+    pub(crate) fn keep_stderr(&self, stderr: Stderr) {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).append(stderr);
     }
 
     pub(crate) fn take_stderr(&self) -> Vec<u8> {
-        mem::take(&mut self.lock().stderr)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Wakes by closing what was idle for too long.
-struct CloseIdle(Weak<Applications>);
+impl PoolSettings {
+    /// Whether connections are to outlive a request.
+    pub(crate) fn keeps(&self) -> bool {
+        self.max_idle > 0 || self.max_requests_per_connection > 1
+    }
 
-impl Wake for CloseIdle {
+    fn clamped(mut self) -> Self {
+        self.max_connections = self.max_connections.max(1);
+        self.max_requests_per_connection = self.max_requests_per_connection.clamp(1, CAPACITY);
+        self
+    }
+}
+
+/// Wakes by letting what the time brings be decided.
+struct Expire(Weak<Applications>);
+
+impl Wake for Expire {
     fn wake(self: Arc<Self>) {
         if let Some(applications) = self.0.upgrade() {
-            let mut timer = applications.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            *timer = applications.close_idle();
+            applications.decide(|_, _| ());
         }
     }
 }
 
-impl State {
-    /// Whom to wake when a connection may be free.
-    fn front(&self) -> Option<Waker> {
-        self.waiting.front().map(|waiter| waiter.waker.clone())
-    }
-
-    /// The least loaded application that has room, and a connection to it.
-    fn choose(&mut self, wanted: &Wanted, settings: &PoolSettings) -> Choice {
-        let now = Instant::now();
-        let count = self.applications.len();
-        let mut least: Option<(usize, usize)> = None;
-        let mut choice = Choice::Nobody;
-        for index in (0..count).map(|offset| (self.next + offset) % count) {
-            let application = &self.applications[index];
-            if wanted.tried.contains(&index) || !application.may_be_asked(now) {
-                continue;
-            }
-            choice = Choice::Wait;
-            if application.has_room(wanted, settings) {
-                let load = application.load();
-                if least.is_none_or(|(lowest, _)| load < lowest) {
-                    least = Some((load, index));
-                }
-            }
-        }
-        let Some((_, index)) = least else { return choice };
-        self.next = index + 1;
-        let application = &mut self.applications[index];
-        if let Some(link) = application.lend(wanted, settings) {
-            return Choice::Lent(index, link);
-        }
-        if !application.may_connect(wanted, settings) {
-            return choice;
-        }
-        match &application.endpoint {
-            Some(endpoint) => {
-                application.connecting += 1;
-                if let Some(failed) = &mut application.failed {
-                    failed.trying = true;
-                }
-                Choice::Connect(index, endpoint.clone())
-            }
-            None => Choice::Nobody,
-        }
-    }
-}
-
-impl Application {
-    fn may_be_asked(&self, now: Instant) -> bool {
-        self.failed.as_ref().is_none_or(|failed| failed.again <= now && !failed.trying)
-    }
-
-    /// Requests that it has or is about to have.
-    fn load(&self) -> usize {
-        self.connecting + self.connections.iter().map(|held| held.requests).sum::<usize>()
-    }
-
-    fn has_room(&self, wanted: &Wanted, settings: &PoolSettings) -> bool {
-        self.connections.iter().any(|held| held.has_room(wanted, settings))
-            || self.may_connect(wanted, settings)
-    }
-
-    /// Whether a further connection may be made, perhaps in the place of an idle one. Those that carry many
-    /// requests are made one at a time: who comes meanwhile waits for a place on that.
-    fn may_connect(&self, wanted: &Wanted, settings: &PoolSettings) -> bool {
-        let alive = |held: &&Held| !(wanted.fresh && held.requests == 0);
-        let count = self.connecting + self.connections.iter().filter(alive).count();
-        let one_is_coming = settings.max_requests_per_connection > 1 && self.connecting > 0;
-        count < settings.max_connections && (!one_is_coming || wanted.alone)
-    }
-
-    /// A connection that is there, if one has room and is alive; those that are not are dropped.
-    fn lend(&mut self, wanted: &Wanted, settings: &PoolSettings) -> Option<Arc<Link>> {
-        if wanted.fresh {
-            // As dead as the one that brought the request here.
-            self.connections.retain(|held| held.requests > 0);
-            return None;
-        }
-        while let Some(index) = self.connections.iter().position(|held| held.has_room(wanted, settings)) {
-            let held = &mut self.connections[index];
-            if held.requests > 0 || held.link.is_usable() {
-                held.requests += 1;
-                return Some(Arc::clone(&held.link));
-            }
-            self.connections.swap_remove(index);
-        }
-        None
-    }
-
-    /// Closes the connection, unless it has other requests or can be kept; returns whether it is idle.
-    fn take_back(&mut self, link: &Arc<Link>, waits: bool, settings: &PoolSettings) -> bool {
-        let Some(index) = self.connections.iter().position(|held| Arc::ptr_eq(&held.link, link)) else {
-            return false;
-        };
-        let idle = self.connections.iter().filter(|held| held.requests == 0).count();
-        // A connection without any answer so far may wait for the worker that this one would hold.
-        let others_wait = self
-            .connections
-            .iter()
-            .any(|held| held.requests > 0 && !Arc::ptr_eq(&held.link, link) && !held.link.is_answered());
-        let held = &mut self.connections[index];
-        held.requests -= 1;
-        if held.requests > 0 {
-            return false;
-        }
-        let keeps = link.is_settled() && !others_wait && (waits || idle < settings.max_idle);
-        held.idle_since = Instant::now();
-        if !keeps {
-            self.connections.swap_remove(index);
-        }
-        keeps
-    }
-}
-
-impl Held {
-    fn has_room(&self, wanted: &Wanted, settings: &PoolSettings) -> bool {
-        match self.requests {
-            _ if wanted.fresh => false,
-            0 => true,
-            requests => {
-                requests < settings.max_requests_per_connection && !wanted.alone && self.link.is_reusable()
-            }
-        }
-    }
-}
-
-/// A request's turn for a connection; given up when dropped.
+/// A request that waits for a connection; given up when dropped.
 struct Turn<'a> {
-    applications: &'a Applications,
-    /// Once it waits.
-    number: Option<u64>,
+    applications: &'a Arc<Applications>,
+    number: u64,
 }
 
-impl Turn<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>, wanted: &Wanted) -> Poll<Result<Choice, ClientError>> {
-        let settings = &self.applications.settings;
-        let mut state = self.applications.lock();
-        let is_first = state.waiting.front().is_none_or(|first| Some(first.number) == self.number);
-        if is_first {
-            match state.choose(wanted, settings) {
-                Choice::Wait => {}
-                choice => return Poll::Ready(Ok(choice)),
-            }
-        }
+impl Future for Turn<'_> {
+    type Output = Choice<Arc<Link>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = cx.waker().clone();
-        match self.number {
-            Some(number) => {
-                let waiter = state.waiting.iter_mut().find(|waiter| waiter.number == number);
-                waiter.into_iter().for_each(|waiter| waiter.waker.clone_from(&waker));
-            }
-            None if state.waiting.len() >= settings.max_waiting => {
-                return Poll::Ready(Err(ClientError::PoolFull { waiting: state.waiting.len() }));
-            }
-            None => {
-                state.number += 1;
-                let number = state.number;
-                state.waiting.push_back(Waiter { number, waker });
-                self.number = Some(number);
-            }
+        let mut state = self.applications.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(choice) = state.choices.collect(self.number) {
+            return Poll::Ready(choice);
         }
+        let before = state.wakers.insert(self.number, waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let Some(number) = self.number else { return };
-        let mut state = self.applications.lock();
-        state.waiting.retain(|waiter| waiter.number != number);
-        let woken = state.front();
+        self.applications.decide(|choices, now| choices.stop_waiting(self.number, now));
+        let mut state = self.applications.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waker = state.wakers.remove(&self.number);
         drop(state);
-        woken.into_iter().for_each(Waker::wake);
+        drop(waker);
     }
 }
 
 /// A connection in the making; given up when dropped.
 struct Connecting<'a> {
     applications: &'a Arc<Applications>,
-    application: usize,
+    attempt: Attempt,
+    over: bool,
 }
 
 impl Connecting<'_> {
-    fn succeeded(self, socket: Socket) -> Lease {
-        let link = Arc::new(Link::new(socket, self.applications.settings.max_requests_per_connection > 1));
-        let held = Held { link: Arc::clone(&link), requests: 1, idle_since: Instant::now() };
-        let mut state = self.applications.lock();
-        let application = &mut state.applications[self.application];
-        application.failed = None;
-        application.connections.push(held);
-        drop(state);
-        Lease::new(self.applications, self.application, link, false)
+    fn succeeded(mut self, socket: Socket, requests: usize) -> (Place, Arc<Link>) {
+        self.over = true;
+        let link = Arc::new(Link::new(socket, self.applications.settings.client));
+        let connected = Arc::clone(&link);
+        let place = self
+            .applications
+            .decide(|choices, now| choices.connected(self.attempt, connected, requests, now));
+        (place, link)
     }
 
-    fn failed(self) {
-        let settings = &self.applications.settings;
-        let mut state = self.applications.lock();
-        let application = &mut state.applications[self.application];
-        let pause = application.failed.as_ref().map_or(settings.retry_after, |failed| failed.pause * 2);
-        let pause = pause.min(settings.max_retry_after);
-        if !pause.is_zero() {
-            application.failed = Some(Failed { again: Instant::now() + pause, pause, trying: false });
-        }
+    fn failed(mut self) {
+        self.over = true;
+        self.applications.decide(|choices, now| choices.failed(self.attempt, now));
     }
 }
 
 impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        let mut state = self.applications.lock();
-        let application = &mut state.applications[self.application];
-        application.connecting -= 1;
-        if let Some(failed) = &mut application.failed {
-            failed.trying = false;
+        if !self.over {
+            self.applications.decide(|choices, now| choices.given_up(self.attempt, now));
         }
-        let woken = state.front();
-        drop(state);
-        woken.into_iter().for_each(Waker::wake);
     }
 }

@@ -25,6 +25,7 @@ impl Client {
     pub(crate) fn with_settings(endpoint: Endpoint, client: ClientSettings) -> Self {
         let mut settings = PoolSettings::default();
         settings.client = client;
+        settings.max_idle = 1;
         let pool = Pool::new([endpoint.clone()], settings);
         Self { endpoint, settings, pool }
     }

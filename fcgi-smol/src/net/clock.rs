@@ -1,0 +1,48 @@
+//! The clock: what time it is, as everything that decides is told it, and a timer for a moment.
+
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+
+/// The time since it was first asked for.
+pub(crate) fn now() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// Waits until a moment, again and again: its timer is set when one is near, not at every wait.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: Timer,
+    /// When the timer goes off: at what is waited for or before.
+    set: Option<Duration>,
+}
+
+impl Alarm {
+    pub(crate) fn new() -> Self {
+        Self { timer: Timer::never(), set: None }
+    }
+
+    /// Ready once `at` is past.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
+        if self.set.is_none_or(|set| set > at) {
+            self.set(at);
+        }
+        while Pin::new(&mut self.timer).poll(cx).is_ready() {
+            self.set = None;
+            if now() >= at {
+                return Poll::Ready(());
+            }
+            self.set(at);
+        }
+        Poll::Pending
+    }
+
+    fn set(&mut self, at: Duration) {
+        self.timer.set_after(at.saturating_sub(now()));
+        self.set = Some(at);
+    }
+}
