@@ -26,7 +26,7 @@ pub fn session<const N: usize>() {
     write_control(any(&mut made));
     if let Ok((request, mut made)) = client::session::Session::get_values(session, now()) {
         write_control(any(&mut made));
-        any(client::session::Request::place(request));
+        any(client::session::Request::place(&request));
     }
     let request = any(request);
     if let Ok(mut made) = client::session::Session::params(session, request, bytes()) {

@@ -58,7 +58,8 @@ impl<'b> Response<'b> {
     pub(crate) async fn is_refusal(&mut self) -> bool {
         while let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.lease().has_others()) {
             let is_refused = exchange.again() == Again::Elsewhere;
-            if self.end.is_some() || self.chunk.len() > REFUSAL || !(is_refused || exchange.may_be_refused()) {
+            if self.end.is_some() || self.chunk.len() > REFUSAL || !(is_refused || exchange.may_be_refused())
+            {
                 return is_refused;
             }
             let mut more = Vec::new();
