@@ -170,7 +170,8 @@ impl Connection {
                 cx.waker().wake_by_ref();
             }
             state.running = false;
-            if state.session.requests() == 0 {
+            // The memory of one request is kept for the next.
+            if state.session.requests() == 0 && state.requests.len() > 1 {
                 state.session.shrink();
                 (state.requests, state.starts) = (Vec::new(), VecDeque::new());
             }
