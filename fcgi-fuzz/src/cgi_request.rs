@@ -76,7 +76,7 @@ fn peers(list: &[u8], peer: IpAddr) {
 
 /// The parts of a target are parts of it, and its path is decoded once.
 fn path(target: &[u8], room: usize) {
-    let Target { authority, path, query } = Target::parse(target);
+    let Target { authority, path, query, .. } = Target::parse(target);
     let rest = [path, if query.is_some() { b"?" } else { b"" }, query.unwrap_or(b"")].concat();
     match authority {
         None => assert_eq!(rest, target),

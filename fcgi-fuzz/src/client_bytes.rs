@@ -21,8 +21,7 @@ pub fn client_bytes(input: &[u8]) {
 
 fn run(mut u: Unstructured<'_>) -> Result<()> {
     let slots: u8 = u.arbitrary()?;
-    let mut limits = Limits::default();
-    limits.ignored = limit(&mut u)?;
+    let limits = Limits { ignored: limit(&mut u)?, ..Limits::default() };
     let cuts = Cuts::new(&mut u)?;
     let script = Script::new(&mut u)?;
     let before = usize::from(u.arbitrary::<u8>()? % 16);

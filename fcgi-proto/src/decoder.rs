@@ -11,6 +11,7 @@ use crate::record::{HEADER_LEN, Header, RecordType, WrongVersion};
 /// A piece of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Part<'i> {
     /// A record begins.
     Header(Header),
@@ -88,7 +89,7 @@ impl Decoder {
     /// Every part takes at least one byte of this call's input.
     ///
     /// # Errors
-    /// [`ConnectionError::Version`] for a header that is not of version 1.
+    /// [`ConnectionError::Version`] for a header that is not of version 1, at this and every later call.
     #[inline]
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Part<'i>>, ConnectionError> {
         let Header { record_type, request_id, .. } = self.left;
@@ -122,8 +123,11 @@ impl Decoder {
             self.left.content_length = 0;
             return Ok(Some(Gathered::Body(bytes)));
         }
-        let header =
-            Header::parse(&bytes).map_err(|WrongVersion(found)| ConnectionError::Version { found })?;
+        let header = Header::parse(&bytes).map_err(|WrongVersion(found)| {
+            // It stays, to be found again.
+            (self.partial, self.partial_len) = (bytes, HEADER_LEN as u8);
+            ConnectionError::Version { found }
+        })?;
         self.left = header;
         self.fixed = usize::from(header.content_length) == self.partial.len()
             && matches!(
@@ -171,7 +175,7 @@ impl Decoder {
         header + body - partial
     }
 
-    /// Gathers the next 8 bytes; `None` until they are all there.
+    /// Gathers the next 8 bytes; `None` until they are all there. Those of another version are there for ever.
     #[inline]
     fn gather(&mut self, input: &mut &[u8]) -> Option<[u8; HEADER_LEN]> {
         if self.partial_len == 0 {
@@ -180,15 +184,13 @@ impl Decoder {
                 return Some(*whole);
             }
         }
-        while let Some((byte, rest)) = input.split_first() {
+        while usize::from(self.partial_len) < HEADER_LEN {
+            let (byte, rest) = input.split_first()?;
             *self.partial.get_mut(usize::from(self.partial_len))? = *byte;
             *input = rest;
             self.partial_len += 1;
-            if usize::from(self.partial_len) == HEADER_LEN {
-                self.partial_len = 0;
-                return Some(self.partial);
-            }
         }
-        None
+        self.partial_len = 0;
+        Some(self.partial)
     }
 }

@@ -10,6 +10,17 @@ pub(crate) const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
+/// The number of 64 bits that digits, at least one, are.
+pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
 /// A number in decimal, in `room`.
 pub(crate) fn decimal(number: u64, room: &mut [u8; 20]) -> &[u8] {
     // In quarters, since dividing 64 bits at once is a function of its own where registers have 32.

@@ -39,7 +39,7 @@
 //! ```
 //!
 //! With the feature `embedded-io-07` a record writes itself to an `embedded_io::Write`; `defmt` formats all public
-//! types.
+//! types but those of [`http`].
 //!
 //! A whole firmware, on Ethernet and on a serial line, stands in the folder `firmware` of the crate's
 //! repository.

@@ -3,10 +3,16 @@
 /// Limits of one connection.
 ///
 /// A limit of `u32::MAX` is no limit. Nothing here is memory that the core holds: the caller's storage has
-/// limits of its own, and these keep a peer from making it do unbounded work.
+/// limits of its own, and these keep a peer from making it do unbounded work. More may be added: set those that
+/// matter, and take the defaults for the others.
+///
+/// ```
+/// use fcgi_proto::Limits;
+///
+/// const LIMITS: Limits = Limits { params: 16 * 1024, stdin: 1024 * 1024, ..Limits::new() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub struct Limits {
     /// Bytes of one request's PARAMS stream. Guards the caller's storage for parameters against a peer that
     /// never ends them. Default: 512 KiB, eight times what the largest web server default lets through.

@@ -43,6 +43,7 @@ impl core::error::Error for TruncatedPair {}
 /// More bytes than there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct CapacityError {
     /// The capacity or limit, in bytes.
     pub capacity: usize,
@@ -377,6 +378,7 @@ impl<'a> IntoIterator for &'a ParamsBuf {
 /// A piece of a stream of pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Part<'i> {
     /// A pair whose name and value lie whole in the chunk.
     Pair {

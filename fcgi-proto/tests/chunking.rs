@@ -43,6 +43,7 @@ fn parts(chunks: &[&[u8]]) -> (Vec<Glued>, bool) {
                     }
                     more = (!last).then_some(());
                 }
+                other => panic!("{other:?}"),
             }
         }
         assert!(input.is_empty(), "input is left, and no part");
@@ -194,7 +195,7 @@ fn decoded_pairs(chunks: &[&[u8]]) -> (OwnedPairs, bool) {
                     cut = Some(((name_len, value_len), Vec::new(), Vec::new()));
                     continue;
                 }
-                pair::Part::Name { .. } | pair::Part::Value { .. } => cut.as_mut().unwrap(),
+                _ => cut.as_mut().unwrap(),
             };
             let whole = match part {
                 pair::Part::Name { data, last } => {

@@ -413,8 +413,7 @@ fn g8_g9_unknown_type_names_the_type_and_the_connection_goes_on() {
     let t = check(&Server::new().unknown_type(12).unknown_type(255).answer(1));
     t.assert_sound();
     assert_eq!(t.story(), format!("UNKNOWN_TYPE(12) UNKNOWN_TYPE(255) {}", answered(1)));
-    let mut limits = Limits::default();
-    limits.ignored = 16;
+    let limits = Limits { ignored: 16, ..Limits::default() };
     let t = check_all::<1>(limits, &|_| {}, &|_, _| {}, &Server::new().unknown_type(12).unknown_type(13));
     let too_much = ConnectionError::IgnoredTooMuch { limit: 16 };
     assert_eq!((t.story(), t.error), ("UNKNOWN_TYPE(12)".to_owned(), Some(too_much)));

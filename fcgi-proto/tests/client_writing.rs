@@ -6,7 +6,7 @@ mod support;
 mod web_server;
 
 use fcgi_proto::client;
-use fcgi_proto::pair::{CapacityError, Packer};
+use fcgi_proto::pair::Packer;
 use fcgi_proto::record::{PairRecord, RequestId, Role};
 use support::{PARAMS, pairs, walk};
 use web_server::{GET, Outgoing as _, fresh};
@@ -186,15 +186,15 @@ fn a_packer_takes_what_fits_to_the_last_byte() {
         let encoded = pairs(&[(name, value)]);
         for capacity in 0..encoded.len() {
             let mut packer = Packer::new(vec![0; capacity]);
-            let error = CapacityError { capacity, needed: encoded.len() };
-            assert_eq!(packer.push(name, value), Err(error));
+            let error = packer.push(name, value).unwrap_err();
+            assert_eq!((error.capacity, error.needed), (capacity, encoded.len()));
             assert!(packer.bytes().is_empty());
         }
         let mut packer = Packer::new(vec![0; encoded.len()]);
         packer.push(name, value).unwrap();
         assert_eq!(packer.bytes(), encoded);
-        let error = CapacityError { capacity: encoded.len(), needed: encoded.len() + 2 };
-        assert_eq!(packer.push(b"", b""), Err(error));
+        let error = packer.push(b"", b"").unwrap_err();
+        assert_eq!((error.capacity, error.needed), (encoded.len(), encoded.len() + 2));
         assert_eq!(packer.bytes(), encoded, "what is packed stays");
     });
 }
@@ -228,8 +228,8 @@ fn a_packer_uses_no_more_than_a_record_holds() {
         packer.push(b"NAME", &[b'v'; 991]).unwrap();
     }
     assert_eq!(packer.bytes().len(), 65 * 1_000);
-    let error = CapacityError { capacity: 65_535, needed: 66_000 };
-    assert_eq!(packer.push(b"NAME", &[b'v'; 991]), Err(error));
+    let error = packer.push(b"NAME", &[b'v'; 991]).unwrap_err();
+    assert_eq!((error.capacity, error.needed), (65_535, 66_000));
     packer.push(b"NAME", &[b'v'; 526]).unwrap();
     assert_eq!(packer.bytes().len(), 65_535);
     let mut connection = fresh::<1>();

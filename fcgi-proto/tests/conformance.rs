@@ -10,7 +10,7 @@ use fcgi_proto::pair::{Pairs, Params};
 use fcgi_proto::process::WebServerAddrs;
 use fcgi_proto::record::{HEADER_LEN, Record, RecordType, RequestId, Role};
 use fcgi_proto::server::{Connection, Event, Refusal, SendError};
-use fcgi_proto::{ConnectionError, Limits};
+use fcgi_proto::{ConnectionError, Limits, decoder};
 use support::*;
 
 /// What a plain request looks like to the application.
@@ -23,6 +23,29 @@ fn two(first: &str, second: &str) -> String {
 }
 
 // The start of the process, and peers (2.2, 2.3, 3.2)
+
+#[test]
+fn z1_after_another_version_a_decoder_stays_failed_and_takes_nothing_more() {
+    let record = b"\x01\x05\0\x01\0\0\0\0";
+    let stream = [&record[..], b"\x02\x05\0\x01\0\x01\0\0", record, record].concat();
+    for most in 1..=stream.len() {
+        let (mut decoder, mut taken, mut failed) = (decoder::Decoder::new(), 0, 0);
+        for mut chunk in stream.chunks(most) {
+            let before = chunk.len();
+            while let Some(part) = decoder.next(&mut chunk).unwrap_or_else(|error| {
+                assert_eq!(error, ConnectionError::Version { found: 2 });
+                failed += 1;
+                None
+            }) {
+                assert!(matches!(part, decoder::Part::Header(_)) && failed == 0);
+            }
+            taken += before - chunk.len();
+        }
+        assert_eq!(decoder.next(&mut &record[..]), Err(ConnectionError::Version { found: 2 }));
+        assert_eq!(taken, 16, "in chunks of {most}");
+        assert!(failed > 0);
+    }
+}
 
 #[test]
 fn p4_the_listening_socket_is_descriptor_0() {

@@ -5,7 +5,7 @@
 use allocation_counter::measure;
 use fcgi_proto::cgi::{Head, ResponseHead, Status, Variables, VariablesError};
 use fcgi_proto::pair::{Decoder, Packer, Params, ParamsBuf};
-use fcgi_proto::record::{Control, Record, RecordType, RequestId, Role};
+use fcgi_proto::record::{Control, Header, Record, RecordType, Role};
 use fcgi_proto::server::Refusal;
 use fcgi_proto::{Limits, client, server};
 
@@ -30,6 +30,11 @@ impl Pipe {
         assert_eq!(control.remaining(), 0);
     }
 
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
     /// Everything, in chunks that cut most records.
     fn drain(&mut self) -> impl Iterator<Item = &[u8]> {
         let len = std::mem::take(&mut self.len);
@@ -40,7 +45,8 @@ impl Pipe {
 /// Sends a Filter's request, the question for the values, and a record of a type that nobody knows.
 fn ask(client: &mut client::Connection<3>, up: &mut Pipe, body: &[u8]) {
     up.control(client.get_values());
-    up.record(Record::stream(RecordType::UnknownType, RequestId::ONE, b"unasked").0);
+    up.bytes(&Header::new(RecordType::UnknownType, 1, 7).encode());
+    up.bytes(b"unasked\0");
     let (id, begin) = client.begin(Role::Filter, true).unwrap();
     up.control(begin);
     let mut packer = Packer::new([0; 4096]);

@@ -61,6 +61,7 @@ fn decoded(chunks: &[&[u8]]) -> (OwnedPairs, bool) {
                 Part::Sizes { name_len, value_len } => missing = u64::from(name_len) + u64::from(value_len),
                 Part::Name { data, .. } => name.extend(data),
                 Part::Value { data, .. } => value.extend(data),
+                other => panic!("{other:?}"),
             }
             if (name.len() + value.len()) as u64 == missing {
                 pairs.push((std::mem::take(&mut name), std::mem::take(&mut value)));
@@ -601,6 +602,7 @@ proptest! {
                         content.extend(data);
                         prop_assert_eq!(last, content.len() == usize::from(header.content_length));
                     }
+                    Ok(Some(other)) => panic!("{other:?}"),
                     Err(error) => {
                         failed = Some(error);
                         break 'all;

@@ -1,7 +1,10 @@
 //! What errors and names say to people: one line each, with the number that was wrong.
 
+use std::fs;
+use std::path::Path;
+
 use fcgi_proto::cgi::{HeadError, PathError, ResponseHeadError, ResponseTooLong, Status, VariablesError};
-use fcgi_proto::pair::{CapacityError, TruncatedPair};
+use fcgi_proto::pair::{Params, TruncatedPair};
 use fcgi_proto::process::WebServerAddrs;
 use fcgi_proto::record::{Header, ProtocolStatus, RecordType, RequestId, Role};
 use fcgi_proto::server::Refusal;
@@ -51,10 +54,11 @@ fn misuse_tells_the_request_and_the_stream() {
 
 #[test]
 fn errors_of_pairs_and_of_the_list_of_peers_tell_the_place() {
+    let full = Params::<10>::new().push(&[0; 11]).unwrap_err();
     let addrs = WebServerAddrs::parse("10.0.0.1,x").unwrap_err();
     say([
         (&TruncatedPair { whole: 5, left: 2 }, "pairs end inside one: 2 bytes after 5 bytes of whole pairs"),
-        (&CapacityError { capacity: 10, needed: 11 }, "11 bytes do not fit 10"),
+        (&full, "11 bytes do not fit 10"),
         (&addrs, "FCGI_WEB_SERVER_ADDRS: item 1 is not an IP address"),
     ]);
 }
@@ -69,6 +73,8 @@ fn errors_of_heads_variables_and_paths_tell_the_byte() {
         (&HeadError::Name { byte: 0xef }, r"response head: field name with '\xef'"),
         (&HeadError::NoColon, "response head: line without a colon"),
         (&HeadError::TooLong { limit: 8 }, "response head: longer than 8 bytes"),
+        (&HeadError::Repeated, "response head: second Location"),
+        (&HeadError::ContentLength, "response head: no one Content-Length"),
         (&HeadError::Begun, "response head: already begun"),
         (&HeadError::Unfinished, "response head: not there, or without a blank line"),
         (&R::Empty, "response without any output"),
@@ -92,6 +98,31 @@ fn errors_of_heads_variables_and_paths_tell_the_byte() {
         (&PathError::Byte { byte: 0, at: 2 }, r"path: '\0' at 2"),
         (&PathError::TooLong { limit: 64 }, "path: longer than 64 bytes"),
     ]);
+}
+
+#[test]
+fn defmt_formats_every_public_type_but_those_of_http() {
+    fn read(folder: &Path, seen: &mut usize) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("http") {
+                read(&path, seen);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let mut attributes = String::new();
+                for line in text.lines().filter(|line| !line.starts_with("//")) {
+                    if line.starts_with("pub struct") || line.starts_with("pub enum") {
+                        assert!(attributes.contains("defmt::Format"), "{}: {line}", path.display());
+                        *seen += 1;
+                    }
+                    attributes = if line.starts_with("#[") { attributes + line } else { String::new() };
+                }
+            }
+        }
+    }
+    let mut seen = 0;
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut seen);
+    assert!(seen > 40, "{seen}");
 }
 
 #[test]

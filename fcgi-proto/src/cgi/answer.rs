@@ -24,6 +24,7 @@ const STDERR_ROOM: usize = 32 * 1024;
 
 /// How far the head is.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Stage {
     /// The handler writes it itself; what came is in `held`.
     Written(HeadEnd),
@@ -37,6 +38,7 @@ enum Stage {
 
 /// What is to be sent next on STDOUT, behind room for the header that makes a record of it.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Held(Vec<u8>);
 
 impl Held {
@@ -90,6 +92,7 @@ impl Held {
 /// # Ok::<(), fcgi_proto::cgi::HeadError>(())
 /// ```
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer {
     stage: Stage,
     head: Head<Box<[u8]>>,
@@ -148,6 +151,7 @@ impl Answer {
         if !matches!(self.stage, Stage::Written(_)) || !self.held.content().is_empty() {
             return Err(HeadError::Begun);
         }
+        self.head.clear();
         start(&mut self.head)?;
         self.stage = Stage::Fields;
         Ok(())
@@ -260,7 +264,8 @@ impl Answer {
 
     /// Makes records of all that waits, of the ends of the request's output streams and of END_REQUEST with this
     /// application status, one behind the other, to be sent as they are (sections 5.5 and 6.2). Nothing more is
-    /// taken then. An answer that did not [end](Self::end) has no STDOUT.
+    /// taken then. An answer that did not [end](Self::end) has no STDOUT, one to a request that was aborted before it
+    /// could be answered nothing but its end.
     ///
     /// # Errors
     /// Those of [`Connection::finish`]; what waits waits still.
@@ -270,21 +275,24 @@ impl Answer {
         id: RequestId,
         app_status: u32,
     ) -> Result<&[u8], SendError> {
-        // Each is less than a record.
-        let (stdout, _) = connection.stdout(id, self.stdout())?;
-        let (header, padding) = stdout.frame();
-        let (stderr, _) = connection.stderr(id, &self.stderr)?;
-        let end = connection.finish(id, app_status)?;
+        let (header, padding) = match connection.stdout(id, self.stdout()) {
+            // It is less than a record.
+            Ok((stdout, _)) => stdout.frame(),
+            Err(SendError::TooEarly { .. }) if connection.may_finish(id) => {
+                self.stage = Stage::Refused(HeadError::Begun);
+                self.stderr.clear();
+                Default::default()
+            }
+            Err(error) => return Err(error),
+        };
         if !self.head_is_whole() {
             self.held.clear();
         }
         self.stage = Stage::Refused(HeadError::Begun);
         let from = self.held.frame(header);
         self.held.push(padding);
-        for part in stderr.slices().into_iter().filter(|part| !part.is_empty()) {
-            self.held.push(part);
-        }
-        self.held.push(&end);
+        self.frame_stderr(connection, id)?;
+        self.held.push(&connection.finish(id, app_status)?);
         Ok(self.held.0.get(from..).unwrap_or(&[]))
     }
 
@@ -299,11 +307,25 @@ impl Answer {
     ) -> Result<&[u8], SendError> {
         let (stdout, _) = connection.stdout(id, self.stdout())?;
         let (header, padding) = stdout.frame();
-        let (stderr, _) = connection.stderr(id, &self.stderr)?;
         let from = self.held.frame(header);
         self.held.push(padding);
-        stderr.slices().iter().for_each(|part| self.held.push(part));
+        self.frame_stderr(connection, id)?;
         Ok(self.held.0.get(from..).unwrap_or(&[]))
+    }
+
+    /// Puts the records of STDERR behind those of STDOUT.
+    fn frame_stderr<const N: usize, S: Slots>(
+        &mut self,
+        connection: &mut Connection<N, S>,
+        id: RequestId,
+    ) -> Result<(), SendError> {
+        let mut stderr = &self.stderr[..];
+        while !stderr.is_empty() {
+            let (record, rest) = connection.stderr(id, stderr)?;
+            record.slices().iter().for_each(|part| self.held.push(part));
+            stderr = rest;
+        }
+        Ok(())
     }
 
     /// Whether something of the answer was sent.
@@ -553,6 +575,43 @@ mod tests {
     }
 
     #[test]
+    fn stderr_of_more_than_a_record_leaves_whole_with_the_end() {
+        let text = vec![b'e'; 70_000];
+        for fails in [false, true] {
+            let mut answer = begun();
+            if fails {
+                assert_eq!(answer.fail(core::str::from_utf8(&text).unwrap()), Ok(()));
+            } else {
+                answer.write_stderr(&text);
+            }
+            let mut expected = answer.stderr().to_vec();
+            let mut decoder = crate::decoder::Decoder::new();
+            let mut sent = answer.finish(&mut asked(), RequestId::ONE, 0).unwrap();
+            while let Some(part) = decoder.next(&mut sent).unwrap() {
+                if let crate::decoder::Part::Content { record_type: 7, data, .. } = part {
+                    assert_eq!(data, expected.drain(..data.len()).as_slice());
+                }
+            }
+            assert!(expected.is_empty() && decoder.at_boundary());
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_filter_that_is_aborted_before_its_turn_is_only_its_end() {
+        let aborted = || {
+            let mut connection = Connection::<1>::new(crate::Limits::default());
+            let mut input = &b"\x01\x01\0\x01\0\x08\0\0\0\x03\x01\0\0\0\0\0\x01\x02\0\x01\0\0\0\0"[..];
+            while connection.next_event(&mut input).unwrap().is_some() {}
+            connection
+        };
+        let end = aborted().finish(RequestId::ONE, 0).unwrap();
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.write(HEAD), Ok(&b""[..]));
+        answer.write_stderr(b"error");
+        assert_eq!(answer.finish(&mut aborted(), RequestId::ONE, 0), Ok(&end[..]));
+    }
+
+    #[test]
     fn the_end_of_an_answer_that_was_sent_or_has_no_head_is_only_its_ends() {
         let end = asked().finish(RequestId::ONE, 0).unwrap();
         let mut written = answer(b"GET");
@@ -640,6 +699,21 @@ mod tests {
         assert_eq!(answer.respond(Status::OK).and(answer.field(b"X", &[b'x'; 105])), Ok(()));
         assert_eq!(answer.end(), Err(HeadError::TooLong { limit: 128 }));
         assert!(!answer.head_is_whole());
+    }
+
+    #[test]
+    fn a_head_that_nobody_started_is_an_error_and_has_nothing_of_the_one_before() {
+        let mut answer = answer(b"GET");
+        assert_eq!(answer.respond(Status::OK).and(answer.field(b"Set-Cookie", b"secret")), Ok(()));
+        answer.reset(Some(b"GET"));
+        let started = answer.respond_with(|head| head.field(b"A", b"b"));
+        assert_eq!(started, Err(HeadError::Unfinished));
+        assert_eq!(answer.respond_with(|_| Ok(())), Ok(()));
+        assert_eq!((answer.end(), answer.stdout()), (Err(HeadError::Unfinished), &b""[..]));
+        let half = |head: &mut Head<Box<[u8]>>| head.start(Status::OK).and(head.field(b"", b""));
+        answer.reset(Some(b"GET"));
+        assert_eq!(answer.respond_with(half), Err(HeadError::Name { byte: b':' }));
+        assert_eq!(answer.respond_with(|head| head.field(b"A", b"b")), Err(HeadError::Unfinished));
     }
 
     #[test]

@@ -24,6 +24,7 @@ const EXCESS_LIMIT: u64 = 16 * 1024 * 1024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseBody {
     /// Bytes that are to come; `None` without limit.
     left: Option<u64>,
@@ -75,6 +76,7 @@ impl ResponseBody {
 
 /// The response goes on and on behind its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseTooLong {
     /// Bytes that were dropped.
     pub limit: u64,

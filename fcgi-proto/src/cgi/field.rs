@@ -22,11 +22,15 @@ pub(super) type Field<'a> = (&'a [u8], &'a [u8]);
 pub(super) fn split_field(line: &[u8]) -> Option<Field<'_>> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let (name, value) = line.split_at_checked(colon)?;
-    let mut value = value.get(1..)?;
+    Some((name, trim(value.get(1..)?)))
+}
+
+/// A field's value without the spaces and tabs around it.
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
-    Some((name, value))
+    value
 }
 
 /// Takes the next line, without its LF or CRLF, off the front of `lines`; `None` if no LF is left.

@@ -6,9 +6,10 @@
 
 use core::fmt;
 
-use super::field::{Field, Quoted, is_same_name, is_token, split_field, take_line};
+use super::field::{Field, Quoted, is_same_name, is_token, split_field, take_line, trim};
 use super::status::{Status, parse_status};
 use crate::bytes::{append, move_to_front};
+use crate::digits;
 
 /// Bytes of head that every web server takes; six of them fail at 16 KiB.
 pub const HEAD_LIMIT: usize = 8 * 1024;
@@ -38,9 +39,13 @@ pub enum HeadError {
         /// The room, in bytes; [`HEAD_LIMIT`] unless the application chose another.
         limit: usize,
     },
+    /// A second `Location` (RFC 3875, section 6.3.2): which one holds is anybody's guess.
+    Repeated,
+    /// A `Content-Length` that is no number of 64 bits, or two that differ.
+    ContentLength,
     /// The head is already under way, or the body.
     Begun,
-    /// The response ended before its head did: no status and no blank line.
+    /// The response ended before its head did, or the head was never started: no status, or no blank line.
     Unfinished,
 }
 
@@ -56,6 +61,8 @@ impl fmt::Display for HeadError {
             }
             Self::NoColon => f.write_str("response head: line without a colon"),
             Self::TooLong { limit } => write!(f, "response head: longer than {limit} bytes"),
+            Self::Repeated => f.write_str("response head: second Location"),
+            Self::ContentLength => f.write_str("response head: no one Content-Length"),
             Self::Begun => f.write_str("response head: already begun"),
             Self::Unfinished => f.write_str("response head: not there, or without a blank line"),
         }
@@ -63,6 +70,15 @@ impl fmt::Display for HeadError {
 }
 
 impl core::error::Error for HeadError {}
+
+/// How far a head is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Stage {
+    NotStarted,
+    Fields,
+    Whole,
+}
 
 /// A response head in the caller's memory, `B`: an array, a slice, a box.
 ///
@@ -81,15 +97,24 @@ impl core::error::Error for HeadError {}
 pub struct Head<B> {
     buffer: B,
     len: usize,
+    stage: Stage,
     status: Status,
-    /// Whether Content-Type or Location is there.
-    described: bool,
+    typed: bool,
+    located: bool,
+    content_length: Option<u64>,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     /// An empty head, as long as `buffer` at most.
     pub const fn new(buffer: B) -> Self {
-        Self { buffer, len: 0, status: Status::OK, described: false }
+        let (stage, status) = (Stage::NotStarted, Status::OK);
+        Self { buffer, len: 0, stage, status, typed: false, located: false, content_length: None }
+    }
+
+    /// Forgets everything, for the next response.
+    pub(super) fn clear(&mut self) {
+        (self.len, self.stage, self.status) = (0, Stage::NotStarted, Status::OK);
+        (self.typed, self.located, self.content_length) = (false, false, None);
     }
 
     /// Starts over with the status line.
@@ -100,12 +125,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         self.start_with(status, status.reason().as_bytes())
     }
 
-    /// Adds a field. Equal names may be added again.
+    /// Adds a field. Equal names may be added again, but for what a [`ResponseHead`](super::ResponseHead) would
+    /// refuse: a second `Location`, a second `Content-Length` that says something else.
     ///
     /// # Errors
-    /// [`HeadError`], with the head as it was: [`HeadError::Status`] for the name `Status`,
-    /// [`HeadError::Name`], [`HeadError::Value`], [`HeadError::TooLong`].
+    /// [`HeadError`], with the head as it was: [`HeadError::Unfinished`] before [`start`](Self::start),
+    /// [`HeadError::Begun`] after [`finish`](Self::finish), [`HeadError::Status`] for the name `Status`,
+    /// [`HeadError::Name`], [`HeadError::Value`], [`HeadError::Repeated`], [`HeadError::ContentLength`],
+    /// [`HeadError::TooLong`].
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        match self.stage {
+            Stage::NotStarted => return Err(HeadError::Unfinished),
+            Stage::Fields => {}
+            Stage::Whole => return Err(HeadError::Begun),
+        }
         if name.eq_ignore_ascii_case(b"Status") {
             return Err(HeadError::Status);
         }
@@ -114,13 +147,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         {
             return Err(HeadError::Name { byte });
         }
+        let location = is_same_name(name, b"Location");
+        if location && self.located {
+            return Err(HeadError::Repeated);
+        }
+        let mut content_length = self.content_length;
+        if is_same_name(name, b"Content-Length") {
+            let length = digits::parse(trim(value)).ok_or(HeadError::ContentLength)?;
+            if content_length.replace(length).is_some_and(|before| before != length) {
+                return Err(HeadError::ContentLength);
+            }
+        }
         let before = self.len;
         self.push(&[name, b": ", check_value(value)?, b"\r\n"])?;
-        let location = is_same_name(name, b"Location");
         if location && self.status != Status::FOUND {
             move_to_front(self.buffer.as_mut().get_mut(..self.len).unwrap_or_default(), before);
         }
-        self.described |= location || is_same_name(name, b"Content-Type");
+        self.content_length = content_length;
+        self.located |= location;
+        self.typed |= is_same_name(name, b"Content-Type");
         Ok(())
     }
 
@@ -130,7 +175,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     /// Without a `Status` it is 302 with a `Location` and 200 else (RFC 3875, sections 6.2 and 6.3.3).
     ///
     /// # Errors
-    /// [`HeadError`]; the head is then to be started anew.
+    /// [`HeadError`], [`HeadError::Unfinished`] if there is no blank line; the head is then to be started anew.
     pub fn adopt(&mut self, written: &[u8]) -> Result<(), HeadError> {
         let mut status = None;
         let mut located = false;
@@ -163,13 +208,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     /// `application/octet-stream`: some web servers drop a body without, and a guess of HTML is a hole.
     ///
     /// # Errors
-    /// [`HeadError::TooLong`].
+    /// [`HeadError::Unfinished`] if it was not started, [`HeadError::TooLong`].
     pub fn finish(&mut self) -> Result<&[u8], HeadError> {
-        if !self.described && self.status.has_body(None) {
-            self.push(&[b"Content-Type: application/octet-stream\r\n"])?;
-            self.described = true;
+        match self.stage {
+            Stage::NotStarted => return Err(HeadError::Unfinished),
+            Stage::Fields => {
+                let described = self.typed || self.located || !self.status.has_body(None);
+                let missing: &[u8] =
+                    if described { b"" } else { b"Content-Type: application/octet-stream\r\n" };
+                self.push(&[missing, b"\r\n"])?;
+                self.stage = Stage::Whole;
+            }
+            Stage::Whole => {}
         }
-        self.push(&[b"\r\n"])?;
         Ok(self.bytes())
     }
 
@@ -184,9 +235,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     }
 
     fn start_with(&mut self, status: Status, reason: &[u8]) -> Result<(), HeadError> {
-        (self.len, self.described, self.status) = (0, false, status);
+        self.clear();
         let digit = |unit| b'0' + (status.0 / unit % 10) as u8;
-        self.push(&[b"Status: ", &[digit(100), digit(10), digit(1)], b" ", reason, b"\r\n"])
+        self.push(&[b"Status: ", &[digit(100), digit(10), digit(1)], b" ", reason, b"\r\n"])?;
+        (self.stage, self.status) = (Stage::Fields, status);
+        Ok(())
     }
 
     /// Appends all parts or none.
@@ -219,11 +272,11 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, HeadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = take_line(&mut self.0)?;
-        if line.is_empty() {
-            return None;
+        match take_line(&mut self.0) {
+            None => Some(Err(HeadError::Unfinished)),
+            Some(b"") => None,
+            Some(line) => Some(split_field(line).ok_or(HeadError::NoColon)),
         }
-        Some(split_field(line).ok_or(HeadError::NoColon))
     }
 }
 
@@ -339,6 +392,57 @@ mod tests {
         assert!(!Status::OK.has_body(Some(b"HEAD")));
         assert!(!Status::NO_CONTENT.has_body(Some(b"GET")));
         assert!(!Status::NOT_MODIFIED.has_body(Some(b"POST")));
+    }
+
+    #[test]
+    fn a_head_that_was_not_started_takes_no_field_and_has_no_end() {
+        let mut head = Head::new([0; 64]);
+        assert_eq!(head.field(b"A", b"b"), Err(HeadError::Unfinished));
+        assert_eq!(head.finish(), Err(HeadError::Unfinished));
+        assert_eq!(head.bytes(), b"");
+        let mut small = Head::new([0; 8]);
+        assert_eq!(small.start(Status::OK), Err(HeadError::TooLong { limit: 8 }));
+        assert_eq!(small.finish(), Err(HeadError::Unfinished));
+    }
+
+    #[test]
+    fn after_its_end_a_head_takes_no_field_and_stays_as_it_is() -> Result<(), HeadError> {
+        let mut head = Head::new([0; 128]);
+        head.start(Status::OK)?;
+        let whole = head.finish()?.to_vec();
+        assert_eq!(head.field(b"Set-Cookie", b"a"), Err(HeadError::Begun));
+        assert_eq!(head.finish(), Ok(&whole[..]));
+        head.start(Status::NOT_FOUND)?;
+        assert_eq!(head.field(b"Set-Cookie", b"a"), Ok(()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_written_head_without_its_blank_line_is_refused() {
+        for written in [&b""[..], b"A: b", b"A: b\r\nC: d", b"A: b\n", b"A: b\r\n\r"] {
+            assert_eq!(adopt(written).err(), Some(HeadError::Unfinished), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_in_two_ways_is_refused_and_the_head_as_it_was() -> Result<(), HeadError> {
+        let mut head = Head::new([0; 512]);
+        head.start(Status::MOVED_PERMANENTLY)?;
+        head.field(b"Location", b"/a")?;
+        head.field(b"Content-Length", b" 5\t")?;
+        head.field(b"content-length", b"05")?;
+        let before = head.bytes().to_vec();
+        assert_eq!(head.field(b"LOCATION", b"/a"), Err(HeadError::Repeated));
+        for other in [&b"6"[..], b"", b"-5", b"+5", b"5 5", b"5, 5", b"0x5", b"18446744073709551616"] {
+            assert_eq!(head.field(b"Content-Length", other), Err(HeadError::ContentLength));
+        }
+        assert_eq!(head.bytes(), before);
+        assert_eq!(adopt(b"Location: /a\nlocation: /b\n\n").err(), Some(HeadError::Repeated));
+        assert_eq!(adopt(b"Content-Length: x\n\n").err(), Some(HeadError::ContentLength));
+        assert_eq!(adopt(b"Content-Length: 1\nContent-Length: 2\n\n").err(), Some(HeadError::ContentLength));
+        head.start(Status::OK)?;
+        assert_eq!((head.field(b"Location", b"/b"), head.field(b"Content-Length", b"6")), (Ok(()), Ok(())));
+        Ok(())
     }
 
     #[test]

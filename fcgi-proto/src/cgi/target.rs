@@ -8,6 +8,7 @@ use crate::digits::hex;
 /// The parts of a request target, raw (RFC 9112, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Target<'a> {
     /// Host and port, if the target is an absolute one; without what stands before an `@`.
     pub authority: Option<&'a [u8]>,

@@ -32,18 +32,27 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// A record with as much of `data` as fits one, at most [`MAX_CONTENT`] bytes, and the rest of `data`.
     ///
-    /// Of empty `data` nothing is sent: an empty record would end the stream (section 3.3).
+    /// Of empty `data` nothing is sent: an empty record would end the stream (section 3.3). Nor is anything with
+    /// the type of a record that is no stream's, and all of `data` is the rest: a record with an END_REQUEST's type
+    /// and any content would be a lie.
     ///
     /// A STDERR record is always padded, by 8 bytes where it need not be: HAProxy 2.6 crashes on one without
     /// padding that ends a write.
     pub fn stream(record_type: RecordType, id: RequestId, data: &'a [u8]) -> (Self, &'a [u8]) {
-        let stderr = matches!(record_type, RecordType::Stderr);
-        let max = if stderr { MAX_CONTENT - PADDING.len() } else { MAX_CONTENT };
+        use RecordType::{
+            AbortRequest, BeginRequest, Data, EndRequest, GetValues, GetValuesResult, Params, Stderr, Stdin,
+            Stdout, UnknownType,
+        };
+        let max = match record_type {
+            Params | Stdin | Stdout | Data => MAX_CONTENT,
+            Stderr => MAX_CONTENT - PADDING.len(),
+            BeginRequest | AbortRequest | EndRequest | GetValues | GetValuesResult | UnknownType => 0,
+        };
         let mut rest = data;
         let content = take(&mut rest, max);
         // At most MAX_CONTENT bytes: the length fits 16 bits.
         let mut header = Header::new(record_type, id.get(), content.len() as u16);
-        if stderr && !content.is_empty() {
+        if record_type == Stderr && !content.is_empty() {
             header = header.padded();
         }
         let header_sent = if content.is_empty() { HEADER_LEN as u8 } else { 0 };
@@ -55,8 +64,8 @@ impl<'a> Record<'a> {
         Self { header: [0; HEADER_LEN], header_sent: HEADER_LEN as u8, padding_left: 0, content: &[] }
     }
 
-    /// A record with all of `content`; `None` if that is more than [`MAX_LENGTH`](super::MAX_LENGTH) bytes. Of no content nothing
-    /// is sent. Padding is left out where content and padding would pass 65535 bytes.
+    /// A record with all of `content`; `None` if that is more than 65535 bytes. Of no content nothing is sent.
+    /// Padding is left out where content and padding would pass 65535 bytes.
     pub(crate) fn whole(record_type: RecordType, id: RequestId, content: &'a [u8]) -> Option<Self> {
         let length = u16::try_from(content.len()).ok()?;
         let header = Header::new(record_type, id.get(), length).within_max_length();
@@ -109,6 +118,19 @@ impl<'a> Record<'a> {
 mod tests {
     use super::*;
     use crate::record::MAX_LENGTH;
+
+    #[test]
+    fn only_the_types_of_streams_make_a_record_of_data() {
+        use RecordType::{Data, Params, Stderr, Stdin, Stdout};
+        for record_type in (0..=u8::MAX).filter_map(RecordType::from_wire) {
+            let (record, rest) = Record::stream(record_type, RequestId::ONE, b"abc");
+            if matches!(record_type, Params | Stdin | Stdout | Stderr | Data) {
+                assert_eq!((record.slices()[1], rest), (&b"abc"[..], &b""[..]));
+            } else {
+                assert_eq!((record.remaining(), rest), (0, &b"abc"[..]), "{record_type:?}");
+            }
+        }
+    }
 
     #[test]
     fn w16_a_stderr_record_is_padded_whatever_its_length() {

@@ -96,6 +96,8 @@ pub struct Session<const N: usize, S = [Life; N]> {
     idle_since: Time,
     /// Nothing came yet.
     fresh: bool,
+    /// Something was handed out since there was last no request.
+    answered: bool,
     /// It closes once it is idle.
     leaving: bool,
     /// When a graceful end is to be over.
@@ -190,6 +192,7 @@ impl<const N: usize, S> Session<N, S> {
             due: Time::NEVER,
             idle_since: Time::NEVER,
             fresh: true,
+            answered: false,
             leaving: false,
             leave_due: Time::NEVER,
             linger: Linger::No,

@@ -35,6 +35,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
 /// What an Authorizer decided.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Decision<'a> {
     /// 200: access is allowed, as far as this Authorizer goes. The variables are to be kept with the HTTP
     /// request and given to the requests made for it later ([`Variables::extra`](crate::cgi::Variables::extra));

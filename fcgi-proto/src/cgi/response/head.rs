@@ -4,10 +4,12 @@ use super::error::ResponseHeadError;
 use super::fields::{Lines, ResponseFields, check_line, is_status};
 use crate::bytes::append;
 use crate::cgi::status::{Status, parse_status};
+use crate::digits;
 
 /// Where a `Location` field points to (RFC 3875, section 6.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Location<'a> {
     /// A path on this server, perhaps with a query: it begins with one `/`.
     Local(&'a [u8]),
@@ -164,7 +166,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
     pub fn content_length(&self) -> Result<Option<u64>, ResponseHeadError> {
         let mut length = None;
         for (_, value) in self.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length")) {
-            let number = decimal(value).ok_or(ResponseHeadError::ContentLength)?;
+            let number = digits::parse(value).ok_or(ResponseHeadError::ContentLength)?;
             if length.replace(number).is_some_and(|before| before != number) {
                 return Err(ResponseHeadError::ContentLength);
             }
@@ -210,15 +212,4 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ResponseHead<B> {
     fn lines(&self) -> Lines<'_> {
         Lines(self.buffer.as_ref().get(..self.checked).unwrap_or(&[]))
     }
-}
-
-/// Digits, at least one, of a number of 64 bits.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        number.checked_mul(10)?.checked_add(u64::from(digit))
-    })
 }

@@ -340,6 +340,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let slot = self.connection.table.index(id)?;
         let (number, patience) = (self.number, self.spans.read);
         self.number = self.number.wrapping_add(1);
+        self.answered &= self.lives > 0;
         self.lives += 1;
         (self.state, self.due, self.idle_since) = (State::Busy, Time::NEVER, Time::NEVER);
         self.is_due(due);

@@ -430,6 +430,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     pub(super) fn hand_out(&mut self, count: usize) {
+        self.answered = true;
         self.unsent = self.unsent.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 

@@ -246,8 +246,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return false;
         }
         let gone = self.cut.is_some() || matches!(self.input, Some(Ended::Closed | Ended::Broken));
+        // No answer can be lost with what still comes.
+        let late = matches!(self.input, Some(Ended::Late(_))) && !self.answered;
         let leaves = self.leaving && self.state == State::Idle && !(self.fresh && now < self.due);
-        gone || leaves
+        gone || late || leaves
     }
 
     fn expire_request(&mut self, slot: usize, now: Time) {
