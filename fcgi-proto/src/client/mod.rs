@@ -18,8 +18,8 @@
 //!   a record for a request that is not active.
 //!
 //! Records for inactive ids, of unknown types or the wrong direction are ignored within
-//! [`Limits::ignored`], which empty STDOUT and STDERR records and UNKNOWN_TYPE count against too: a flood of
-//! them ends. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes
+//! [`Limits::ignored`](crate::Limits::ignored), which empty STDOUT and STDERR records and UNKNOWN_TYPE count
+//! against too: a flood of them ends. Application records with id 0, a wrong version and an END_REQUEST that is not 8 bytes
 //! are fatal.
 
 mod connection;
