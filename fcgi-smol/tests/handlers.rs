@@ -171,6 +171,7 @@ fn nothing_is_written_behind_a_record_that_was_cut() {
 fn a_client_that_writes_all_before_it_reads_costs_itself_only() {
     let change = settings(|settings| {
         settings.write_timeout = 3 * SHORT;
+        settings.spool = 0;
         settings.max_connections = 1;
     });
     for server in Running::both(change, |request: Request| async move {

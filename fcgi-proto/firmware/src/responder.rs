@@ -67,20 +67,23 @@ impl Peer {
         board: &mut Board,
     ) -> (usize, Next) {
         // An echo of all that is taken at once fits.
-        let mut input = input.get(..PIECE).unwrap_or(input);
-        let came = input.len();
+        let mut rest = input.get(..PIECE).unwrap_or(input);
         self.session.expire(board.uptime);
+        if self.running.is_some_and(|request| self.session.may_answer(request).is_err()) {
+            // It ends without an answer, and without room for one.
+            self.answer(params, room, board);
+        }
         while room.len() >= ROOM {
             // Where there is room again, all that was made has left.
             self.session.sent(usize::MAX, board.uptime);
             if let Some(mut reply) = self.session.poll_output() {
                 reply.write_to(room).unwrap_or_default();
             } else if !self.answer(params, room, board) {
-                let Some(event) = self.session.receive(&mut input, board.uptime) else { break };
+                let Some(event) = self.session.receive(&mut rest, board.uptime) else { break };
                 self.take_in(event, params, room, board);
             }
         }
-        (came - input.len(), self.session.next(board.uptime))
+        (input.len().min(PIECE) - rest.len(), self.session.next(board.uptime))
     }
 
     fn take_in(&mut self, event: Input<'_>, params: &mut Params, room: &mut &mut [u8], board: &mut Board) {
@@ -98,7 +101,9 @@ impl Peer {
             }
             Input::Body { request, data, .. } => match &mut self.answer {
                 Answer::Echo if has_body(params) => {
-                    self.write(request, data, room);
+                    if let Ok(Some((mut record, _))) = self.session.stdout(request, data) {
+                        record.write_to(room).unwrap_or_default();
+                    }
                 }
                 Answer::Sum(bytes, crc) => {
                     *bytes = bytes.wrapping_add(data.len() as u32);
@@ -121,8 +126,15 @@ impl Peer {
                 let mut window = Window::new(self.written, &mut memory);
                 self.answer.write(&mut window, params);
                 let piece = window.into_piece();
-                if !piece.is_empty() {
-                    return self.write(request, piece, room);
+                match self.session.stdout(request, piece) {
+                    Ok(None) => return false,
+                    Ok(Some((mut record, _))) if record.remaining() > 0 => {
+                        record.write_to(room).unwrap_or_default();
+                        self.written += piece.len();
+                        return true;
+                    }
+                    // It is whole, or nobody wants it.
+                    _ => {}
                 }
             }
             // Half a request is not answered.
@@ -136,14 +148,6 @@ impl Peer {
             _ => {}
         }
         self.running = None;
-        true
-    }
-
-    /// Makes a record of the answer's next bytes, if there is a place for it.
-    fn write(&mut self, request: Request, data: &[u8], room: &mut &mut [u8]) -> bool {
-        let Ok(Some((mut record, _))) = self.session.stdout(request, data) else { return false };
-        record.write_to(room).unwrap_or_default();
-        self.written += data.len();
         true
     }
 }

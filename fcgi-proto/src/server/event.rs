@@ -55,22 +55,23 @@ pub enum Event<'i> {
         /// The request.
         id: RequestId,
     },
-    /// The client wants no answer any more. The request is active until [`Connection::finish`], which is to
-    /// be called as soon as possible, with a status of the application's choice (section 5.4).
+    /// The client wants no answer any more. The request is active until
+    /// [`Connection::finish`](super::Connection::finish), which is to be called as soon as possible, with a status
+    /// of the application's choice (section 5.4).
     Abort {
         /// The request.
         id: RequestId,
     },
     /// The request was refused after it began: a limit passed, or input out of order. It is over, its answer
-    /// waits in [`Connection::poll_reply`].
+    /// waits in [`Connection::poll_reply`](super::Connection::poll_reply).
     Rejected {
         /// The request.
         id: RequestId,
         /// Why.
         why: Refusal,
     },
-    /// Replies wait that must be taken with [`Connection::poll_reply`] before more input is. This event alone
-    /// uses up no input.
+    /// Replies wait that must be taken with [`Connection::poll_reply`](super::Connection::poll_reply) before more
+    /// input is. This event alone uses up no input.
     Paused,
 }
 

@@ -27,6 +27,12 @@
 //!
 //! "Ignored" is within a budget, [`Limits::ignored`]. Input streams out of their role's order (STDIN before
 //! the end of PARAMS, section 6.1) cost that one request: it is refused as malformed.
+//!
+//! [`ConnectionError::NullRequestId`]: crate::ConnectionError::NullRequestId
+//! [`ConnectionError::RequestActive`]: crate::ConnectionError::RequestActive
+//! [`ConnectionError::Version`]: crate::ConnectionError::Version
+//! [`Limits::ignored`]: crate::Limits::ignored
+//! [`Limits::stdin`]: crate::Limits::stdin
 
 mod connection;
 mod event;

@@ -1,6 +1,6 @@
 //! The life of a connection from the server's side: what to do next, for whom, until when.
 //!
-//! A [`Session`] stands on a [`Connection`](super::Connection), which decides what records mean, and decides
+//! A [`Session`] stands on a [`Connection`], which decides what records mean, and decides
 //! everything else: when a request starts, whose input is read, skipped or drained, what waits for room, when an
 //! answer may leave and whose turn it is, what an abort, a refusal, an end of input, an error or a failed write
 //! means for each request, when the connection is shut down, drained and closed, and how long each of these may

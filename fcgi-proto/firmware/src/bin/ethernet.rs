@@ -43,6 +43,7 @@ const PATIENCE: Patience = {
     // Longer than the 60 s for which nginx keeps a connection, so that it is not closed when a request is on its way.
     patience.idle = Duration::from_secs(75);
     // A socket is soon free for another client.
+    patience.write = Duration::from_secs(10);
     patience.drain = Duration::from_secs(2);
     patience
 };

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fcgi_proto::Level;
-use fcgi_proto::server::session::{Input, Read, Request, Stream};
+use fcgi_proto::record::Role;
+use fcgi_proto::server::session::{Input, Read, Request, Started, Stream};
 use smol::io::AsyncRead;
 
 use super::{Connection, State};
-use crate::server::active::Begin;
+use crate::server::active::{Active, Begin};
 use crate::server::connections::Common;
 
 /// Reads in a row before other tasks have their turn.
@@ -53,59 +54,58 @@ impl State {
 
     /// Takes in what comes next.
     fn take_next(&mut self, now: Duration, common: &Common) -> Taken {
-        let Self { session, input, unread, requests, wakes, starts, .. } = self;
+        let Self { session, input, unread, requests, wakes, .. } = self;
         let mut rest = input.as_ref().map_or(&[][..], |input| &input[unread.clone()]);
-        let Some(event) = session.receive(&mut rest, now) else {
+        if let Some(Started { request, keep_conn, params, .. }) = session.receive_whole(&mut rest) {
             unread.start = unread.end - rest.len();
-            return Taken::Nothing;
-        };
+            let begun = begin(requests, Begin { request, role: Role::Responder, keep_conn }, common);
+            let fits = begun && gather(requests, request, params, common);
+            self.start_or_refuse(request, fits, common);
+            return Taken::Something;
+        }
+        let event = session.receive(&mut rest, now);
         unread.start = unread.end - rest.len();
         match event {
-            Input::Begin { request, role, keep_conn } => {
-                if !common.begin() {
+            None => return Taken::Nothing,
+            Some(Input::Begin { request, role, keep_conn }) => {
+                if !begin(requests, Begin { request, role, keep_conn }, common) {
                     session.refuse_full(request);
-                    return Taken::Something;
                 }
-                if requests.len() <= request.slot() {
-                    requests.resize_with(request.slot() + 1, || None);
-                }
-                let begin = Begin { request, role, keep_conn };
-                requests[request.slot()] = Some(common.spares.request(begin, &common.settings));
             }
-            Input::Params { request, data } => {
-                let Some(Some(active)) = requests.get_mut(request.slot()) else { return Taken::Something };
-                if common.take(data.len()) {
-                    active.params_len += data.len();
-                    if active.params.push(data).is_ok() {
-                        return Taken::Something;
-                    }
-                }
-                session.refuse_full(request);
-                self.remove(request, common);
-            }
-            Input::Start { request } => {
-                let Some(Some(active)) = requests.get_mut(request.slot()) else { return Taken::Something };
-                if active.params.finish().is_ok() {
-                    active.answer.reset(active.params.get(b"REQUEST_METHOD"));
-                    starts.push_back(request);
-                } else {
-                    session.refuse_malformed(request);
+            Some(Input::Params { request, data }) => {
+                if !gather(requests, request, data, common) {
+                    session.refuse_full(request);
                     self.remove(request, common);
                 }
             }
-            Input::Body { request, stream, data, spool } => {
+            Some(Input::Start { request }) => self.start_or_refuse(request, true, common),
+            Some(Input::Body { request, stream, data, spool }) => {
                 return Taken::Chunk(Chunk { request, stream, len: data.len(), spool });
             }
-            Input::Look { request } => {
+            Some(Input::Look { request }) => {
                 if let Some(Some(active)) = requests.get_mut(request.slot()) {
                     active.wake(wakes);
                     self.end(request, common);
                 }
             }
-            Input::Over { request } => self.remove(request, common),
-            _ => {}
+            Some(Input::Over { request }) => self.remove(request, common),
+            Some(_) => {}
         }
         Taken::Something
+    }
+
+    /// The parameters are all there: has the handler started, unless they have no room or are not whole.
+    fn start_or_refuse(&mut self, request: Request, fits: bool, common: &Common) {
+        let Self { session, requests, starts, .. } = self;
+        match requests.get_mut(request.slot()) {
+            Some(Some(active)) if fits && active.params.finish().is_ok() => {
+                active.answer.reset(active.params.get(b"REQUEST_METHOD"));
+                return starts.push_back(request);
+            }
+            _ if fits => session.refuse_malformed(request),
+            _ => session.refuse_full(request),
+        }
+        self.remove(request, common);
     }
 
     /// The bytes of the chunk, right before what is unread.
@@ -239,6 +239,29 @@ impl State {
         }
         Poll::Pending
     }
+}
+
+/// A request begins, if there is room for it.
+fn begin(requests: &mut Vec<Option<Box<Active>>>, begin: Begin, common: &Common) -> bool {
+    let slot = begin.request.slot();
+    if !common.begin() {
+        return false;
+    }
+    if requests.len() <= slot {
+        requests.resize_with(slot + 1, || None);
+    }
+    requests[slot] = Some(common.spares.request(begin, &common.settings));
+    true
+}
+
+/// Keeps parameters, if there is room for them.
+fn gather(requests: &mut [Option<Box<Active>>], request: Request, data: &[u8], common: &Common) -> bool {
+    let Some(Some(active)) = requests.get_mut(request.slot()) else { return false };
+    if !common.take(data.len()) {
+        return false;
+    }
+    active.params_len += data.len();
+    active.params.push(data).is_ok()
 }
 
 impl Connection {

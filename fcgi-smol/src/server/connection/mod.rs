@@ -282,16 +282,16 @@ impl State {
     fn go_on(&mut self, cx: &mut Context<'_>, common: &Common) -> bool {
         self.again = false;
         let mut reads = 0;
+        let now = common.clock.now();
+        self.session.expire(now);
         loop {
-            let now = common.clock.now();
-            self.session.expire(now);
             let offered = self.take_in(now, common);
             let next = self.session.next(now);
             if next.close {
                 return false;
             }
             if next.write {
-                self.flush(cx, common);
+                self.flush(cx, now, common);
                 if !self.session.next(now).write {
                     continue;
                 }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use fcgi_proto::Level;
 use fcgi_proto::server::session::{End, Request, Write, WriteError};
@@ -23,7 +24,7 @@ pub(crate) enum Output<'d> {
 
 impl State {
     /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>, common: &Common) {
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Duration, common: &Common) {
         while let Some(control) = self.session.poll_output() {
             self.out.extend_from_slice(&control);
         }
@@ -31,12 +32,11 @@ impl State {
             [] => Ok(0),
             waiting => write_some(&mut *self.transport, cx, &mut [IoSlice::new(waiting)]),
         };
-        self.wrote(result, cx, common);
+        self.wrote(result, cx, now, common);
     }
 
     /// Counts what was written of `out`, and flushes the stream once that is all.
-    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>, common: &Common) {
-        let now = common.clock.now();
+    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>, now: Duration, common: &Common) {
         let flushed = result.and_then(|count| {
             self.sent += count;
             self.unflushed += count;
@@ -101,8 +101,8 @@ impl State {
     ) -> Poll<io::Result<usize>> {
         let task = self.task.clone();
         let task = &mut Context::from_waker(&task);
+        let now = common.clock.now();
         loop {
-            let now = common.clock.now();
             self.active(request)?;
             let Self { session, requests, transport, out, unflushed, .. } = self;
             let Some(Some(active)) = requests.get_mut(request.slot()) else { continue };
@@ -135,7 +135,7 @@ impl State {
                 Err(error) => return Poll::Ready(Err(error.into())),
             };
             let Some((result, taken)) = sent else {
-                if !self.out.is_empty() && self.flushes(task, common) {
+                if !self.out.is_empty() && self.flushes(task, now, common) {
                     continue;
                 }
                 let Self { requests, wakes, .. } = self;
@@ -147,7 +147,7 @@ impl State {
                 }
                 return Poll::Pending;
             };
-            self.wrote(result, task, common);
+            self.wrote(result, task, now, common);
             if taken > 0 {
                 return Poll::Ready(Ok(taken));
             }
@@ -155,8 +155,8 @@ impl State {
     }
 
     /// Writes what waits; whether all of it has left.
-    fn flushes(&mut self, task: &mut Context<'_>, common: &Common) -> bool {
-        self.flush(task, common);
+    fn flushes(&mut self, task: &mut Context<'_>, now: Duration, common: &Common) -> bool {
+        self.flush(task, now, common);
         self.out.is_empty() && self.unflushed == 0
     }
 }
