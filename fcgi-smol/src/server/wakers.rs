@@ -59,8 +59,9 @@ impl Wakes {
         }
     }
 
-    pub(crate) fn take(&mut self) -> Self {
-        mem::take(self)
+    /// All of them, if there are any.
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        self.first.is_some().then(|| mem::take(self))
     }
 
     pub(crate) fn wake(self) {

@@ -135,7 +135,7 @@ impl Connection {
         }
         let wakes = state.wakes.take();
         drop(state);
-        wakes.wake();
+        wakes.into_iter().for_each(Wakes::wake);
         result
     }
 
@@ -286,13 +286,17 @@ impl State {
         self.session.expire(now);
         loop {
             let offered = self.take_in(now, common);
+            if !self.starts.is_empty() {
+                self.again |= offered;
+                return true;
+            }
             let next = self.session.next(now);
             if next.close {
                 return false;
             }
             if next.write {
                 self.flush(cx, now, common);
-                if !self.session.next(now).write {
+                if self.out.is_empty() && self.unflushed == 0 {
                     continue;
                 }
             }
@@ -307,7 +311,7 @@ impl State {
                 }
                 continue;
             }
-            if !next.read || !self.readable || !self.starts.is_empty() || !self.unread.is_empty() {
+            if !next.read || !self.readable || !self.unread.is_empty() {
                 self.again |= offered;
                 return true;
             }

@@ -51,12 +51,14 @@ impl State {
             }
         });
         match flushed {
-            // If something is left, the client is waited for from now on.
             Ok(all) => {
                 if all {
                     self.session.sent(std::mem::take(&mut self.unflushed), now);
                 }
-                self.session.next(now);
+                if !all || !self.out.is_empty() {
+                    // The client is waited for from now on.
+                    self.session.next(now);
+                }
             }
             Err(error) => {
                 (self.out, self.sent, self.unflushed) = (Vec::new(), 0, 0);
