@@ -449,7 +449,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     pub(super) fn refuse(&mut self, request: Request, why: Refusal) {
         if let Some(life) = self.life_mut(request) {
-            let unanswered = life.stop.is_none() && life.writers.is_out();
+            let unanswered = life.stop.is_none() && !life.has(Life::WAITS_TO_WRITE);
             if matches!(life.phase, Phase::Params | Phase::Running) && unanswered {
                 (life.phase, life.due) = (Phase::Refusing(why), Time::NEVER);
                 self.refusing += 1;
