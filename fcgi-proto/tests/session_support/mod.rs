@@ -147,7 +147,7 @@ const CUTTINGS: [Cutting; 10] = {
 pub(crate) struct Server {
     pub(crate) limits: Limits,
     pub(crate) patience: Patience,
-    /// Bytes of a request's input that are kept in memory, and what else on disk.
+    /// Bytes of each body of a request that are kept in memory, and what else on disk.
     pub(crate) room: usize,
     pub(crate) disk: usize,
     /// Bytes of a request's parameters.
@@ -206,7 +206,7 @@ struct Kept {
     params: ParamsBuf,
     bodies: [Vec<u8>; 2],
     /// Bytes on disk, of those in `bodies`.
-    on_disk: usize,
+    on_disk: [usize; 2],
     answer: Answer,
     /// Its handler runs or ran.
     started: bool,
@@ -217,6 +217,13 @@ struct Kept {
     /// Its handler waits, and whether it was called meanwhile.
     waits: bool,
     looked: bool,
+}
+
+fn place(stream: Stream) -> usize {
+    match stream {
+        Stream::Stdin => 0,
+        Stream::Data => 1,
+    }
 }
 
 /// How a transport ends.
@@ -436,18 +443,12 @@ impl<const N: usize> Line<N> {
             return;
         }
         let next = self.session.next(self.now);
-        let acts = |(request, kept): (&Request, &Kept)| {
-            kept.started && !kept.waits && kept.ending.is_none() && !kept.over && self.is_kept(*request)
-        };
-        let acts = self.kept.iter().any(acts);
+        let acts =
+            |kept: &Kept| kept.started && (!kept.waits || kept.looked) && kept.ending.is_none() && !kept.over;
+        let acts = self.kept.values().any(acts);
         let busy = self.session.requests() > 0 || !self.out.is_empty();
         assert!(!busy || acts || next.at.is_some(), "it does not get on: {next:?} {:?}", self.session);
         assert!(self.out.is_empty() || next.write, "{next:?} {:?}", self.session);
-    }
-
-    /// Whether the request has its place still, as far as was told.
-    fn is_kept(&self, request: Request) -> bool {
-        self.kept.get(&request).is_some_and(|kept| !kept.over)
     }
 
     /// This much time passes.
@@ -558,17 +559,14 @@ impl<const N: usize> Line<N> {
         let kept = self.kept.get_mut(&request).unwrap();
         assert!(kept.started && !kept.over && kept.ending.is_none(), "nobody wants it");
         assert!(!data.is_empty());
-        let in_memory = kept.bodies.iter().map(Vec::len).sum::<usize>() - kept.on_disk;
+        let place = place(stream);
+        let in_memory = kept.bodies[place].len() - kept.on_disk[place];
         let mut count = data.len().min(room.saturating_sub(in_memory));
         if spool {
-            let more = (data.len() - count).min(disk - kept.on_disk);
-            kept.on_disk += more;
+            let more = (data.len() - count).min(disk - kept.on_disk[place]);
+            kept.on_disk[place] += more;
             count += more;
         }
-        let place = match stream {
-            Stream::Stdin => 0,
-            Stream::Data => 1,
-        };
         kept.bodies[place].extend(&data[..count]);
         if count > 0 {
             kept.looked = true;
@@ -585,7 +583,7 @@ impl<const N: usize> Line<N> {
                 let kept = Kept {
                     params: ParamsBuf::new(self.server.params),
                     bodies: [Vec::new(), Vec::new()],
-                    on_disk: 0,
+                    on_disk: [0; 2],
                     answer: Answer::new(HEAD_LIMIT),
                     started: false,
                     ending: None,
@@ -724,16 +722,13 @@ impl<const N: usize> Line<N> {
 
     /// It reads what there is of a body.
     pub(crate) fn read(&mut self, request: Request, stream: Stream) -> Result<Got, Stopped> {
-        let place = match stream {
-            Stream::Stdin => 0,
-            Stream::Data => 1,
-        };
+        let place = place(stream);
         loop {
             if let Some(kept) = self.kept.get_mut(&request) {
                 kept.waits = false;
                 let bytes = mem::take(&mut kept.bodies[place]);
                 if !bytes.is_empty() {
-                    kept.on_disk = 0;
+                    kept.on_disk[place] = 0;
                     self.session.room(request);
                     self.run();
                     return Ok(Got::Bytes(bytes));

@@ -98,6 +98,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// caused a [`Look`](Input::Look).
     pub fn receive<'i>(&mut self, input: &mut &'i [u8], now: Duration) -> Option<Input<'i>> {
         let now = Time::new(now);
+        // What was handed out before is taken.
+        self.pending.lent = 0;
         loop {
             if let Some(look) = self.next_look() {
                 return Some(look);
@@ -147,13 +149,14 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return None;
         }
         let whole = self.connection.whole_request(input)?;
-        self.fresh = false;
+        (self.pending.lent, self.fresh) = (0, false);
         let request = self.begin(whole.id, Phase::Running, Time::NEVER)?;
         Some(Started { request, keep_conn: whole.keep_conn, params: whole.params })
     }
 
-    /// Of the bytes that were handed out last, the caller took only the first `count`. The rest is to stay at the
-    /// front of the input; it comes again after the next [`read`](Self::read) or [`room`](Self::room).
+    /// Of the bytes that the last [`receive`](Self::receive) handed out, the caller took only the first `count`. The
+    /// rest is to stay at the front of the input; it comes again after the next [`read`](Self::read) or
+    /// [`room`](Self::room).
     pub fn took(&mut self, count: usize) {
         let Pending { slot, lent, left, .. } = &mut self.pending;
         let rest = lent.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
