@@ -98,6 +98,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// caused a [`Look`](Input::Look).
     pub fn receive<'i>(&mut self, input: &mut &'i [u8], now: Duration) -> Option<Input<'i>> {
         let now = Time::new(now);
+        self.now = now;
         // What was handed out before is taken.
         self.pending.lent = 0;
         loop {
@@ -329,7 +330,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if life.due == Time::NEVER {
             life.since = now;
             life.due = life.patience.from(now);
-            if why == Life::HOLDING && !life.has(Life::HAS_READ) {
+            if why == Life::HOLDING && !life.has(Life::HAS_READ) && life.wire.stage.may_write() {
                 // Its handler wants none of it, as far as one can tell.
                 life.due = life.due.min(PAUSE.from(now));
             }
