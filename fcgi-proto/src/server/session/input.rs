@@ -415,16 +415,23 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn input_ended(&mut self, id: RequestId) {
         let Some(slot) = self.connection.table.index(id) else { return };
-        let may_finish = self.connection.may_finish(id);
+        let now = self.now;
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
-        if matches!(life.phase, Phase::Draining) && life.wire.stage == Stage::Complete && may_finish {
-            life.phase = Phase::Ending;
+        match life.phase {
+            Phase::Params => return,
+            // A Filter's file is still to come.
+            Phase::Draining if life.wire.stage != Stage::Complete => {
+                life.since = now;
+                let pause = PAUSE.from(now);
+                self.is_due(pause);
+                return;
+            }
+            Phase::Draining => life.phase = Phase::Ending,
+            _ => {}
         }
-        if !matches!(life.phase, Phase::Params) {
-            life.due = Time::NEVER;
-            self.stop_reading(slot);
-            self.look(slot);
-        }
+        life.due = Time::NEVER;
+        self.stop_reading(slot);
+        self.look(slot);
     }
 
     /// The protocol refused a request that had begun, and has ended it.

@@ -280,12 +280,13 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                     // The client is not to blame.
                     life.since = now;
                 }
-                let pause = PAUSE.from(life.since);
-                if passed || (pause <= now && life.wire.stage.may_write()) {
+                // No pause is the end of what has to come before the answer.
+                let pause = if life.wire.stage.may_write() { PAUSE.from(life.since) } else { Time::NEVER };
+                let due = pause.min(life.due);
+                if due <= now {
                     (life.phase, life.due) = (Phase::Ending, Time::NEVER);
                     self.look(slot);
                 } else {
-                    let due = pause.min(life.due);
                     self.is_due(due);
                 }
             }
