@@ -87,6 +87,8 @@ pub struct Session<const N: usize, S = [Life; N]> {
     input: Option<Ended>,
     /// Why nothing may be sent any more: part of a record may have left.
     cut: Option<Ended>,
+    /// The time as it was told last.
+    now: Time,
     /// The earliest time at which anything may be due.
     earliest: Time,
     /// What the connection waits for without a request, and since when.
@@ -187,6 +189,7 @@ impl<const N: usize, S> Session<N, S> {
             write_due: Time::NEVER,
             input: None,
             cut: None,
+            now: Time::NEVER,
             earliest: Time::NEVER,
             state: State::Busy,
             since: Time::NEVER,

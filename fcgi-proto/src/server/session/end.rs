@@ -54,7 +54,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         };
         if drains && life.stop.is_none() && !stopped {
             (life.phase, life.since, life.due) = (Phase::Draining, now, spans.drain.from(now));
-            self.is_due(PAUSE.from(now));
+            let due = life.due.min(PAUSE.from(now));
+            self.is_due(due);
         } else {
             (life.phase, life.due) = (Phase::Ending, Time::NEVER);
         }

@@ -98,6 +98,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// caused a [`Look`](Input::Look).
     pub fn receive<'i>(&mut self, input: &mut &'i [u8], now: Duration) -> Option<Input<'i>> {
         let now = Time::new(now);
+        self.now = now;
+        // What was handed out before is taken.
+        self.pending.lent = 0;
         loop {
             if let Some(look) = self.next_look() {
                 return Some(look);
@@ -147,13 +150,14 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return None;
         }
         let whole = self.connection.whole_request(input)?;
-        self.fresh = false;
+        (self.pending.lent, self.fresh) = (0, false);
         let request = self.begin(whole.id, Phase::Running, Time::NEVER)?;
         Some(Started { request, keep_conn: whole.keep_conn, params: whole.params })
     }
 
-    /// Of the bytes that were handed out last, the caller took only the first `count`. The rest is to stay at the
-    /// front of the input; it comes again after the next [`read`](Self::read) or [`room`](Self::room).
+    /// Of the bytes that the last [`receive`](Self::receive) handed out, the caller took only the first `count`. The
+    /// rest is to stay at the front of the input; it comes again after the next [`read`](Self::read) or
+    /// [`room`](Self::room).
     pub fn took(&mut self, count: usize) {
         let Pending { slot, lent, left, .. } = &mut self.pending;
         let rest = lent.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
@@ -326,7 +330,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if life.due == Time::NEVER {
             life.since = now;
             life.due = life.patience.from(now);
-            if why == Life::HOLDING && !life.has(Life::HAS_READ) {
+            if why == Life::HOLDING && !life.has(Life::HAS_READ) && life.wire.stage.may_write() {
                 // Its handler wants none of it, as far as one can tell.
                 life.due = life.due.min(PAUSE.from(now));
             }
@@ -411,16 +415,23 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn input_ended(&mut self, id: RequestId) {
         let Some(slot) = self.connection.table.index(id) else { return };
-        let may_finish = self.connection.may_finish(id);
+        let now = self.now;
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
-        if matches!(life.phase, Phase::Draining) && life.wire.stage == Stage::Complete && may_finish {
-            life.phase = Phase::Ending;
+        match life.phase {
+            Phase::Params => return,
+            // A Filter's file is still to come.
+            Phase::Draining if life.wire.stage != Stage::Complete => {
+                life.since = now;
+                let pause = PAUSE.from(now);
+                self.is_due(pause);
+                return;
+            }
+            Phase::Draining => life.phase = Phase::Ending,
+            _ => {}
         }
-        if !matches!(life.phase, Phase::Params) {
-            life.due = Time::NEVER;
-            self.stop_reading(slot);
-            self.look(slot);
-        }
+        life.due = Time::NEVER;
+        self.stop_reading(slot);
+        self.look(slot);
     }
 
     /// The protocol refused a request that had begun, and has ended it.
@@ -449,7 +460,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     pub(super) fn refuse(&mut self, request: Request, why: Refusal) {
         if let Some(life) = self.life_mut(request) {
-            let unanswered = life.stop.is_none() && life.writers.is_out();
+            let unanswered = life.stop.is_none() && !life.has(Life::WAITS_TO_WRITE);
             if matches!(life.phase, Phase::Params | Phase::Running) && unanswered {
                 (life.phase, life.due) = (Phase::Refusing(why), Time::NEVER);
                 self.refusing += 1;

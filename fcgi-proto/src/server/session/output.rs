@@ -214,7 +214,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     ) -> Result<Write<'a>, WriteError> {
         self.may_answer(request)?;
         if answer.stderr().len() > STDERR_ROOM {
-            return self.send(request, answer, &[], now);
+            return match self.send(request, answer, &[], now)? {
+                // Nobody wants it.
+                Write::Taken(_) => Ok(Write::Taken(data.len())),
+                sent => Ok(sent),
+            };
         }
         let (data, _) = data.split_at_checked(STDERR_ROOM).unwrap_or((data, &[]));
         let goes = answer.write_stderr(data) && self.unsent == 0;
@@ -308,19 +312,21 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn turn(&mut self, request: Request, large: bool, holds: Option<Duration>) -> Result<Turn, Stopped> {
         self.may_answer(request)?;
         let (slot, unsent) = (request.slot(), self.unsent);
-        let holds = holds.filter(|_| self.life(request).is_some_and(|life| self.holds(life)));
-        let Some(life) = self.life_mut(request) else { return Err(Stopped::Over) };
+        let Some(&life) = self.life(request) else { return Err(Stopped::Over) };
         if matches!(life.stop, Some(Stop::Aborted)) {
             return Ok(Turn::Nobody);
         }
-        if let Some(now) = holds {
-            self.wait_for_input(slot, Life::HOLDING, Time::new(now));
-            return Ok(Turn::Wait);
+        let may_write = life.wire.stage.may_write();
+        match self.stopped(&life) {
+            // It never may.
+            Some(stopped) if !may_write => return Err(stopped),
+            None if !may_write || holds.is_some() && self.holds(&life) => {
+                self.wait_for_input(slot, Life::HOLDING, holds.map_or(self.now, Time::new));
+                return Ok(Turn::Wait);
+            }
+            _ => {}
         }
-        if !life.wire.stage.may_write() {
-            return Ok(Turn::Wait);
-        }
-        life.clear(Life::HOLDING);
+        self.stop_holding(slot);
         if unsent > 0 {
             self.queue_to_write(slot);
             return Ok(Turn::Wait);
@@ -359,6 +365,17 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn holds(&self, life: &Life) -> bool {
         let open = life.wire.stage != Stage::Complete && self.input.is_none() && life.stop.is_none();
         open && !life.has(Life::FLUSHED | Life::SPOOL_FULL) || !life.wire.stage.may_write()
+    }
+
+    /// Its answer goes on, whether its input is in or not: that is not waited for any more, but to be read.
+    fn stop_holding(&mut self, slot: usize) {
+        let life = self.lives_mut().get_mut(slot);
+        if let Some(life) = life.filter(|life| life.has(Life::HOLDING)) {
+            life.clear(Life::HOLDING);
+            if !life.has(Life::READING) {
+                life.due = Time::NEVER;
+            }
+        }
     }
 
     /// All that was handed out has left: those that wait to write come in the order in which they began to. Each

@@ -68,6 +68,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// What the transport is to do now, and when to [`expire`](Self::expire).
     pub fn next(&mut self, now: Duration) -> Next {
         let now = Time::new(now);
+        self.now = now;
         let mut next = Next::default();
         self.settle(now);
         if self.is_over(now) {
@@ -112,6 +113,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// The time has come that [`Next::at`] told.
     pub fn expire(&mut self, now: Duration) {
         let now = Time::new(now);
+        self.now = now;
         if now < self.earliest {
             return;
         }
@@ -266,7 +268,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 self.stop_input(Ended::Late(Wait::Params));
             }
             // It has waited for long enough, and goes on without.
-            Phase::Running if passed && life.has(Life::HOLDING) => {
+            Phase::Running if passed && life.has(Life::HOLDING) && life.wire.stage.may_write() => {
                 life.clear(Life::HOLDING);
                 life.set(Life::FLUSHED);
                 life.due = Time::NEVER;
@@ -278,12 +280,13 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                     // The client is not to blame.
                     life.since = now;
                 }
-                let pause = PAUSE.from(life.since);
-                if passed || (pause <= now && life.wire.stage.may_write()) {
+                // No pause is the end of what has to come before the answer.
+                let pause = if life.wire.stage.may_write() { PAUSE.from(life.since) } else { Time::NEVER };
+                let due = pause.min(life.due);
+                if due <= now {
                     (life.phase, life.due) = (Phase::Ending, Time::NEVER);
                     self.look(slot);
                 } else {
-                    let due = pause.min(life.due);
                     self.is_due(due);
                 }
             }
