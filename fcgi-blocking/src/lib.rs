@@ -30,8 +30,6 @@ pub use net::spool::Spool;
 pub use net::stream::Stream;
 pub use process::{Process, Running};
 #[doc(hidden)]
-pub use server::connection::Clock;
-#[doc(hidden)]
 pub use server::log::{Name, Peer, log_level, panic_text};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;

@@ -3,8 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::ops::Range;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fcgi_proto::Level;
 use fcgi_proto::client::{Again, Ask, End, Failure, Input, Manners, Request, Session, Stderr};
@@ -12,17 +11,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::body::Body;
 use super::{ClientError, ClientSettings, Result, Value};
+use crate::net::clock::now;
 use crate::net::stream::Stream;
 
 /// Bytes read at a time, of the socket and of a request's body.
 const READ_ROOM: usize = 64 * 1024;
 const BODY_ROOM: usize = 32 * 1024;
-
-/// The time, since this was first asked.
-fn now() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
-}
 
 #[derive(Debug)]
 pub(crate) struct Link {

@@ -1,5 +1,6 @@
 //! Sockets: addresses, listeners, streams, and what a connection runs over.
 
+pub(crate) mod clock;
 pub(crate) mod endpoint;
 pub(crate) mod listener;
 pub(crate) mod spool;

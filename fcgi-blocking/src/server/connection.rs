@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{mem, thread};
 
 use fcgi_proto::Level;
@@ -17,6 +17,7 @@ use super::log::{Name, Peer, log_level};
 use super::places::Place;
 use super::request::AppStatus;
 use super::settings::Settings;
+use crate::net::clock;
 use crate::net::spool::Spool;
 use crate::net::transport::Transport;
 
@@ -28,31 +29,6 @@ const KEPT_PARAMS: usize = 16 * 1024;
 
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
-
-/// The time since the server began, which is all that a session knows of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
-
-impl Clock {
-    /// Of a server that begins.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The time since then.
-    #[must_use]
-    pub fn now(self) -> Duration {
-        self.0.elapsed()
-    }
-
-    /// The system's time for this one; in a century if it is too late to be told.
-    #[must_use]
-    pub fn at(self, time: Duration) -> Instant {
-        let century = Duration::from_secs(100 * 365 * 24 * 3600);
-        self.0.checked_add(time).unwrap_or_else(|| self.0 + century)
-    }
-}
 
 /// A request whose parameters are there.
 pub(crate) struct Started {
@@ -66,7 +42,6 @@ pub(crate) struct Started {
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'t> {
     pub(crate) settings: &'t Settings,
-    pub(crate) clock: Clock,
     pub(crate) place: Option<&'t Place<'t>>,
     pub(crate) peer: Peer,
 }
@@ -147,7 +122,7 @@ impl<'t> Connection<'t> {
                 session.refuse_full(whole.request);
             }
         } else {
-            match session.receive(&mut input, self.context.clock.now()) {
+            match session.receive(&mut input, clock::now()) {
                 Some(Input::Begin { role, keep_conn, .. }) => begin(role, keep_conn),
                 Some(Input::Params { request, data }) if params.push(data).is_err() => {
                     session.refuse_full(request);
@@ -166,7 +141,7 @@ impl<'t> Connection<'t> {
 
     /// Ends the request with what its handler ended or failed with.
     pub(crate) fn end_request(&mut self, started: Started, outcome: Result<AppStatus, String>) {
-        let (request, now) = (started.request, self.context.clock.now());
+        let (request, now) = (started.request, clock::now());
         let level = self.session.failure_level(request);
         let (status, failed) = match outcome {
             Ok(AppStatus(status)) => (status, None),
@@ -183,13 +158,13 @@ impl<'t> Connection<'t> {
 
     /// Sends what there is of the request's end; whether there may be more at once.
     fn end(&mut self, request: Request, status: u32) -> bool {
-        let Self { session, transport, answer, context, .. } = self;
+        let Self { session, transport, answer, .. } = self;
         let (bytes, more) = match session.end_answer(request, answer, status) {
             End::Part(bytes) => (bytes, true),
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
-        let result = send(*transport, session, context.clock, &mut [IoSlice::new(bytes)]);
+        let result = send(*transport, session, &mut [IoSlice::new(bytes)]);
         self.answer.sent();
         self.note(result);
         more
@@ -219,7 +194,7 @@ impl<'t> Connection<'t> {
             if count > 0 {
                 return Ok(count);
             }
-            let now = self.context.clock.now();
+            let now = clock::now();
             match self.session.read(request, stream, now).map_err(|stopped| self.error(stopped))? {
                 Read::End => return Ok(0),
                 Read::Wait => {}
@@ -251,8 +226,8 @@ impl<'t> Connection<'t> {
     /// Writes, or flushes, until something was taken or all has left.
     pub(crate) fn write(&mut self, request: Request, what: Output<'_>) -> io::Result<usize> {
         loop {
-            let Self { session, transport, answer, context, .. } = self;
-            let now = context.clock.now();
+            let Self { session, transport, answer, .. } = self;
+            let now = clock::now();
             let written = match what {
                 Output::Stdout(data) => session.write(request, answer, data, now),
                 Output::Stderr(data) => session.write_stderr(request, answer, data, now),
@@ -261,8 +236,7 @@ impl<'t> Connection<'t> {
             let taken = match written {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
-                    let result =
-                        send(*transport, session, context.clock, &mut batch.slices().map(IoSlice::new));
+                    let result = send(*transport, session, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
                     self.answer.sent();
                     self.note(result);
@@ -286,7 +260,7 @@ impl<'t> Connection<'t> {
     /// Goes on while the request waits for something else than to read.
     fn go_on(&mut self) -> bool {
         let mut input = &self.buffer[self.unread.clone()];
-        let event = self.session.receive(&mut input, self.context.clock.now());
+        let event = self.session.receive(&mut input, clock::now());
         let left = input.len();
         if let Some(Input::Body { stream, data, spool, .. }) = event {
             self.keep(stream, left + data.len(), data.len(), spool);
@@ -310,7 +284,7 @@ impl<'t> Connection<'t> {
     /// Does what the session wants of the transport first; `false` once the connection is over.
     fn turn(&mut self) -> bool {
         self.report();
-        let now = self.context.clock.now();
+        let now = clock::now();
         let next = self.session.next(now);
         if next.close {
             return false;
@@ -318,7 +292,7 @@ impl<'t> Connection<'t> {
         if next.write {
             while let Some(control) = self.session.poll_output() {
                 let slices = &mut [IoSlice::new(&control)];
-                let result = send(self.transport, &mut self.session, self.context.clock, slices);
+                let result = send(self.transport, &mut self.session, slices);
                 self.note(result);
             }
         } else if next.shutdown {
@@ -333,7 +307,7 @@ impl<'t> Connection<'t> {
             let Some(at) = next.at else { return false };
             thread::sleep(at.saturating_sub(now));
         }
-        self.session.expire(self.context.clock.now());
+        self.session.expire(clock::now());
         true
     }
 
@@ -415,10 +389,9 @@ pub(crate) enum Output<'d> {
 fn send(
     transport: &mut dyn Transport,
     session: &mut Session<1>,
-    clock: Clock,
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
-    let began = clock.now();
+    let began = clock::now();
     while !slices.is_empty() {
         let count = match transport.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -433,7 +406,7 @@ fn send(
             break;
         }
         session.next(began);
-        let now = clock.now();
+        let now = clock::now();
         session.sent(count, now);
         session.expire(now);
         let next = session.next(now);

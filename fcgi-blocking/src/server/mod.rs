@@ -1,6 +1,6 @@
 //! The application's side: accepts connections, runs a handler for each request.
 
-pub(crate) mod connection;
+mod connection;
 pub(crate) mod log;
 mod places;
 pub(crate) mod request;
@@ -18,7 +18,7 @@ use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 
 use crate::net::listener::{Listener, is_exhaustion};
 use crate::net::transport::{Plain, Transport};
-use crate::server::connection::{Clock, Connection, Context};
+use crate::server::connection::{Connection, Context};
 use crate::server::log::{Peer, log_level, panic_text};
 use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
@@ -129,8 +129,7 @@ impl Server {
         let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
         let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let wake = handle.wake()?;
-        let clock = Clock::start();
-        let places = Places::new(settings.max_connections, clock);
+        let places = Places::new(settings.max_connections);
         let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
         let (places, settings, handler) = (&places, &settings, &handler);
         thread::scope(move |scope| {
@@ -152,7 +151,7 @@ impl Server {
                 let stream = Arc::new(stream);
                 let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
                 let serve = move || {
-                    let context = Context { settings, clock, place: Some(&place), peer: Peer(peer) };
+                    let context = Context { settings, place: Some(&place), peer: Peer(peer) };
                     if let Some((level, error)) = serve_connection(&mut &*stream, context, handler) {
                         ::log::log!(log_level(level), "{}: {error}", Peer(peer));
                     }
@@ -184,7 +183,7 @@ where
     T: Into<AppStatus>,
 {
     let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
-    let context = Context { settings, clock: Clock::start(), place: None, peer: Peer(None) };
+    let context = Context { settings, place: None, peer: Peer(None) };
     serve_connection(&mut Plain(stream), context, &handler).map_or(Ok(()), |(_, error)| Err(error))
 }
 

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use fcgi_proto::server::session::{Leave, Waiting};
 
-use super::connection::Clock;
+use crate::net::clock;
 use crate::net::stream::Stream;
 
 pub(crate) struct Places {
     limit: usize,
-    clock: Clock,
     /// Whether someone looks for connections that wait; else they tell nobody and take no lock. It is set before
     /// presences are looked at, and looked at after a presence is set, so that one of the two sees the other.
     watched: AtomicBool,
@@ -59,10 +58,9 @@ impl Presence {
 }
 
 impl Places {
-    pub(crate) fn new(limit: usize, clock: Clock) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
-            clock,
             watched: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -94,13 +92,13 @@ impl Places {
     /// is cut off. Those that answer meanwhile are told when they wait next.
     pub(crate) fn stop(&self, limit: Duration) {
         let mut state = self.lock();
-        let now = self.clock.now();
+        let now = clock::now();
         let until = now.saturating_add(limit);
         state.stopping = Some(now);
         self.watched.store(true, Ordering::SeqCst);
         self.changed.notify_all();
         while !state.taken.is_empty() {
-            let left = until.saturating_sub(self.clock.now());
+            let left = until.saturating_sub(clock::now());
             if left.is_zero() {
                 // Who is gone already needs nothing. A handler that waits for something else ends when it does.
                 state.taken.values().for_each(|taken| drop(taken.stream.shutdown(Shutdown::Both)));
@@ -113,7 +111,7 @@ impl Places {
 
     /// Closes those that may be closed now that the server stops; when the next one may be.
     fn close_waiting(&self, state: &mut State) -> Option<Duration> {
-        let (since, now) = (state.stopping?, self.clock.now());
+        let (since, now) = (state.stopping?, clock::now());
         let mut next: Option<Duration> = None;
         for taken in state.taken.values_mut().filter(|taken| taken.leaves.is_none()) {
             let Some(waiting) = taken.presence.get() else { continue };
@@ -133,7 +131,7 @@ impl Places {
         mut limit: Option<Duration>,
     ) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
-        let now = self.clock.now();
+        let now = clock::now();
         let waiting = state.taken.values_mut().filter_map(|taken| Some((taken.presence.get()?, taken)));
         let longest = waiting.min_by_key(|(waiting, taken)| (taken.leaves.is_none(), waiting.since));
         if let Some((waiting, longest)) = longest {

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_io::Timer;
-use fcgi_blocking::{Clock, Peer};
+use fcgi_blocking::Peer;
 use fcgi_proto::server::session::{Leave, Waiting};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 
+use crate::net::clock;
 use crate::net::transport::Transport;
 use crate::server::connection::Connection;
 use crate::server::settings::Settings;
@@ -27,7 +28,6 @@ pub(crate) const SLOTS: usize = REQUESTS + 32;
 /// What all connections of a server share.
 pub(crate) struct Common {
     pub(crate) settings: Settings,
-    pub(crate) clock: Clock,
     pub(crate) spares: Spares,
     pub(crate) timers: Timers,
     /// Requests that are not over.
@@ -44,7 +44,6 @@ impl Common {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             settings: settings.checked(REQUESTS),
-            clock: Clock::start(),
             spares: Spares::default(),
             timers: Timers::default(),
             requests: AtomicUsize::new(0),
@@ -214,13 +213,13 @@ impl Connections {
     /// Gives up the longest waiting connection, unless one is leaving already, and waits for a change, at most
     /// for `limit`.
     pub(crate) async fn give_up_longest_waiting(&self, limit: Option<Duration>) {
-        let Common { clock, crowded, change, .. } = &*self.common;
+        let Common { crowded, change, .. } = &*self.common;
         crowded.store(true, Ordering::Relaxed);
         let list = self.list();
         let waiting = list.iter().filter_map(|connection| Some((connection.waiting()?, connection)));
         let longest = waiting.min_by_key(|((leaving, Waiting { since, .. }), _)| (!leaving, *since));
         if let Some(((false, _), connection)) = longest {
-            connection.leave(Leave::Crowded, clock.now());
+            connection.leave(Leave::Crowded, clock::now());
         }
         let pause = async {
             match limit {
@@ -234,7 +233,7 @@ impl Connections {
 
     /// Gives all connections up, and waits until they have ended.
     pub(crate) async fn leave(&self) {
-        let now = self.common.clock.now();
+        let now = clock::now();
         self.list().iter().for_each(|connection| connection.leave(Leave::Shutdown, now));
         while !self.lock().connections.is_empty() {
             self.common.change.wait().await;
@@ -243,15 +242,15 @@ impl Connections {
 
     /// Ends the waits whose limits have passed, for ever. So no connection needs a timer of its own.
     pub(crate) async fn expire<O>(&self) -> O {
-        let Common { clock, timers, .. } = &*self.common;
+        let Common { timers, .. } = &*self.common;
         loop {
-            let now = clock.now();
+            let now = clock::now();
             match timers.next(now) {
                 Ok(connection) => connection.expire(now),
                 Err(at) => {
                     let due = async {
                         match at {
-                            Some(at) => drop(Timer::at(clock.at(at)).await),
+                            Some(at) => drop(Timer::after(at.saturating_sub(now)).await),
                             None => future::pending().await,
                         }
                     };

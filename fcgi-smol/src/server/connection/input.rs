@@ -12,6 +12,7 @@ use fcgi_proto::server::session::{Input, Read, Request, Started, Stream};
 use smol::io::AsyncRead;
 
 use super::{Connection, State};
+use crate::net::clock;
 use crate::server::active::{Active, Begin};
 use crate::server::connections::Common;
 
@@ -186,7 +187,7 @@ impl State {
         cx: &mut Context<'_>,
         common: &Common,
     ) -> Poll<io::Result<usize>> {
-        let now = common.clock.now();
+        let now = clock::now();
         let task = self.task.clone();
         let mut reads = 0;
         loop {

@@ -20,6 +20,7 @@ use smol::io::Cursor;
 
 pub(crate) use self::output::Output;
 use crate::AppStatus;
+use crate::net::clock;
 use crate::net::transport::{Plain, Transport};
 use crate::server::active::{self, Active, Begin};
 use crate::server::connections::{Common, SLOTS};
@@ -249,7 +250,7 @@ impl Connection {
     /// The handler is done.
     pub(crate) fn complete(self: &Arc<Self>, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
-            let now = self.common.clock.now();
+            let now = clock::now();
             let Ok(active) = state.active(request) else { return };
             let status = outcome.as_ref().map_or(0, |AppStatus(status)| *status);
             active.status = Some(status);
@@ -282,7 +283,7 @@ impl State {
     fn go_on(&mut self, cx: &mut Context<'_>, common: &Common) -> bool {
         self.again = false;
         let mut reads = 0;
-        let now = common.clock.now();
+        let now = clock::now();
         self.session.expire(now);
         loop {
             let offered = self.take_in(now, common);

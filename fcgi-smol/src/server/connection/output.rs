@@ -11,6 +11,7 @@ use fcgi_proto::server::session::{End, Request, Write, WriteError};
 use smol::io::AsyncWrite;
 
 use super::{Connection, State};
+use crate::net::clock;
 use crate::net::transport::write_some;
 use crate::server::connections::Common;
 
@@ -103,7 +104,7 @@ impl State {
     ) -> Poll<io::Result<usize>> {
         let task = self.task.clone();
         let task = &mut Context::from_waker(&task);
-        let now = common.clock.now();
+        let now = clock::now();
         loop {
             self.active(request)?;
             let Self { session, requests, transport, out, unflushed, .. } = self;
