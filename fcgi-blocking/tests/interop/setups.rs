@@ -18,10 +18,6 @@ pub(crate) struct Setup {
     pub(crate) extra: &'static str,
     /// The status of an upload of unknown length.
     pub(crate) chunked: u16,
-    /// The largest body that may be answered while it still arrives. nginx stops sending the body when
-    /// the response begins; others read the response only after the body, so that both sides wait once
-    /// the sockets are full.
-    pub(crate) echo: usize,
     /// The status of a request whose parameters exceed 64 KiB.
     pub(crate) large_params: u16,
 }
@@ -35,9 +31,6 @@ pub(crate) enum Reach {
     Spawned,
 }
 
-/// What every socket takes without waiting.
-const IN_ONE_GO: usize = 32 << 10;
-
 pub(crate) const NGINX_TCP: Setup = Setup {
     name: "nginx, TCP",
     server: Server::Nginx,
@@ -46,7 +39,6 @@ pub(crate) const NGINX_TCP: Setup = Setup {
     edits: &[("127.0.0.1:9000", "{tcp}")],
     extra: "",
     chunked: 200,
-    echo: IN_ONE_GO,
     // nginx sends all parameters in one record.
     large_params: 500,
 };
@@ -61,16 +53,16 @@ pub(crate) const NGINX_UNIX: Setup = Setup {
 const UNBUFFERED: &str = "fastcgi_request_buffering off;";
 
 pub(crate) const NGINX_TCP_UNBUFFERED: Setup =
-    Setup { name: "nginx, TCP, unbuffered", extra: UNBUFFERED, echo: 0, ..NGINX_TCP };
+    Setup { name: "nginx, TCP, unbuffered", extra: UNBUFFERED, ..NGINX_TCP };
 
 pub(crate) const NGINX_UNIX_UNBUFFERED: Setup =
-    Setup { name: "nginx, Unix socket, unbuffered", extra: UNBUFFERED, echo: 0, ..NGINX_UNIX };
+    Setup { name: "nginx, Unix socket, unbuffered", extra: UNBUFFERED, ..NGINX_UNIX };
 
 pub(crate) const NGINX_KEEPALIVE: Setup =
     Setup { name: "nginx, keepalive", snippet: include_str!("../../conf/nginx-keepalive.conf"), ..NGINX_TCP };
 
 pub(crate) const NGINX_KEEPALIVE_UNBUFFERED: Setup =
-    Setup { name: "nginx, keepalive, unbuffered", extra: UNBUFFERED, echo: 0, ..NGINX_KEEPALIVE };
+    Setup { name: "nginx, keepalive, unbuffered", extra: UNBUFFERED, ..NGINX_KEEPALIVE };
 
 pub(crate) const APACHE_TCP: Setup = Setup {
     name: "Apache mod_proxy_fcgi, TCP",
@@ -80,7 +72,6 @@ pub(crate) const APACHE_TCP: Setup = Setup {
     edits: &[("127.0.0.1:9000", "{tcp}")],
     extra: "",
     chunked: 200,
-    echo: usize::MAX,
     large_params: 200,
 };
 
@@ -109,7 +100,6 @@ pub(crate) const APACHE_FCGID: Setup = Setup {
     reach: Reach::Spawned,
     snippet: include_str!("../../conf/apache-fcgid.conf"),
     edits: &[("/usr/local/bin/app", "{app}")],
-    echo: IN_ONE_GO,
     // mod_fcgid sends all parameters in one record.
     large_params: 500,
     ..APACHE_TCP
@@ -130,7 +120,6 @@ pub(crate) const LIGHTTPD_TCP: Setup = Setup {
     edits: &[("\"port\" => 9000", "\"port\" => {tcp_port}")],
     extra: "",
     chunked: 200,
-    echo: usize::MAX,
     // lighttpd takes no head of more than 64 KiB.
     large_params: 431,
 };
@@ -171,7 +160,6 @@ pub(crate) const HAPROXY: Setup = Setup {
     edits: &[("127.0.0.1:9000", "{tcp}")],
     extra: "",
     chunked: 400,
-    echo: usize::MAX,
     // A head must fit HAProxy's buffer.
     large_params: 400,
 };
@@ -194,7 +182,6 @@ pub(crate) const CADDY_TCP: Setup = Setup {
     edits: &[("127.0.0.1:9000", "{tcp}")],
     extra: "",
     chunked: 200,
-    echo: IN_ONE_GO,
     large_params: 200,
 };
 

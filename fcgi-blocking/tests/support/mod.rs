@@ -40,6 +40,23 @@ pub(crate) fn uri(request: &mut Request<'_>) -> Result<(), BoxError> {
     say(&uri)(request)
 }
 
+/// An error without a text.
+#[derive(Debug)]
+struct Unprintable;
+
+impl std::fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no text for this")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+/// A handler that fails with an error whose text panics.
+pub(crate) fn unprintable(_: &mut Request<'_>) -> Result<(), BoxError> {
+    Err(Unprintable.into())
+}
+
 /// A handler that, for `/wait`, tells that it runs and then waits to be told to go on; else it answers at
 /// once. Any answer is the path.
 pub(crate) fn waiter() -> (

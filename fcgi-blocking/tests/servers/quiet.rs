@@ -1,0 +1,90 @@
+//! What a server says through the crate `log`, and what it is silent about.
+
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::app::handle;
+use crate::support::{Call, PATIENCE, Running, Settings, abort, record, unprintable};
+use fcgi_proto::record::{ProtocolStatus, RecordType};
+
+struct Lines(Mutex<Vec<String>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.lock().push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+fn listen() {
+    // Another test was first.
+    let _ = log::set_logger(&LINES);
+    log::set_max_level(log::LevelFilter::Warn);
+}
+
+#[test]
+fn aborts_and_browsers_that_leave_are_no_warnings() {
+    listen();
+    for server in Running::both(Settings::default(), handle) {
+        let mut client = server.connect();
+        for _ in 0..20 {
+            client.send([Call::post("/sum", "").opening(), abort(1)].concat());
+            assert_eq!(client.answer(1).protocol_status, 0);
+        }
+        for keep_conn in [true, false] {
+            for _ in 0..5 {
+                // In the answer, and in the body.
+                let mut leaver = server.connect();
+                let mut call = Call::get("/bytes/50000000");
+                call.keep_conn = keep_conn;
+                leaver.send(call.bytes());
+                leaver.stream.read_exact(&mut [0; 1000]).expect("an answer begins");
+                let mut uploader = server.connect();
+                call = Call::post("/sum", "");
+                call.keep_conn = keep_conn;
+                uploader.send([call.opening(), record(RecordType::Stdin, 1, b"half")].concat());
+            }
+        }
+        // Once it has ended, it has said everything.
+        drop(client);
+        drop(server);
+    }
+    let warnings: Vec<_> = LINES.lock().iter().filter(|line| !line.contains("/named")).cloned().collect();
+    assert!(warnings.is_empty(), "{warnings:#?}");
+}
+
+#[test]
+fn a_line_names_the_peer_the_method_and_the_uri() {
+    listen();
+    for (server, peer) in
+        Running::both(Settings::default(), unprintable).iter().zip(["Unix socket", "127.0.0.1"])
+    {
+        let uri = format!("/named/{}?a=b", peer.len());
+        server.connect().call(&Call::get(&uri)).assert_ended(500, ProtocolStatus::RequestComplete);
+        let began = Instant::now();
+        let line = loop {
+            let line = LINES.lock().iter().find(|line| line.contains(&uri)).cloned();
+            match line {
+                Some(line) => break line,
+                None => assert!(began.elapsed() < PATIENCE, "no line of {uri}"),
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        assert!(line.contains(peer) && line.contains(&format!("GET {uri}")), "{line}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The server passes the cases of `life.rs` that the blocking one passes.
+
+#[path = "../examples/inspect/app.rs"]
+mod app;
+mod support;
+
+#[path = "../../fcgi-blocking/tests/servers/life.rs"]
+mod life;
