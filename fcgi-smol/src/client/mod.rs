@@ -1,12 +1,10 @@
 //! The web server's half: asks applications over TCP and Unix sockets, or any stream.
 
 mod body;
-mod exchange;
 pub(crate) mod link;
 mod outgoing;
 mod response;
 pub(crate) mod socket;
-mod wakers;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,8 +18,6 @@ use smol::io::{AsyncRead, AsyncWrite};
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
 use crate::pool::choice::Wanted;
-use body::Body;
-use exchange::Exchange;
 use link::Question;
 pub use outgoing::Outgoing;
 pub use response::Response;
@@ -117,9 +113,9 @@ impl Client {
         self.applications.close_all_idle();
         let mut wanted = Wanted { fresh: true, alone: true, ..Wanted::default() };
         let lease = self.applications.lend(&mut wanted, &Question::Values).await?;
-        let mut exchange = Exchange::new(lease, Body([None, None]));
+        let (link, request) = lease.asked();
         let (mut pairs, mut chunk) = (Vec::new(), Vec::new());
-        while poll_fn(|cx| exchange.poll_more(cx, &mut chunk)).await?.is_none() {
+        while poll_fn(|cx| link.poll(request, cx, &mut chunk)).await?.is_none() {
             pairs.extend_from_slice(&chunk);
         }
         let pairs = fcgi_proto::pair::Pairs::new(&pairs);

@@ -51,7 +51,7 @@ impl Applications {
     /// One application that is reached over this connection and no other.
     pub(crate) fn over(socket: Socket, settings: PoolSettings) -> Arc<Self> {
         let settings = settings.clamped();
-        let link = Arc::new(Link::new(socket, settings.client));
+        let link = Link::new(socket, settings.client);
         Self::with(Vec::new(), Choices::over(link, settings, clock::now()), settings)
     }
 
@@ -117,7 +117,7 @@ impl Applications {
             match link.begin(name, question, waited, manners) {
                 Ok(Some(request)) => return Ok(Lease::new(self, place, link, request)),
                 Ok(None) => {
-                    let is_reusable = link.is_reusable();
+                    let is_reusable = link.with(|state, _| state.session.is_reusable());
                     choice = self.decide(|choices, now| {
                         choices.replace(place, waited, is_reusable, wanted.clone(), now)
                     });
@@ -267,7 +267,7 @@ struct Connecting<'a> {
 impl Connecting<'_> {
     fn succeeded(mut self, socket: Socket, requests: usize) -> (Place, Arc<Link>) {
         self.over = true;
-        let link = Arc::new(Link::new(socket, self.applications.settings.client));
+        let link = Link::new(socket, self.applications.settings.client);
         let connected = Arc::clone(&link);
         let place = self
             .applications
