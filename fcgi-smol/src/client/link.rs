@@ -11,9 +11,9 @@ use std::{fmt, io, mem};
 use fcgi_proto::Level;
 use fcgi_proto::client::{Ask, Failure, Input, Manners, Request, Session, Stderr};
 
-use super::socket::Socket;
 use super::{ClientError, ClientSettings, End, Params, Value};
 use crate::net::clock::{self, Alarm};
+use crate::net::socket::Socket;
 
 /// Requests that one connection can carry at a time.
 pub(crate) const CAPACITY: usize = 128;
@@ -64,7 +64,7 @@ pub(crate) struct State {
     unread: Range<usize>,
     /// Records to be sent.
     out: Vec<u8>,
-    flushed: bool,
+    unflushed: bool,
     /// Why reading failed.
     error: Option<Arc<io::Error>>,
     /// What is kept of requests, by their places.
@@ -73,7 +73,7 @@ pub(crate) struct State {
     ready: bool,
     /// Whether a request waits for room to send more.
     starved: bool,
-    bell: Waker,
+    waker: Waker,
     alarm: Alarm,
     /// Whom to wake when the lock is free.
     woken: Vec<Waker>,
@@ -94,21 +94,24 @@ impl Link {
     pub(crate) fn new(socket: Socket, settings: ClientSettings) -> Arc<Self> {
         Arc::new_cyclic(|link| {
             let bell = Arc::new(Bell { rung: AtomicBool::new(false), link: Weak::clone(link) });
+            let (session, buffer) = (Session::new(settings.into()), vec![0; READ_ROOM].into_boxed_slice());
+            let (socket, alarm, waker) = (Some(socket), Alarm::new(), Waker::from(Arc::clone(&bell)));
+            let (name, unread, out, unflushed, error, kept, ready, starved, woken) = Default::default();
             let state = State {
-                socket: Some(socket),
-                session: Session::new(settings.into()),
-                name: String::new(),
-                buffer: vec![0; READ_ROOM].into_boxed_slice(),
-                unread: 0..0,
-                out: Vec::new(),
-                flushed: true,
-                error: None,
-                kept: Vec::new(),
-                ready: true,
-                starved: false,
-                bell: Waker::from(Arc::clone(&bell)),
-                alarm: Alarm::new(),
-                woken: Vec::new(),
+                socket,
+                session,
+                name,
+                buffer,
+                unread,
+                out,
+                unflushed,
+                error,
+                kept,
+                ready,
+                starved,
+                waker,
+                alarm,
+                woken,
             };
             Self { state: Mutex::new(state), bell }
         })
@@ -288,7 +291,7 @@ impl State {
 
     /// Takes in what came while there was no request.
     fn look(&mut self) {
-        let bell = self.bell.clone();
+        let bell = self.waker.clone();
         while self.session.is_reusable() && self.receive(&mut Context::from_waker(&bell)).is_ready() {
             self.dispatch(clock::now());
         }
@@ -321,7 +324,7 @@ impl State {
     /// Sends and receives until the socket has no more, or something came for the request at `place` and no
     /// other waits.
     fn drive(&mut self, place: usize) {
-        let bell = self.bell.clone();
+        let bell = self.waker.clone();
         let mut cx = Context::from_waker(&bell);
         for _ in 0..ROUNDS {
             let now = clock::now();
@@ -381,7 +384,8 @@ impl State {
             }
         }
         self.out.drain(..sent);
-        self.flushed = (self.flushed && sent == 0) || socket.stream().poll_flush(cx).is_ready();
+        self.unflushed |= sent > 0;
+        self.unflushed = self.unflushed && socket.stream().poll_flush(cx).is_pending();
         if sent > 0 && mem::take(&mut self.starved) {
             self.wake_all();
         }
@@ -404,7 +408,7 @@ impl State {
 
     /// Whether a wait has ended; else the timer is set for the next one that may.
     fn expire(&mut self) -> bool {
-        let bell = self.bell.clone();
+        let bell = self.waker.clone();
         while let Some(at) = self.session.next().at {
             if self.alarm.poll(&mut Context::from_waker(&bell), at).is_pending() {
                 return false;

@@ -4,7 +4,6 @@ mod body;
 pub(crate) mod link;
 mod outgoing;
 mod response;
-pub(crate) mod socket;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,13 +14,13 @@ use fcgi_blocking::Endpoint;
 pub use fcgi_blocking::{ClientError, ClientSettings, End, Params, Resend, Value};
 use smol::io::{AsyncRead, AsyncWrite};
 
+use crate::net::socket::Socket;
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
 use crate::pool::choice::Wanted;
 use link::Question;
 pub use outgoing::Outgoing;
 pub use response::Response;
-use socket::Socket;
 
 /// Asks one application. A clone is another handle to the same.
 ///

@@ -1,6 +1,5 @@
 //! A connection that is lent to one request.
 
-use std::fmt;
 use std::sync::Arc;
 
 use fcgi_proto::client::{Request, Session, Stderr};
@@ -64,11 +63,5 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let is_reusable = self.link.leave(self.request, self.applications.manners(self.place.application));
         self.applications.decide(|choices, now| choices.give_back(self.place, is_reusable, now));
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("application", &self.application()).finish_non_exhaustive()
     }
 }
