@@ -81,13 +81,7 @@ impl<'b> Source<'b> {
         }
     }
 
-    /// Hands on some of the next bytes, of which there are some.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        send: impl FnOnce(&[u8]) -> Result<(), ClientError>,
-    ) -> Poll<Result<(), ClientError>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, ClientError>> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let result = match &mut self.reader {
             Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
@@ -99,11 +93,12 @@ impl<'b> Source<'b> {
             result => result.map_err(ClientError::Body)?,
         };
         self.left -= count as u64;
-        Poll::Ready(send(&buffer[..count]))
+        Poll::Ready(Ok(count))
     }
 }
 
 /// A request's input streams, in their order: STDIN, DATA.
+#[derive(Default)]
 pub(crate) struct Body<'b>(pub(crate) [Option<Source<'b>>; 2]);
 
 impl Body<'_> {
@@ -131,14 +126,13 @@ impl Body<'_> {
         true
     }
 
-    /// Hands some of the next bytes to `send`, of one stream only.
+    /// Some of the next bytes, of which there are some; none when it was interrupted.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
-        send: impl FnOnce(&[u8]) -> Result<(), ClientError>,
-    ) -> Poll<Result<(), ClientError>> {
+    ) -> Poll<Result<usize, ClientError>> {
         let source = self.0.iter_mut().flatten().find(|source| source.left > 0);
-        source.map_or(Poll::Ready(Ok(())), |source| source.poll_read(cx, buffer, send))
+        source.map_or(Poll::Ready(Ok(0)), |source| source.poll_read(cx, buffer))
     }
 }

@@ -1,12 +1,9 @@
 //! The web server's half: asks applications over TCP and Unix sockets, or any stream.
 
 mod body;
-mod exchange;
 pub(crate) mod link;
 mod outgoing;
 mod response;
-pub(crate) mod socket;
-mod wakers;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,15 +14,13 @@ use fcgi_blocking::Endpoint;
 pub use fcgi_blocking::{ClientError, ClientSettings, End, Params, Resend, Value};
 use smol::io::{AsyncRead, AsyncWrite};
 
+use crate::net::socket::Socket;
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
 use crate::pool::choice::Wanted;
-use body::Body;
-use exchange::Exchange;
 use link::Question;
 pub use outgoing::Outgoing;
 pub use response::Response;
-use socket::Socket;
 
 /// Asks one application. A clone is another handle to the same.
 ///
@@ -117,9 +112,9 @@ impl Client {
         self.applications.close_all_idle();
         let mut wanted = Wanted { fresh: true, alone: true, ..Wanted::default() };
         let lease = self.applications.lend(&mut wanted, &Question::Values).await?;
-        let mut exchange = Exchange::new(lease, Body([None, None]));
+        let (link, request) = lease.asked();
         let (mut pairs, mut chunk) = (Vec::new(), Vec::new());
-        while poll_fn(|cx| exchange.poll_more(cx, &mut chunk)).await?.is_none() {
+        while poll_fn(|cx| link.poll(request, cx, &mut chunk)).await?.is_none() {
             pairs.extend_from_slice(&chunk);
         }
         let pairs = fcgi_proto::pair::Pairs::new(&pairs);

@@ -7,7 +7,6 @@ use fcgi_proto::record::Role;
 use smol::io::AsyncRead;
 
 use super::body::{Body, Source};
-use super::exchange::Exchange;
 use super::link::Question;
 use super::response::Response;
 use super::{ClientError, Params};
@@ -28,7 +27,7 @@ pub struct Outgoing<'b> {
 impl<'b> Outgoing<'b> {
     pub(crate) fn new(applications: &Arc<Applications>, params: Params) -> Self {
         let applications = Arc::clone(applications);
-        Self { applications, params, role: Role::Responder, keep_conn: true, body: Body([None, None]) }
+        Self { applications, params, role: Role::Responder, keep_conn: true, body: Body::default() }
     }
 
     /// What the application is asked to be; a Responder by default (section 6).
@@ -107,30 +106,27 @@ impl<'b> Outgoing<'b> {
             };
             let application = lease.application();
             let head = vec![0; applications.settings.client.head_limit].into_boxed_slice();
-            let mut response = Response::new(Exchange::new(lease, body), Page::new(head, ask.method));
-            let (again, result) = match response.read_head().await {
-                Ok(()) if response.is_refusal().await => (Again::Elsewhere, Ok(())),
-                Ok(()) => return Ok(response),
-                Err(error) => (response.again(), Err(error)),
-            };
+            let mut response = Response::new(lease, body, Page::new(head, ask.method));
+            let failed = response.read_head().await.err();
+            if failed.is_none() && !response.is_refusal().await {
+                return Ok(response);
+            }
+            let again = response.again();
             if again == Again::No {
                 response.give_up();
             }
-            let its = response.release();
-            refused = match result {
-                Ok(()) => Ok(response),
-                Err(error) => {
-                    applications.keep_stderr(response.into_stderr());
+            body = response.release();
+            refused = match failed {
+                None => Ok(response),
+                Some(error) => {
+                    applications.keep_stderr(response.stderr);
                     Err(error)
                 }
             };
-            match (again, its) {
-                (Again::Fresh, Some(its)) => (wanted.fresh, body) = (true, its),
-                (Again::Elsewhere, Some(its)) => {
-                    wanted.tried.push(application);
-                    body = its;
-                }
-                _ => return refused,
+            match again {
+                Again::Fresh => wanted.fresh = true,
+                Again::Elsewhere => wanted.tried.push(application),
+                Again::No => return refused,
             }
             if !body.rewind().await {
                 return refused;

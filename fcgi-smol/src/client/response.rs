@@ -1,4 +1,4 @@
-//! An application's answer.
+//! A request on its way: its body goes out, its answer comes in.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,8 +10,11 @@ use fcgi_proto::client::{Again, Page, Stderr};
 use smol::io::AsyncRead;
 
 use super::body::Body;
-use super::exchange::Exchange;
 use super::{ClientError, End};
+use crate::pool::lease::Lease;
+
+/// Bytes of the request's body that are read at a time.
+const PIECE: usize = 32 * 1024;
 
 /// Bytes of an answer that may turn out to be a refusal.
 const REFUSAL: usize = 8 * 1024;
@@ -22,21 +25,24 @@ const REFUSAL: usize = 8 * 1024;
 /// that what is left of it never meets the next request.
 pub struct Response<'b> {
     /// Until the end.
-    exchange: Option<Exchange<'b>>,
+    lease: Option<Lease>,
+    /// What is still to be sent, and what of it was read.
+    body: Body<'b>,
+    piece: Vec<u8>,
     /// What came of STDOUT, from `taken` on.
     chunk: Vec<u8>,
     taken: usize,
     page: Page<Box<[u8]>>,
     end: Option<End>,
     /// What came on STDERR, once the exchange is over.
-    stderr: Stderr,
+    pub(super) stderr: Stderr,
 }
 
 impl<'b> Response<'b> {
-    /// To a request that began.
-    pub(crate) fn new(exchange: Exchange<'b>, page: Page<Box<[u8]>>) -> Self {
-        let (chunk, taken, end, stderr) = Default::default();
-        Self { exchange: Some(exchange), chunk, taken, page, end, stderr }
+    /// To a request that began, with its body.
+    pub(crate) fn new(lease: Lease, body: Body<'b>, page: Page<Box<[u8]>>) -> Self {
+        let (piece, chunk, taken, end, stderr) = Default::default();
+        Self { lease: Some(lease), body, piece, chunk, taken, page, end, stderr }
     }
 
     /// Sends the request until the head of its answer is there.
@@ -47,35 +53,34 @@ impl<'b> Response<'b> {
                 self.page.finish(end)?;
             }
         }
-        if let Some(exchange) = &self.exchange {
-            exchange.lease().answered(self.status().code());
-        }
+        self.lease.iter().for_each(|lease| lease.answered(self.status().code()));
         Ok(())
     }
 
-    /// Whether the answer is a refusal, which only its end tells, and the request goes elsewhere. What comes
-    /// until then is kept.
+    /// Whether the answer is a refusal, which only its end tells, and another application can be asked. What
+    /// comes until then is kept.
     pub(crate) async fn is_refusal(&mut self) -> bool {
-        while let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.lease().has_others()) {
-            let is_refused = exchange.again() == Again::Elsewhere;
-            if self.end.is_some() || self.chunk.len() > REFUSAL || !(is_refused || exchange.may_be_refused())
-            {
-                return is_refused;
+        while let Some(lease) = self.lease.as_ref().filter(|lease| lease.has_others()) {
+            let is_refused = self.again() == Again::Elsewhere;
+            let may_be = is_refused || lease.session(|session, request| session.may_be_refused(request));
+            if self.end.is_some() || self.chunk.len() > REFUSAL || !may_be {
+                return self.end.is_some() && is_refused;
             }
-            let mut more = Vec::new();
-            match poll_fn(|cx| exchange.poll_more(cx, &mut more)).await {
-                Ok(None) => self.chunk.extend(more),
-                Ok(end) => self.end = end,
-                // It comes again when the body is read.
-                Err(_) => return false,
+            let before = mem::take(&mut self.chunk);
+            // A failure comes again when the body is read.
+            let result = poll_fn(|cx| self.poll_next(cx)).await;
+            self.chunk.splice(..0, before);
+            if result.is_err() {
+                return false;
             }
         }
         false
     }
 
-    /// Whether and where the request is to be sent again, after it failed.
+    /// Whether and where the request is to be sent again, after it failed or was refused.
     pub(crate) fn again(&self) -> Again {
-        self.exchange.as_ref().map_or(Again::No, Exchange::again)
+        let again = |lease: &Lease| lease.session(|session, request| session.again(request));
+        self.lease.as_ref().map_or(Again::No, again)
     }
 
     /// The status: `Status`, or 302 with a `Location`, or 200 (RFC 3875, section 6).
@@ -104,7 +109,7 @@ impl<'b> Response<'b> {
     /// What came on STDERR since this was last asked: of more than 64 KiB that nobody takes, a beginning and an
     /// end, with a line between them that says how much was left out.
     pub fn take_stderr(&mut self) -> Vec<u8> {
-        self.exchange.as_ref().map_or_else(|| mem::take(&mut self.stderr), Exchange::take_stderr).take()
+        self.lease.as_ref().map_or_else(|| mem::take(&mut self.stderr), Lease::take_stderr).take()
     }
 
     /// How the application ended the request, once all of the body was read.
@@ -141,15 +146,49 @@ impl<'b> Response<'b> {
         }
     }
 
-    /// Sends and receives until something came: the next chunk, or the end.
+    /// Sends and receives until something came: a part of the head or the next chunk of the body, or the end.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
-        // It failed before: that is no end.
-        let Some(exchange) = &mut self.exchange else { return Poll::Ready(Err(ClientError::Truncated)) };
-        self.end = ready!(exchange.poll_more(cx, &mut self.chunk))?;
+        ready!(self.poll_next(cx))?;
         if self.end.is_none() {
             self.taken = self.page.skim(&self.chunk)?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        // It failed before: that is no end.
+        let Some((link, request)) = self.lease.as_ref().map(Lease::asked) else {
+            return Poll::Ready(Err(ClientError::Truncated));
+        };
+        loop {
+            // Small bodies leave with their parameters.
+            let mut waits = self.body.is_read() && self.piece.is_empty();
+            while !waits {
+                if self.piece.is_empty() {
+                    self.piece.resize(link.wants(request).min(PIECE), 0);
+                    if self.piece.is_empty() {
+                        break;
+                    }
+                    match self.body.poll_read(cx, &mut self.piece) {
+                        Poll::Ready(count) => self.piece.truncate(count?),
+                        Poll::Pending => {
+                            self.piece.clear();
+                            waits = true;
+                        }
+                    }
+                }
+                if !link.send(request, &mut self.piece)? {
+                    break;
+                }
+                waits |= self.body.is_read();
+            }
+            if let Poll::Ready(end) = link.poll(request, cx, &mut self.chunk) {
+                return Poll::Ready(end.map(|end| self.end = end));
+            }
+            if waits || link.wants(request) == 0 {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// What came of STDOUT that was not taken.
@@ -169,22 +208,20 @@ impl<'b> Response<'b> {
         self.page.is_whole()
     }
 
-    /// The exchange is over, well or not; the request's body may be sent again.
-    pub(crate) fn release(&mut self) -> Option<Body<'b>> {
-        let exchange = self.exchange.take()?;
-        self.stderr = exchange.take_stderr();
-        Some(exchange.into_body())
+    /// The request is over, well or not; its body may be sent again.
+    pub(crate) fn release(&mut self) -> Body<'b> {
+        if let Some(lease) = self.lease.take() {
+            self.stderr = lease.take_stderr();
+        }
+        mem::take(&mut self.body)
     }
 
-    /// The exchange failed.
+    /// The request failed, and that is its answer.
     pub(crate) fn give_up(&mut self) {
-        self.exchange.iter().for_each(Exchange::log_failure);
-        drop(self.release());
-    }
-
-    pub(crate) fn into_stderr(mut self) -> Stderr {
-        drop(self.release());
-        self.stderr
+        if let Some((link, request)) = self.lease.as_ref().map(Lease::asked) {
+            link.log_failure(request);
+            drop(self.release());
+        }
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod clock;
 pub(crate) mod listener;
+pub(crate) mod socket;
 pub(crate) mod transport;

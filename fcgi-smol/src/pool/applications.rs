@@ -1,13 +1,11 @@
 //! Applications and the connections to them: what was [decided](super::choice) is done here.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use std::{fmt, io, mem};
 
 use fcgi_blocking::Endpoint;
 use fcgi_proto::client::{Manners, Stderr};
@@ -17,8 +15,8 @@ use super::choice::{Attempt, Choice, Choices, Place, Wanted};
 use super::lease::Lease;
 use crate::ClientError;
 use crate::client::link::{CAPACITY, Link, Question};
-use crate::client::socket::Socket;
 use crate::net::clock::{self, Alarm};
+use crate::net::socket::Socket;
 
 pub(crate) struct Applications {
     pub(crate) settings: PoolSettings,
@@ -51,7 +49,7 @@ impl Applications {
     /// One application that is reached over this connection and no other.
     pub(crate) fn over(socket: Socket, settings: PoolSettings) -> Arc<Self> {
         let settings = settings.clamped();
-        let link = Arc::new(Link::new(socket, settings.client));
+        let link = Link::new(socket, settings.client);
         Self::with(Vec::new(), Choices::over(link, settings, clock::now()), settings)
     }
 
@@ -89,7 +87,9 @@ impl Applications {
             let (place, link, waited) = match choice {
                 Choice::Lent(place, link, idle) => (place, link, idle),
                 Choice::Waits(number) => {
-                    choice = Turn { applications: self, number }.await;
+                    let mut claim = Claim { applications: self, choice };
+                    choice = poll_fn(|cx| self.poll_turn(number, cx)).await;
+                    claim.choice = Choice::Nobody;
                     continue;
                 }
                 Choice::Connect(attempt) => match self.connect(attempt, 1).await {
@@ -117,7 +117,7 @@ impl Applications {
             match link.begin(name, question, waited, manners) {
                 Ok(Some(request)) => return Ok(Lease::new(self, place, link, request)),
                 Ok(None) => {
-                    let is_reusable = link.is_reusable();
+                    let is_reusable = link.with(|state, _| state.session.is_reusable());
                     choice = self.decide(|choices, now| {
                         choices.replace(place, waited, is_reusable, wanted.clone(), now)
                     });
@@ -136,17 +136,30 @@ impl Applications {
         self.connect(attempt, 0).await.map(drop).map_err(ClientError::Connect)
     }
 
+    /// What one who waits got.
+    fn poll_turn(&self, number: u64, cx: &mut Context<'_>) -> Poll<Choice<Arc<Link>>> {
+        // Dropped without the lock.
+        let (waker, mut _before) = (cx.waker().clone(), None);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(choice) = state.choices.collect(number) {
+            return Poll::Ready(choice);
+        }
+        _before = state.wakers.insert(number, waker);
+        Poll::Pending
+    }
+
     /// Makes a connection that was [chosen](Choice::Connect), for so many requests.
     async fn connect(self: &Arc<Self>, attempt: Attempt, requests: usize) -> io::Result<(Place, Arc<Link>)> {
-        let connecting = Connecting { applications: self, attempt, over: false };
+        let mut claim = Claim { applications: self, choice: Choice::Connect(attempt) };
         let endpoint = &self.endpoints[attempt.application];
-        match Socket::connect(endpoint, self.settings.client.connect_timeout).await {
-            Ok(socket) => Ok(connecting.succeeded(socket, requests)),
-            Err(error) => {
-                connecting.failed();
-                Err(error)
-            }
+        let connected = Socket::connect(endpoint, self.settings.client.connect_timeout).await;
+        claim.choice = Choice::Nobody;
+        if connected.is_err() {
+            self.decide(|choices, now| choices.failed(attempt, now));
         }
+        let link = Link::new(connected?, self.settings.client);
+        let place = self.decide(|choices, now| choices.connected(attempt, Arc::clone(&link), requests, now));
+        Ok((place, link))
     }
 
     /// Connects to applications that failed, when it is time to, for ever.
@@ -225,66 +238,15 @@ impl Wake for Expire {
     }
 }
 
-/// A request that waits for a connection; given up when dropped.
-struct Turn<'a> {
+/// What a request waits for; given up when dropped.
+struct Claim<'a> {
     applications: &'a Arc<Applications>,
-    number: u64,
+    choice: Choice<Arc<Link>>,
 }
 
-impl Future for Turn<'_> {
-    type Output = Choice<Arc<Link>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waker = cx.waker().clone();
-        let mut state = self.applications.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(choice) = state.choices.collect(self.number) {
-            return Poll::Ready(choice);
-        }
-        let before = state.wakers.insert(self.number, waker);
-        drop(state);
-        drop(before);
-        Poll::Pending
-    }
-}
-
-impl Drop for Turn<'_> {
+impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.applications.decide(|choices, now| choices.stop_waiting(self.number, now));
-        let mut state = self.applications.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waker = state.wakers.remove(&self.number);
-        drop(state);
-        drop(waker);
-    }
-}
-
-/// A connection in the making; given up when dropped.
-struct Connecting<'a> {
-    applications: &'a Arc<Applications>,
-    attempt: Attempt,
-    over: bool,
-}
-
-impl Connecting<'_> {
-    fn succeeded(mut self, socket: Socket, requests: usize) -> (Place, Arc<Link>) {
-        self.over = true;
-        let link = Arc::new(Link::new(socket, self.applications.settings.client));
-        let connected = Arc::clone(&link);
-        let place = self
-            .applications
-            .decide(|choices, now| choices.connected(self.attempt, connected, requests, now));
-        (place, link)
-    }
-
-    fn failed(mut self) {
-        self.over = true;
-        self.applications.decide(|choices, now| choices.failed(self.attempt, now));
-    }
-}
-
-impl Drop for Connecting<'_> {
-    fn drop(&mut self) {
-        if !self.over {
-            self.applications.decide(|choices, now| choices.given_up(self.attempt, now));
-        }
+        let choice = mem::replace(&mut self.choice, Choice::Nobody);
+        self.applications.decide(|choices, now| choices.abandon(choice, now));
     }
 }

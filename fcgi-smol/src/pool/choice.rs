@@ -30,7 +30,7 @@ pub(crate) struct Place {
 }
 
 /// A connection that is to be made. It ends in one of [`Choices::connected`], [`Choices::failed`] and
-/// [`Choices::given_up`].
+/// [`Choices::abandon`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
     pub(crate) application: usize,
@@ -62,7 +62,7 @@ pub(crate) enum Choice<C> {
 /// What happened to others through a call.
 #[derive(Debug)]
 pub(crate) struct News<C> {
-    /// Who waited and is served: [`Choices::collect`] tells with what.
+    /// Who waited, and does so no more: [`Choices::collect`] tells what it got.
     pub(crate) served: Vec<u64>,
     /// Connections that are to be closed.
     pub(crate) closed: Vec<C>,
@@ -176,14 +176,25 @@ impl<C: Clone> Choices<C> {
         self.waiting.remove(index)?.got
     }
 
-    /// One who waited does so no more.
-    pub(crate) fn stop_waiting(&mut self, number: u64, now: Duration) {
-        let got = self.collect(number);
-        self.waiting.retain(|waiter| waiter.number != number);
-        match got {
-            Some(Choice::Lent(place, ..)) => self.give_back(place, true, now),
-            Some(Choice::Connect(attempt)) => self.given_up(attempt, now),
-            _ => {}
+    /// What a request got is not used: as if it had not asked.
+    pub(crate) fn abandon(&mut self, choice: Choice<C>, now: Duration) {
+        match choice {
+            Choice::Lent(place, ..) => self.give_back(place, true, now),
+            Choice::Connect(attempt) => {
+                let application = &mut self.applications[attempt.application];
+                application.connecting -= 1;
+                if let Some(failure) = application.failure.as_mut().filter(|_| attempt.tries) {
+                    failure.trying = false;
+                }
+                self.serve(now);
+            }
+            Choice::Waits(number) => {
+                let got = self.collect(number);
+                self.waiting.retain(|waiter| waiter.number != number);
+                self.news.served.push(number);
+                self.abandon(got.unwrap_or(Choice::Nobody), now);
+            }
+            Choice::Full(_) | Choice::Late | Choice::Nobody => {}
         }
     }
 
@@ -226,16 +237,6 @@ impl<C: Clone> Choices<C> {
         if attempt.tries && application.connections.is_empty() {
             // Whoever waited to see whether it is back has seen.
             self.waiting.iter_mut().for_each(|waiter| waiter.wanted.tried.push(attempt.application));
-        }
-        self.serve(now);
-    }
-
-    /// A connection is not made after all: as if it had never been meant to.
-    pub(crate) fn given_up(&mut self, attempt: Attempt, now: Duration) {
-        let application = &mut self.applications[attempt.application];
-        application.connecting -= 1;
-        if let Some(failure) = application.failure.as_mut().filter(|_| attempt.tries) {
-            failure.trying = false;
         }
         self.serve(now);
     }
@@ -367,11 +368,13 @@ impl<C: Clone> Choices<C> {
     fn serve(&mut self, now: Duration) {
         let mut waiting = mem::take(&mut self.waiting);
         for waiter in waiting.iter_mut().filter(|waiter| waiter.got.is_none()) {
-            if !self.applications.iter().any(|application| application.has_any_room(&self.settings)) {
-                break;
-            }
             waiter.got = self.choose(&waiter.wanted, now);
             self.news.served.extend(waiter.got.as_ref().map(|_| waiter.number));
+            let Wanted { tried, fresh, alone } = &waiter.wanted;
+            let shares = !alone || self.settings.max_requests_per_connection == 1;
+            if waiter.got.is_none() && tried.is_empty() && !fresh && shares {
+                break; // What it cannot have, nobody behind it can.
+            }
         }
         self.waiting = waiting;
     }
@@ -447,14 +450,6 @@ impl<C> Application<C> {
     fn has_room(&self, wanted: &Wanted, settings: &PoolSettings) -> bool {
         self.connections.iter().any(|held| held.has_room(wanted, settings))
             || self.may_connect(wanted, settings)
-    }
-
-    /// Whether there is room for anyone at all, or never will be.
-    fn has_any_room(&self, settings: &PoolSettings) -> bool {
-        let busy = |held: &Held<C>| held.spent || held.requests >= settings.max_requests_per_connection;
-        self.is_gone()
-            || self.connections.iter().any(|held| !busy(held))
-            || self.may_connect(&Wanted::default(), settings)
     }
 
     /// Whether the one connection that was given is closed.
@@ -538,12 +533,8 @@ mod tests {
                     self.choices.failed(attempt, now);
                     return self.told(String::new());
                 }
-                ("drop", Some(Choice::Connect(attempt))) => {
-                    self.choices.given_up(attempt, now);
-                    return self.told(String::new());
-                }
-                ("drop", Some(Choice::Waits(number))) => {
-                    self.choices.stop_waiting(number, now);
+                ("drop", Some(choice)) => {
+                    self.choices.abandon(choice, now);
                     return self.told(String::new());
                 }
                 ("gone", Some(Choice::Lent(place, _, idle))) => {
@@ -597,8 +588,9 @@ mod tests {
             let mut all = vec![text];
             for served in news.served {
                 let waits = |request: &Choice<String>| matches!(request, Choice::Waits(n) if *n == served);
-                let who = self.requests.iter().find(|(_, request)| waits(request)).expect("it waits");
-                let number = *who.0;
+                let Some((&number, _)) = self.requests.iter().find(|(_, request)| waits(request)) else {
+                    continue; // It was dropped.
+                };
                 let got = self.choices.collect(served).expect("it is served");
                 self.requests.remove(&number);
                 all.push(format!("{number}: {}", self.take(number, got)));

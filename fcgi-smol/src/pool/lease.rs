@@ -1,13 +1,12 @@
 //! A connection that is lent to one request.
 
-use std::fmt;
 use std::sync::Arc;
 
-use fcgi_proto::client::Request;
+use fcgi_proto::client::{Request, Session, Stderr};
 
 use super::applications::Applications;
 use super::choice::Place;
-use crate::client::link::Link;
+use crate::client::link::{CAPACITY, Link};
 
 /// A connection for one request: given back when dropped.
 pub(crate) struct Lease {
@@ -33,6 +32,16 @@ impl Lease {
         (&self.link, self.request)
     }
 
+    /// Lets something be done with the session.
+    pub(crate) fn session<T>(&self, work: impl FnOnce(&mut Session<CAPACITY>, Request) -> T) -> T {
+        self.link.with(|state, _| work(&mut state.session, self.request))
+    }
+
+    /// What came on STDERR since this was last asked.
+    pub(crate) fn take_stderr(&self) -> Stderr {
+        self.link.take_stderr(self.request)
+    }
+
     /// Which of the applications it is.
     pub(crate) fn application(&self) -> usize {
         self.place.application
@@ -45,7 +54,7 @@ impl Lease {
 
     /// The head of the answer is whole, and has this status.
     pub(crate) fn answered(&self, status: u16) {
-        self.link.head(self.request, status);
+        self.session(|session, request| session.head(request, status));
         self.applications.decide(|choices, now| choices.answered(self.place, now));
     }
 }
@@ -54,11 +63,5 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let is_reusable = self.link.leave(self.request, self.applications.manners(self.place.application));
         self.applications.decide(|choices, now| choices.give_back(self.place, is_reusable, now));
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("application", &self.application()).finish_non_exhaustive()
     }
 }

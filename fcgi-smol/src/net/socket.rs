@@ -4,7 +4,6 @@ use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
@@ -24,26 +23,6 @@ pub(crate) enum Socket {
     Tcp(Async<TcpStream>),
     Unix(Async<UnixStream>),
     Other(Pin<Box<dyn Stream>>),
-}
-
-/// Does the same with whichever it is.
-macro_rules! each {
-    ($socket:expr, $stream:ident => $call:expr) => {
-        match $socket {
-            Socket::Tcp($stream) => {
-                let $stream = Pin::new($stream);
-                $call
-            }
-            Socket::Unix($stream) => {
-                let $stream = Pin::new($stream);
-                $call
-            }
-            Socket::Other($stream) => {
-                let $stream = $stream.as_mut();
-                $call
-            }
-        }
-    };
 }
 
 impl Socket {
@@ -80,16 +59,12 @@ impl Socket {
         }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_read(cx, buffer))
-    }
-
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write(cx, bytes))
-    }
-
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_flush(cx))
+    pub(crate) fn stream(&mut self) -> Pin<&mut dyn Stream> {
+        match self {
+            Self::Tcp(stream) => Pin::<&mut Async<TcpStream>>::new(stream),
+            Self::Unix(stream) => Pin::<&mut Async<UnixStream>>::new(stream),
+            Self::Other(stream) => stream.as_mut(),
+        }
     }
 }
 
