@@ -477,7 +477,7 @@ fn send(
     clock: Clock,
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
-    let began = clock.now();
+    session.next(clock.now());
     while !slices.is_empty() {
         let count = match transport.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -486,12 +486,12 @@ fn send(
             Err(error) => return Err(error),
         };
         IoSlice::advance_slices(&mut slices, count);
+        let now = clock.now();
         if slices.is_empty() {
-            session.sent(count, began);
+            session.expire(now);
+            session.sent(count, now);
             break;
         }
-        session.next(began);
-        let now = clock.now();
         session.sent(count, now);
         session.expire(now);
         let next = session.next(now);
