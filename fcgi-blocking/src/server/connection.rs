@@ -27,6 +27,9 @@ const READ_ROOM: usize = 64 * 1024 + 512;
 /// Memory for parameters that is kept from request to request.
 const KEPT_PARAMS: usize = 16 * 1024;
 
+/// A write that took no longer waited for nobody.
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
 
@@ -401,14 +404,16 @@ fn send(
             Err(error) => return Err(error),
         };
         IoSlice::advance_slices(&mut slices, count);
+        let now = clock::now();
+        if now.saturating_sub(began) > GLANCE || !slices.is_empty() {
+            // The client was waited for.
+            session.next(began);
+            session.expire(now);
+        }
+        session.sent(count, now);
         if slices.is_empty() {
-            session.sent(count, began);
             break;
         }
-        session.next(began);
-        let now = clock::now();
-        session.sent(count, now);
-        session.expire(now);
         let next = session.next(now);
         if !next.write {
             return Ok(());

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::client::SendError;
 use crate::error::ConnectionError;
-use crate::life::{Level, Time};
+use crate::life::{Level, Seconds, Time};
 use crate::record::{HEADER_LEN, ProtocolStatus, RequestId, Role};
 
 use super::resend::Kind;
@@ -232,10 +232,10 @@ impl fmt::Display for Failure {
                 write!(f, "the answer was cut: it ended with protocol status {protocol_status}")
             }
             Self::TimedOut { wait, limit } => {
-                write!(f, "the application did not {} within {} s", wait.what(), limit.as_secs_f32())
+                write!(f, "the application did not {} within {} s", wait.what(), Seconds(limit))
             }
             Self::Unread { limit } => {
-                write!(f, "the answer held up others for {} s, since nobody took it", limit.as_secs_f32())
+                write!(f, "the answer held up others for {} s, since nobody took it", Seconds(limit))
             }
             Self::Over => f.write_str("the request is over"),
             Self::TooLong { needed } => SendError::TooLong { needed }.fmt(f),

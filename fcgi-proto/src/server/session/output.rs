@@ -118,14 +118,18 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let now = Time::new(now);
         let was_full = self.is_full();
         self.unsent = self.unsent.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
-        if self.write_due != Time::NEVER && count > 0 {
-            let (spans, since) = (self.spans, self.write_since);
+        let waited = self.write_due != Time::NEVER;
+        if count > 0 && (waited || self.write_patience != self.spans.write) {
+            let (spans, since) = (self.spans, if waited { self.write_since } else { now });
             self.write_patience = self.write_patience.left(since, now, count, &spans, spans.write);
         }
         if self.unsent == 0 {
             self.write_due = Time::NEVER;
+            if self.lives == 0 {
+                self.write_patience = self.spans.write;
+            }
             self.look_at_writers();
-        } else if self.write_due != Time::NEVER && count > 0 {
+        } else if waited && count > 0 {
             self.wait_to_write(now);
         }
         if was_full && !self.is_full() {

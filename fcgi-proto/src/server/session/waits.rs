@@ -124,7 +124,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if self.write_due <= now {
             self.cut_off(Ended::Late(Wait::Write));
         }
-        if self.leave_due <= now && !self.over {
+        if self.leave_due <= now {
+            self.leave_due = Time::NEVER;
             self.cut_off(Ended::Late(Wait::Shutdown));
             self.over = true;
         }

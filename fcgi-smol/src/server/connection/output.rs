@@ -15,6 +15,9 @@ use crate::net::clock;
 use crate::net::transport::write_some;
 use crate::server::connections::Common;
 
+/// Bytes of output that are kept after they were sent, to move what is behind them seldom.
+const SENT_FRONT: usize = 64 * 1024;
+
 /// What a handler writes.
 #[derive(Clone, Copy)]
 pub(crate) enum Output<'d> {
@@ -42,6 +45,9 @@ impl State {
             self.sent += count;
             self.unflushed += count;
             if self.sent < self.out.len() {
+                if self.sent > SENT_FRONT {
+                    self.out.drain(..std::mem::take(&mut self.sent));
+                }
                 return Ok(true);
             }
             self.sent = 0;
