@@ -72,29 +72,6 @@ impl<'b> Source<'b> {
         file.seek(SeekFrom::Start(0)).await.map_err(ClientError::spool)?;
         Ok(Self::again(file, length))
     }
-
-    async fn rewind(&mut self) -> bool {
-        self.left = self.length;
-        match &mut self.reader {
-            Reader::Once(_) => self.length == 0,
-            Reader::Again(reader) => reader.seek(SeekFrom::Start(0)).await.is_ok(),
-        }
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, ClientError>> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let result = match &mut self.reader {
-            Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
-            Reader::Again(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
-        };
-        let count = match result {
-            Ok(0) => return Poll::Ready(Err(ClientError::BodyTooShort { missing: self.left })),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            result => result.map_err(ClientError::Body)?,
-        };
-        self.left -= count as u64;
-        Poll::Ready(Ok(count))
-    }
 }
 
 /// A request's input streams, in their order: STDIN, DATA.
@@ -119,7 +96,12 @@ impl Body<'_> {
     /// Brings it back to its start, if it can be: whether it is there.
     pub(crate) async fn rewind(&mut self) -> bool {
         for source in self.0.iter_mut().flatten() {
-            if !source.rewind().await {
+            source.left = source.length;
+            let is_there = match &mut source.reader {
+                Reader::Once(_) => source.length == 0,
+                Reader::Again(reader) => reader.seek(SeekFrom::Start(0)).await.is_ok(),
+            };
+            if !is_there {
                 return false;
             }
         }
@@ -132,7 +114,19 @@ impl Body<'_> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ClientError>> {
-        let source = self.0.iter_mut().flatten().find(|source| source.left > 0);
-        source.map_or(Poll::Ready(Ok(0)), |source| source.poll_read(cx, buffer))
+        let next = self.0.iter_mut().flatten().find(|source| source.left > 0);
+        let Some(Source { reader, left, .. }) = next else { return Poll::Ready(Ok(0)) };
+        let wanted = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+        let result = match reader {
+            Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
+            Reader::Again(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
+        };
+        let count = match result {
+            Ok(0) => return Poll::Ready(Err(ClientError::BodyTooShort { missing: *left })),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            result => result.map_err(ClientError::Body)?,
+        };
+        *left -= count as u64;
+        Poll::Ready(Ok(count))
     }
 }

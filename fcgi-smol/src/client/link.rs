@@ -3,16 +3,16 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
-use std::{fmt, io, mem};
+use std::{io, mem};
 
-use fcgi_proto::Level;
 use fcgi_proto::client::{Ask, Failure, Input, Manners, Request, Session, Stderr};
 
-use super::{ClientError, ClientSettings, End, Params, Value};
+use super::{ClientError, ClientSettings, End, Value};
 use crate::net::clock::{self, Alarm};
+use crate::net::lock;
 use crate::net::socket::Socket;
 
 /// Requests that one connection can carry at a time.
@@ -23,14 +23,6 @@ const READ_ROOM: usize = 64 * 1024;
 
 /// Reads in one poll, so that a task that serves all others gets back to its own.
 const ROUNDS: usize = 16;
-
-/// What is asked over a connection.
-pub(crate) enum Question<'q> {
-    /// A request with these variables, made of these parameters.
-    Request(Ask<'q>, &'q [Value], &'q Params),
-    /// The application's values.
-    Values,
-}
 
 pub(crate) struct Link {
     state: Mutex<State>,
@@ -81,8 +73,6 @@ pub(crate) struct State {
 
 #[derive(Default)]
 struct Kept {
-    /// Application and request.
-    name: String,
     waker: Option<Waker>,
     stdout: Vec<u8>,
     stderr: Stderr,
@@ -119,7 +109,7 @@ impl Link {
 
     /// Works on the connection, which may be over then.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State, Duration) -> T) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let result = work(&mut state, clock::now());
         self.unlock(state);
         result
@@ -150,50 +140,45 @@ impl Link {
         }
     }
 
-    /// Makes the records of a request that are known before its body; `None` if the connection takes none.
+    /// Makes the records of a request that are known before its body; `None` if the connection takes none. It is
+    /// called `name` in the log.
     ///
-    /// One that has waited for so long is looked at: what came on it since is taken in first, and whether it is
-    /// used depends on the application's manners, if there is another choice.
+    /// A connection that has waited for so long is looked at: what came on it since is taken in first, and whether
+    /// it is used depends on the application's manners, if there is another choice.
     pub(crate) fn begin(
         &self,
-        application: &dyn fmt::Display,
-        question: &Question<'_>,
+        ask: Ask<'_>,
+        variables: &[Value],
+        name: &str,
         waited: Option<Duration>,
         manners: Option<&Mutex<Manners>>,
     ) -> Result<Option<Request>, ClientError> {
         self.with(|state, now| {
             // Another one may have begun since.
-            if let (Some(idle), 0) = (waited, state.session.open()) {
+            let waited = waited.filter(|_| state.session.open() == 0);
+            if waited.is_some() {
                 state.session.waited();
                 state.look();
-                if let (Some(manners), Question::Request(ask, ..)) = (manners, question) {
-                    let mut manners = manners.lock().unwrap_or_else(PoisonError::into_inner);
-                    if !manners.may_use(&state.session, ask, idle, now) {
-                        return Ok(None);
-                    }
-                }
             }
-            if !state.session.is_reusable() {
+            let is_usable = match (waited, manners) {
+                (Some(idle), Some(manners)) => lock(manners).may_use(&state.session, &ask, idle, now),
+                _ => state.session.is_reusable(),
+            };
+            if !is_usable {
                 return Ok(None);
             }
-            let (request, name) = match question {
-                Question::Request(ask, variables, name) => {
-                    let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
-                    let begun = state.session.begin_with(*ask, pairs, &mut state.out, now);
-                    (begun.map_err(Failure::from)?, format!("{application}, {name}"))
-                }
-                Question::Values => {
-                    let (request, record) = state.session.get_values(now).map_err(Failure::from)?;
-                    state.out.extend_from_slice(&record);
-                    (request, application.to_string())
-                }
-            };
-            let places = state.kept.len().max(request.place() + 1);
-            state.kept.resize_with(places, Kept::default);
-            state.name.clone_from(&name);
-            state.kept[request.place()].name = name;
-            state.ready = true;
-            Ok(Some(request))
+            let pairs = variables.iter().map(|(name, value)| (&name[..], &value[..]));
+            let begun = state.session.begin_with(ask, pairs, &mut state.out, now);
+            Ok(Some(state.place(begun.map_err(Failure::from)?, name)))
+        })
+    }
+
+    /// Asks for the application's values.
+    pub(crate) fn get_values(&self, name: &str) -> Result<Request, ClientError> {
+        self.with(|state, now| {
+            let (request, record) = state.session.get_values(now).map_err(Failure::from)?;
+            state.out.extend_from_slice(&record);
+            Ok(state.place(request, name))
         })
     }
 
@@ -248,18 +233,6 @@ impl Link {
         })
     }
 
-    /// A line in the log for a request that failed.
-    pub(crate) fn log_failure(&self, request: Request) {
-        let failed = self.with(|state, now| {
-            let failure = state.session.poll(request, now).err();
-            failure.map(|failure| (state.kept[request.place()].name.clone(), failure))
-        });
-        if let Some((name, failure)) = failed {
-            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
-            log::log!(level, "{name}: {failure}");
-        }
-    }
-
     /// What came on a request's STDERR since this was last asked.
     pub(crate) fn take_stderr(&self, request: Request) -> Stderr {
         self.with(|state, _| mem::take(&mut state.kept[request.place()].stderr))
@@ -268,8 +241,7 @@ impl Link {
     /// Nobody waits for a request any more; whether the connection may carry a further one.
     pub(crate) fn leave(&self, request: Request, manners: &Mutex<Manners>) -> bool {
         let (is_reusable, _kept) = self.with(|state, now| {
-            let mut manners = manners.lock().unwrap_or_else(PoisonError::into_inner);
-            manners.learn(&state.session, request, now);
+            lock(manners).learn(&state.session, request, now);
             let abort = state.session.leave(request, now);
             state.out.extend_from_slice(&abort);
             let kept = mem::take(&mut state.kept[request.place()]);
@@ -283,6 +255,15 @@ impl Link {
 }
 
 impl State {
+    /// What is kept of a request has a place.
+    fn place(&mut self, request: Request, name: &str) -> Request {
+        let places = self.kept.len().max(request.place() + 1);
+        self.kept.resize_with(places, Kept::default);
+        name.clone_into(&mut self.name);
+        self.ready = true;
+        request
+    }
+
     /// Whoever is polled first tries the socket.
     fn wake_all(&mut self) {
         self.ready = true;

@@ -6,7 +6,6 @@ mod outgoing;
 mod response;
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +16,6 @@ use smol::io::{AsyncRead, AsyncWrite};
 use crate::net::socket::Socket;
 use crate::pool::PoolSettings;
 use crate::pool::applications::Applications;
-use crate::pool::choice::Wanted;
-use link::Question;
 pub use outgoing::Outgoing;
 pub use response::Response;
 
@@ -108,15 +105,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn values(&self) -> Result<Vec<Value>, ClientError> {
-        // An application with one worker serves no second connection.
-        self.applications.close_all_idle();
-        let mut wanted = Wanted { fresh: true, alone: true, ..Wanted::default() };
-        let lease = self.applications.lend(&mut wanted, &Question::Values).await?;
-        let (link, request) = lease.asked();
-        let (mut pairs, mut chunk) = (Vec::new(), Vec::new());
-        while poll_fn(|cx| link.poll(request, cx, &mut chunk)).await?.is_none() {
-            pairs.extend_from_slice(&chunk);
-        }
+        let pairs = self.applications.values().await?;
         let pairs = fcgi_proto::pair::Pairs::new(&pairs);
         Ok(pairs.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
     }
@@ -135,11 +124,10 @@ fn one(client: fcgi_blocking::ClientSettings) -> PoolSettings {
         max_connections: 1,
         max_idle: 1,
         keep_time: Duration::MAX,
-        max_requests_per_connection: 1,
         max_waiting: usize::MAX,
         wait_timeout: client.connect_timeout,
         retry_after: Duration::ZERO,
-        max_retry_after: Duration::ZERO,
+        ..PoolSettings::default()
     }
 }
 

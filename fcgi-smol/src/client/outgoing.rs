@@ -7,7 +7,6 @@ use fcgi_proto::record::Role;
 use smol::io::AsyncRead;
 
 use super::body::{Body, Source};
-use super::link::Question;
 use super::response::Response;
 use super::{ClientError, Params};
 use crate::pool::applications::Applications;
@@ -19,27 +18,26 @@ use crate::pool::choice::Wanted;
 pub struct Outgoing<'b> {
     applications: Arc<Applications>,
     params: Params,
-    role: Role,
-    keep_conn: bool,
+    ask: Ask<'static>,
     body: Body<'b>,
 }
 
 impl<'b> Outgoing<'b> {
     pub(crate) fn new(applications: &Arc<Applications>, params: Params) -> Self {
         let applications = Arc::clone(applications);
-        Self { applications, params, role: Role::Responder, keep_conn: true, body: Body::default() }
+        Self { applications, params, ask: Ask::new(b""), body: Body::default() }
     }
 
     /// What the application is asked to be; a Responder by default (section 6).
     pub fn role(mut self, role: Role) -> Self {
-        self.role = role;
+        self.ask.role = role;
         self
     }
 
     /// Whether the connection is kept after the request; it is by default, unless it is of a pool that
     /// [keeps none](crate::PoolSettings::max_idle).
     pub fn keep_conn(mut self, keep_conn: bool) -> Self {
-        self.keep_conn = keep_conn;
+        self.ask.keep_conn = keep_conn;
         self
     }
 
@@ -86,25 +84,24 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     /// [`ClientError`].
     pub async fn send(self) -> Result<Response<'b>, ClientError> {
-        let Self { applications, params, role, keep_conn, body: Body([body, data]) } = self;
-        let mut body = Body([body.filter(|_| role.has_stdin()), data.filter(|_| role.has_data())]);
+        let Self { applications, params, ask, body: Body([body, data]) } = self;
+        let mut ask: Ask<'_> = ask;
+        let mut body = Body([body.filter(|_| ask.role.has_stdin()), data.filter(|_| ask.role.has_data())]);
         let [stdin, data] = body.lengths();
-        let variables = params.variables(role, stdin, data)?;
-        let mut ask = Ask::new(params.method());
-        (ask.role, ask.repeatable) = (role, body.is_repeatable());
+        let variables = params.variables(ask.role, stdin, data)?;
+        (ask.method, ask.repeatable) = (params.method(), body.is_repeatable());
         (ask.stdin, ask.data) = (stdin.unwrap_or(0), data.unwrap_or(0));
-        ask.keep_conn = keep_conn && applications.settings.keeps();
-        let question = Question::Request(ask, &variables, &params);
+        ask.keep_conn &= applications.settings.keeps();
         let mut wanted = Wanted { alone: !ask.keep_conn, ..Wanted::default() };
         // What is answered if nobody else can be asked.
         let mut refused = Err(ClientError::Unavailable);
         loop {
-            let lease = match applications.lend(&mut wanted, &question).await {
+            let lease = match applications.lend(&mut wanted, ask, &variables, &params).await {
                 Ok(lease) => lease,
                 Err(error) if matches!(refused, Err(ClientError::Unavailable)) => return Err(error),
                 Err(_) => return refused,
             };
-            let application = lease.application();
+            let application = lease.place.application;
             let head = vec![0; applications.settings.client.head_limit].into_boxed_slice();
             let mut response = Response::new(lease, body, Page::new(head, ask.method));
             let failed = response.read_head().await.err();

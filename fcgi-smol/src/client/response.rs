@@ -109,7 +109,8 @@ impl<'b> Response<'b> {
     /// What came on STDERR since this was last asked: of more than 64 KiB that nobody takes, a beginning and an
     /// end, with a line between them that says how much was left out.
     pub fn take_stderr(&mut self) -> Vec<u8> {
-        self.lease.as_ref().map_or_else(|| mem::take(&mut self.stderr), Lease::take_stderr).take()
+        let stderr = self.lease.as_ref().map(|lease| lease.link.take_stderr(lease.request));
+        stderr.unwrap_or_else(|| mem::take(&mut self.stderr)).take()
     }
 
     /// How the application ended the request, once all of the body was read.
@@ -157,9 +158,8 @@ impl<'b> Response<'b> {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         // It failed before: that is no end.
-        let Some((link, request)) = self.lease.as_ref().map(Lease::asked) else {
-            return Poll::Ready(Err(ClientError::Truncated));
-        };
+        let Some(lease) = &self.lease else { return Poll::Ready(Err(ClientError::Truncated)) };
+        let (link, request) = (&lease.link, lease.request);
         loop {
             // Small bodies leave with their parameters.
             let mut waits = self.body.is_read() && self.piece.is_empty();
@@ -169,13 +169,9 @@ impl<'b> Response<'b> {
                     if self.piece.is_empty() {
                         break;
                     }
-                    match self.body.poll_read(cx, &mut self.piece) {
-                        Poll::Ready(count) => self.piece.truncate(count?),
-                        Poll::Pending => {
-                            self.piece.clear();
-                            waits = true;
-                        }
-                    }
+                    let read = self.body.poll_read(cx, &mut self.piece)?;
+                    waits = read.is_pending();
+                    self.piece.truncate(if let Poll::Ready(count) = read { count } else { 0 });
                 }
                 if !link.send(request, &mut self.piece)? {
                     break;
@@ -211,17 +207,15 @@ impl<'b> Response<'b> {
     /// The request is over, well or not; its body may be sent again.
     pub(crate) fn release(&mut self) -> Body<'b> {
         if let Some(lease) = self.lease.take() {
-            self.stderr = lease.take_stderr();
+            self.stderr = lease.link.take_stderr(lease.request);
         }
         mem::take(&mut self.body)
     }
 
     /// The request failed, and that is its answer.
     pub(crate) fn give_up(&mut self) {
-        if let Some((link, request)) = self.lease.as_ref().map(Lease::asked) {
-            link.log_failure(request);
-            drop(self.release());
-        }
+        self.lease.iter().for_each(Lease::log_failure);
+        drop(self.release());
     }
 }
 

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use std::{fmt, io, mem};
 
 use fcgi_blocking::Endpoint;
-use fcgi_proto::client::{Manners, Stderr};
+use fcgi_proto::client::{Ask, Manners, Stderr};
 
 use super::PoolSettings;
 use super::choice::{Attempt, Choice, Choices, Place, Wanted};
 use super::lease::Lease;
-use crate::ClientError;
-use crate::client::link::{CAPACITY, Link, Question};
+use crate::client::link::{CAPACITY, Link};
 use crate::net::clock::{self, Alarm};
+use crate::net::lock;
 use crate::net::socket::Socket;
+use crate::{ClientError, Params, Value};
 
 pub(crate) struct Applications {
     pub(crate) settings: PoolSettings,
@@ -73,27 +74,34 @@ impl Applications {
         &self.manners[application]
     }
 
+    /// Of an application, for the log.
+    fn name(&self, application: usize) -> &dyn fmt::Display {
+        self.endpoints.get(application).map_or(&"a stream", |endpoint| endpoint)
+    }
+
     /// A connection on which a question began; waits for one when all are taken.
     ///
     /// An application that cannot be connected to is noted in `wanted`, and another one tried.
     pub(crate) async fn lend(
         self: &Arc<Self>,
         wanted: &mut Wanted,
-        question: &Question<'_>,
+        ask: Ask<'_>,
+        variables: &[Value],
+        params: &Params,
     ) -> Result<Lease, ClientError> {
         let mut reason = ClientError::Unavailable;
         let mut choice = self.decide(|choices, now| choices.ask(wanted.clone(), now));
         loop {
-            let (place, link, waited) = match choice {
-                Choice::Lent(place, link, idle) => (place, link, idle),
+            let (place, link) = match choice {
+                Choice::Lent(place, link) => (place, link),
                 Choice::Waits(number) => {
                     let mut claim = Claim { applications: self, choice };
                     choice = poll_fn(|cx| self.poll_turn(number, cx)).await;
                     claim.choice = Choice::Nobody;
                     continue;
                 }
-                Choice::Connect(attempt) => match self.connect(attempt, 1).await {
-                    Ok((place, link)) => (place, link, None),
+                Choice::Connect(attempt) => match self.connect(attempt).await {
+                    Ok(connected) => connected,
                     Err(error) => {
                         // Of several, those that were left out are known to be away.
                         if !attempt.tries || self.count() == 1 {
@@ -111,16 +119,16 @@ impl Applications {
                 Choice::Nobody => return Err(reason),
             };
             // Where there is no other choice, its manners do not matter.
-            let endpoint = self.endpoints.get(place.application);
-            let manners = endpoint.map(|_| self.manners(place.application));
-            let name: &dyn fmt::Display = endpoint.map_or(&"a stream", |endpoint| endpoint);
-            match link.begin(name, question, waited, manners) {
-                Ok(Some(request)) => return Ok(Lease::new(self, place, link, request)),
+            let manners = self.manners.get(place.application).filter(|_| !self.endpoints.is_empty());
+            let name = format!("{}, {params}", self.name(place.application));
+            match link.begin(ask, variables, &name, place.idle, manners) {
+                Ok(Some(request)) => {
+                    return Ok(Lease { applications: Arc::clone(self), place, link, request, name });
+                }
                 Ok(None) => {
                     let is_reusable = link.with(|state, _| state.session.is_reusable());
-                    choice = self.decide(|choices, now| {
-                        choices.replace(place, waited, is_reusable, wanted.clone(), now)
-                    });
+                    let again = wanted.clone();
+                    choice = self.decide(|choices, now| choices.replace(place, is_reusable, again, now));
                 }
                 Err(error) => {
                     self.decide(|choices, now| choices.give_back(place, true, now));
@@ -131,16 +139,31 @@ impl Applications {
     }
 
     /// Connects to the first application, so that the next request has a connection.
-    pub(crate) async fn reach(self: &Arc<Self>) -> Result<(), ClientError> {
+    pub(crate) async fn reach(&self) -> Result<(), ClientError> {
         let attempt = self.decide(|choices, now| choices.attempt(0, now));
-        self.connect(attempt, 0).await.map(drop).map_err(ClientError::Connect)
+        self.connect(attempt).await.map(drop).map_err(ClientError::Connect)
+    }
+
+    /// The first application's values, asked on a connection of its own, after closing those that are kept: one
+    /// with one worker serves no second connection.
+    pub(crate) async fn values(&self) -> Result<Vec<u8>, ClientError> {
+        self.decide(Choices::close_idle);
+        let endpoint = self.endpoints.first().ok_or(ClientError::Unavailable)?;
+        let socket = Socket::connect(endpoint, self.settings.client.connect_timeout).await;
+        let link = Link::new(socket.map_err(ClientError::Connect)?, self.settings.client);
+        let request = link.get_values(&endpoint.to_string())?;
+        let (mut pairs, mut chunk) = (Vec::new(), Vec::new());
+        while poll_fn(|cx| link.poll(request, cx, &mut chunk)).await?.is_none() {
+            pairs.extend_from_slice(&chunk);
+        }
+        Ok(pairs)
     }
 
     /// What one who waits got.
     fn poll_turn(&self, number: u64, cx: &mut Context<'_>) -> Poll<Choice<Arc<Link>>> {
         // Dropped without the lock.
         let (waker, mut _before) = (cx.waker().clone(), None);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if let Some(choice) = state.choices.collect(number) {
             return Poll::Ready(choice);
         }
@@ -148,8 +171,8 @@ impl Applications {
         Poll::Pending
     }
 
-    /// Makes a connection that was [chosen](Choice::Connect), for so many requests.
-    async fn connect(self: &Arc<Self>, attempt: Attempt, requests: usize) -> io::Result<(Place, Arc<Link>)> {
+    /// Makes a connection that was [chosen](Choice::Connect).
+    async fn connect(&self, attempt: Attempt) -> io::Result<(Place, Arc<Link>)> {
         let mut claim = Claim { applications: self, choice: Choice::Connect(attempt) };
         let endpoint = &self.endpoints[attempt.application];
         let connected = Socket::connect(endpoint, self.settings.client.connect_timeout).await;
@@ -158,34 +181,26 @@ impl Applications {
             self.decide(|choices, now| choices.failed(attempt, now));
         }
         let link = Link::new(connected?, self.settings.client);
-        let place = self.decide(|choices, now| choices.connected(attempt, Arc::clone(&link), requests, now));
+        let place = self.decide(|choices, now| choices.connected(attempt, Arc::clone(&link), now));
         Ok((place, link))
     }
 
     /// Connects to applications that failed, when it is time to, for ever.
-    pub(super) async fn probe(self: &Arc<Self>) {
+    pub(super) async fn probe(&self) {
         let mut alarm = Alarm::new();
         loop {
             match self.decide(Choices::probe) {
                 // A connection that comes about is there for the next request, and a failure is noted.
-                Ok(attempt) => drop(self.connect(attempt, 0).await),
+                Ok(attempt) => drop(self.connect(attempt).await),
                 Err(at) => poll_fn(|cx| alarm.poll(cx, at)).await,
             }
         }
     }
 
-    /// Closes all that are idle.
-    pub(crate) fn close_all_idle(self: &Arc<Self>) {
-        self.decide(Choices::close_idle);
-    }
-
     /// Lets something be decided, and does what follows from it: wakers run and connections are closed without
     /// the lock.
-    pub(super) fn decide<T>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T,
-    ) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn decide<T>(&self, work: impl FnOnce(&mut Choices<Arc<Link>>, Duration) -> T) -> T {
+        let mut state = lock(&self.state);
         let State { choices, wakers, alarm } = &mut *state;
         let mut now = clock::now();
         let result = work(choices, now);
@@ -197,20 +212,20 @@ impl Applications {
             }
             now = clock::now();
         }
-        let news = choices.take_news();
-        let woken: Vec<_> = news.served.iter().filter_map(|number| wakers.remove(number)).collect();
+        let (served, closed) = choices.take_news();
+        let woken: Vec<_> = served.iter().filter_map(|number| wakers.remove(number)).collect();
         drop(state);
         woken.into_iter().for_each(Waker::wake);
-        drop(news.closed);
+        drop(closed);
         result
     }
 
     pub(crate) fn keep_stderr(&self, stderr: Stderr) {
-        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).append(stderr);
+        lock(&self.stderr).append(stderr);
     }
 
     pub(crate) fn take_stderr(&self) -> Vec<u8> {
-        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.stderr).take()
     }
 }
 
@@ -240,7 +255,7 @@ impl Wake for Expire {
 
 /// What a request waits for; given up when dropped.
 struct Claim<'a> {
-    applications: &'a Arc<Applications>,
+    applications: &'a Applications,
     choice: Choice<Arc<Link>>,
 }
 

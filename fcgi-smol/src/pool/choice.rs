@@ -23,10 +23,12 @@ pub(crate) struct Wanted {
 }
 
 /// A connection: which application's, and its number among all that ever were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) application: usize,
     number: u64,
+    /// For how long it had been idle when it was lent; unless it was made, or carries other requests.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// A connection that is to be made. It ends in one of [`Choices::connected`], [`Choices::failed`] and
@@ -37,16 +39,17 @@ pub(crate) struct Attempt {
     began: Duration,
     /// Whether it finds out if an application is back that was left out.
     pub(crate) tries: bool,
-    /// Whether the connection is for one request only.
+    /// For how many requests it is: one, or none if it is only to see; and whether it is for no other.
+    requests: usize,
     alone: bool,
 }
 
 /// What a request gets.
 #[derive(Debug)]
 pub(crate) enum Choice<C> {
-    /// A connection that was there, without a request for so long, or with others. If it is not used after all,
-    /// [`Choices::replace`] tells what the request gets instead.
-    Lent(Place, C, Option<Duration>),
+    /// A connection that was there. If it is not used after all, [`Choices::replace`] tells what the request
+    /// gets instead.
+    Lent(Place, C),
     /// A connection that is to be made.
     Connect(Attempt),
     /// Nothing yet: the number by which it waits.
@@ -59,15 +62,6 @@ pub(crate) enum Choice<C> {
     Nobody,
 }
 
-/// What happened to others through a call.
-#[derive(Debug)]
-pub(crate) struct News<C> {
-    /// Who waited, and does so no more: [`Choices::collect`] tells what it got.
-    pub(crate) served: Vec<u64>,
-    /// Connections that are to be closed.
-    pub(crate) closed: Vec<C>,
-}
-
 pub(crate) struct Choices<C> {
     settings: PoolSettings,
     applications: Vec<Application<C>>,
@@ -76,7 +70,9 @@ pub(crate) struct Choices<C> {
     waiting: VecDeque<Waiter<C>>,
     /// Numbers that were given to connections and to those who wait.
     numbers: u64,
-    news: News<C>,
+    /// Whose wait is over, and what is to be closed, since this was last asked.
+    served: Vec<u64>,
+    closed: Vec<C>,
 }
 
 struct Application<C> {
@@ -130,7 +126,8 @@ impl<C: Clone> Choices<C> {
             next: 0,
             waiting: VecDeque::new(),
             numbers: 0,
-            news: News { served: Vec::new(), closed: Vec::new() },
+            served: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -138,7 +135,8 @@ impl<C: Clone> Choices<C> {
     pub(crate) fn over(connection: C, settings: PoolSettings, now: Duration) -> Self {
         let mut choices = Self::new(0, settings);
         choices.applications.push(Application::new(false));
-        choices.hold(0, connection, 0, now);
+        let given = choices.attempt(0, now);
+        choices.connected(given, connection, now);
         choices
     }
 
@@ -153,14 +151,13 @@ impl<C: Clone> Choices<C> {
     pub(crate) fn replace(
         &mut self,
         place: Place,
-        idle: Option<Duration>,
-        is_reusable: bool,
+        reusable: bool,
         mut wanted: Wanted,
         now: Duration,
     ) -> Choice<C> {
-        self.leave(place, is_reusable, now);
+        self.leave(place, reusable, now);
         if let Some(held) = self.applications[place.application].held(place) {
-            held.idle = held.idle.map(|_| now.saturating_sub(idle.unwrap_or_default()));
+            held.idle = held.idle.map(|_| now.saturating_sub(place.idle.unwrap_or_default()));
             wanted.fresh = true;
         }
         // Before those who came later.
@@ -179,7 +176,7 @@ impl<C: Clone> Choices<C> {
     /// What a request got is not used: as if it had not asked.
     pub(crate) fn abandon(&mut self, choice: Choice<C>, now: Duration) {
         match choice {
-            Choice::Lent(place, ..) => self.give_back(place, true, now),
+            Choice::Lent(place, _) => self.give_back(place, true, now),
             Choice::Connect(attempt) => {
                 let application = &mut self.applications[attempt.application];
                 application.connecting -= 1;
@@ -191,31 +188,27 @@ impl<C: Clone> Choices<C> {
             Choice::Waits(number) => {
                 let got = self.collect(number);
                 self.waiting.retain(|waiter| waiter.number != number);
-                self.news.served.push(number);
+                self.served.push(number);
                 self.abandon(got.unwrap_or(Choice::Nobody), now);
             }
             Choice::Full(_) | Choice::Late | Choice::Nobody => {}
         }
     }
 
-    /// A connection was made, for so many requests: one, or none if it was only to see.
-    pub(crate) fn connected(
-        &mut self,
-        attempt: Attempt,
-        connection: C,
-        requests: usize,
-        now: Duration,
-    ) -> Place {
-        let application = &mut self.applications[attempt.application];
+    /// A connection was made.
+    pub(crate) fn connected(&mut self, attempt: Attempt, connection: C, now: Duration) -> Place {
+        let Attempt { application: index, requests, alone: spent, .. } = attempt;
+        self.numbers += 1;
+        self.next = index + 1;
+        let number = self.numbers;
+        let idle = (requests == 0).then_some(now);
+        let held = Held { number, connection, requests, spent, answered: false, idle, kept: idle };
+        let application = &mut self.applications[index];
+        application.connections.push(held);
         application.connecting -= 1;
         application.failure = None;
-        self.next = attempt.application + 1;
-        let place = self.hold(attempt.application, connection, requests, now);
-        if let Some(held) = self.applications[place.application].held(place) {
-            held.spent = attempt.alone;
-        }
         self.serve(now);
-        place
+        Place { application: index, number, idle: None }
     }
 
     /// No connection could be made: the application is left out for a while. Of several that fail together the
@@ -263,24 +256,22 @@ impl<C: Clone> Choices<C> {
 
     /// Closes all connections without requests.
     pub(crate) fn close_idle(&mut self, now: Duration) {
-        self.close_idle_if(|_| true);
+        self.close_idle_if(|_, _| true);
         self.serve(now);
     }
 
     /// An application that is to be connected to without a request, to see whether it is back; or when to ask
     /// again.
     pub(crate) fn probe(&mut self, now: Duration) -> Result<Attempt, Duration> {
-        let due = |application: &Application<C>| {
-            application.connects && application.failure.as_ref().is_some_and(|failure| failure.is_due(now))
-        };
-        match self.applications.iter().position(due) {
-            Some(index) => Ok(self.attempt(index, now)),
-            None => {
-                let failures =
-                    self.applications.iter().filter_map(|application| application.failure.as_ref());
-                let again = failures.filter(|failure| !failure.trying).map(|failure| failure.again).min();
+        let failures = self.applications.iter().enumerate().filter_map(|(index, application)| {
+            let failure = application.failure.as_ref().filter(|failure| !failure.trying)?;
+            Some((failure.again, index))
+        });
+        match failures.min() {
+            Some((again, index)) if again <= now => Ok(self.attempt(index, now)),
+            first => {
                 let latest = now.saturating_add(self.settings.retry_after.max(SHORTEST_PROBE));
-                Err(again.map_or(latest, |again| again.min(latest)))
+                Err(first.map_or(latest, |(again, _)| again.min(latest)))
             }
         }
     }
@@ -290,17 +281,17 @@ impl<C: Clone> Choices<C> {
         let Application { connecting, failure, .. } = &mut self.applications[application];
         *connecting += 1;
         let tries = failure.as_mut().map(|failure| failure.trying = true).is_some();
-        Attempt { application, began: now, tries, alone: false }
+        Attempt { application, began: now, tries, requests: 0, alone: false }
     }
 
     /// What the time brings: connections that were kept for long enough, requests that waited for too long,
     /// applications that may be tried again.
     pub(crate) fn expire(&mut self, now: Duration) {
         let limit = self.settings.keep_time;
-        self.close_idle_if(|held| held.end(limit).is_some_and(|end| end <= now));
+        self.close_idle_if(|_, held| held.end(limit).is_some_and(|end| end <= now));
         for waiter in self.waiting.iter_mut().filter(|waiter| waiter.got.is_none() && waiter.until <= now) {
             waiter.got = Some(Choice::Late);
-            self.news.served.push(waiter.number);
+            self.served.push(waiter.number);
         }
         self.serve(now);
     }
@@ -316,18 +307,10 @@ impl<C: Clone> Choices<C> {
         next.filter(|at| *at > now && *at < Duration::MAX).min()
     }
 
-    /// What happened to others since this was last asked.
-    pub(crate) fn take_news(&mut self) -> News<C> {
-        mem::replace(&mut self.news, News { served: Vec::new(), closed: Vec::new() })
-    }
-
-    fn hold(&mut self, application: usize, connection: C, requests: usize, now: Duration) -> Place {
-        self.numbers += 1;
-        let number = self.numbers;
-        let idle = (requests == 0).then_some(now);
-        let held = Held { number, connection, requests, spent: false, answered: false, idle, kept: idle };
-        self.applications[application].connections.push(held);
-        Place { application, number }
+    /// What happened to others since this was last asked: whose wait is over, which [`collect`](Self::collect)
+    /// tells more of, and connections that are to be closed.
+    pub(crate) fn take_news(&mut self) -> (Vec<u64>, Vec<C>) {
+        (mem::take(&mut self.served), mem::take(&mut self.closed))
     }
 
     /// A request leaves its connection, which is closed, or without requests if that was its last.
@@ -355,12 +338,15 @@ impl<C: Clone> Choices<C> {
     fn remove(&mut self, place: Place) {
         let connections = &mut self.applications[place.application].connections;
         let index = connections.iter().position(|held| held.number == place.number);
-        self.news.closed.extend(index.map(|index| connections.remove(index).connection));
+        self.closed.extend(index.map(|index| connections.remove(index).connection));
     }
 
-    fn close_idle_if(&mut self, condition: impl Fn(&Held<C>) -> bool) {
-        for application in &mut self.applications {
-            application.close_idle(&mut self.news.closed, &condition);
+    fn close_idle_if(&mut self, condition: impl Fn(usize, &Held<C>) -> bool) {
+        for (index, application) in self.applications.iter_mut().enumerate() {
+            let ends = |held: &Held<C>| held.requests == 0 && condition(index, held);
+            while let Some(at) = application.connections.iter().position(ends) {
+                self.closed.push(application.connections.remove(at).connection);
+            }
         }
     }
 
@@ -369,7 +355,7 @@ impl<C: Clone> Choices<C> {
         let mut waiting = mem::take(&mut self.waiting);
         for waiter in waiting.iter_mut().filter(|waiter| waiter.got.is_none()) {
             waiter.got = self.choose(&waiter.wanted, now);
-            self.news.served.extend(waiter.got.as_ref().map(|_| waiter.number));
+            self.served.extend(waiter.got.as_ref().map(|_| waiter.number));
             let Wanted { tried, fresh, alone } = &waiter.wanted;
             let shares = !alone || self.settings.max_requests_per_connection == 1;
             if waiter.got.is_none() && tried.is_empty() && !fresh && shares {
@@ -398,38 +384,35 @@ impl<C: Clone> Choices<C> {
         let settings = self.settings;
         let count = self.applications.len();
         let in_turn = (0..count).map(|offset| (self.next + offset) % count);
-        let left =
-            in_turn.filter(|index| !wanted.tried.contains(index) && !self.applications[*index].is_gone());
+        let left: Vec<_> =
+            in_turn.filter(|at| !wanted.tried.contains(at) && !self.applications[*at].is_gone()).collect();
+        if left.is_empty() {
+            return Some(Choice::Nobody);
+        }
         // Those that are left out are asked all the same when nobody else could answer: one at a time, since
         // the others wait to see.
-        let (well, out): (Vec<_>, Vec<_>) =
-            left.partition(|index| self.applications[*index].failure.as_ref().is_none_or(|f| f.is_due(now)));
-        let trying = |index: &usize| self.applications[*index].failure.as_ref().is_some_and(|f| f.trying);
-        let roomy = |index: &usize| self.applications[*index].has_room(wanted, &settings);
-        let index =
-            match (&well[..], &out[..]) {
-                ([], []) => return Some(Choice::Nobody),
-                ([], out) if out.iter().any(trying) => None,
-                ([], out) => out.iter().copied().filter(roomy).min_by_key(|index| {
-                    self.applications[*index].failure.as_ref().map(|failure| failure.again)
-                }),
-                (well, _) => {
-                    well.iter().copied().filter(roomy).min_by_key(|index| self.applications[*index].load())
-                }
-            }?;
+        let out = |at: &usize| self.applications[*at].failure.as_ref().filter(|failure| !failure.is_due(now));
+        let all_out = left.iter().all(|at| out(at).is_some());
+        if all_out && left.iter().filter_map(out).any(|failure| failure.trying) {
+            return None;
+        }
+        let able = left.into_iter().filter(|at| all_out || out(at).is_none());
+        let roomy = able.filter(|at| self.applications[*at].has_room(wanted, &settings));
+        let load = |at: &usize| (out(at).map(|failure| failure.again), self.applications[*at].load());
+        let index = roomy.min_by_key(load)?;
         let application = &mut self.applications[index];
         if let Some(held) = application.connections.iter_mut().find(|held| held.has_room(wanted, &settings)) {
             held.requests += 1;
             held.spent |= wanted.alone;
             let idle = held.idle.take().map(|since| now.saturating_sub(since));
-            let place = Place { application: index, number: held.number };
+            let place = Place { application: index, number: held.number, idle };
             self.next = index + 1;
-            return Some(Choice::Lent(place, held.connection.clone(), idle));
+            return Some(Choice::Lent(place, held.connection.clone()));
         }
         // In the place of those that are of no use to it, if need be.
         let full = application.connecting + application.connections.len() >= settings.max_connections;
-        application.close_idle(&mut self.news.closed, |_| full);
-        Some(Choice::Connect(Attempt { alone: wanted.alone, ..self.attempt(index, now) }))
+        self.close_idle_if(|of, _| full && of == index);
+        Some(Choice::Connect(Attempt { requests: 1, alone: wanted.alone, ..self.attempt(index, now) }))
     }
 }
 
@@ -463,13 +446,6 @@ impl<C> Application<C> {
         let count = self.connecting + self.connections.iter().filter(|held| held.requests > 0).count();
         let one_is_coming = settings.max_requests_per_connection > 1 && self.connecting > 0;
         self.connects && count < settings.max_connections && (!one_is_coming || wanted.alone)
-    }
-
-    fn close_idle(&mut self, closed: &mut Vec<C>, condition: impl Fn(&Held<C>) -> bool) {
-        let ends = |held: &Held<C>| held.requests == 0 && condition(held);
-        while let Some(index) = self.connections.iter().position(ends) {
-            closed.push(self.connections.remove(index).connection);
-        }
     }
 }
 
@@ -522,12 +498,11 @@ mod tests {
                     self.connections += 1;
                     let letter = char::from(b'a' + u8::try_from(attempt.application).expect("few"));
                     let name = format!("{letter}{}", self.connections);
-                    let requests = usize::from(number > 0);
-                    let place = self.choices.connected(attempt, name.clone(), requests, now);
-                    if requests == 0 {
+                    let place = self.choices.connected(attempt, name.clone(), now);
+                    if number == 0 {
                         return self.told(format!("idle {name}"));
                     }
-                    Choice::Lent(place, name, None)
+                    Choice::Lent(place, name)
                 }
                 ("down", Some(Choice::Connect(attempt))) => {
                     self.choices.failed(attempt, now);
@@ -537,18 +512,14 @@ mod tests {
                     self.choices.abandon(choice, now);
                     return self.told(String::new());
                 }
-                ("gone", Some(Choice::Lent(place, _, idle))) => {
-                    self.choices.replace(place, idle, false, wanted, now)
-                }
-                ("pass", Some(Choice::Lent(place, _, idle))) => {
-                    self.choices.replace(place, idle, true, wanted, now)
-                }
-                ("answer", Some(Choice::Lent(place, name, idle))) => {
+                ("gone", Some(Choice::Lent(place, _))) => self.choices.replace(place, false, wanted, now),
+                ("pass", Some(Choice::Lent(place, _))) => self.choices.replace(place, true, wanted, now),
+                ("answer", Some(Choice::Lent(place, name))) => {
                     self.choices.answered(place, now);
-                    self.requests.insert(number, Choice::Lent(place, name, idle));
+                    self.requests.insert(number, Choice::Lent(place, name));
                     return self.told(String::new());
                 }
-                ("end", Some(Choice::Lent(place, ..))) => {
+                ("end", Some(Choice::Lent(place, _))) => {
                     self.choices.give_back(place, !words.contains(&"spent"), now);
                     return self.told(String::new());
                 }
@@ -568,7 +539,7 @@ mod tests {
 
         fn take(&mut self, number: u64, got: Choice<String>) -> String {
             let text = match &got {
-                Choice::Lent(_, name, _) => name.clone(),
+                Choice::Lent(_, name) => name.clone(),
                 Choice::Connect(attempt) => {
                     let letter = b'A' + u8::try_from(attempt.application).expect("few");
                     format!("connect {}", char::from(letter))
@@ -584,9 +555,9 @@ mod tests {
 
         /// With what happened to others.
         fn told(&mut self, text: String) -> String {
-            let news = self.choices.take_news();
+            let (served, closed) = self.choices.take_news();
             let mut all = vec![text];
-            for served in news.served {
+            for served in served {
                 let waits = |request: &Choice<String>| matches!(request, Choice::Waits(n) if *n == served);
                 let Some((&number, _)) = self.requests.iter().find(|(_, request)| waits(request)) else {
                     continue; // It was dropped.
@@ -595,7 +566,7 @@ mod tests {
                 self.requests.remove(&number);
                 all.push(format!("{number}: {}", self.take(number, got)));
             }
-            all.extend(news.closed.iter().map(|name| format!("closed {name}")));
+            all.extend(closed.iter().map(|name| format!("closed {name}")));
             all.retain(|text| !text.is_empty());
             all.join(", ")
         }

@@ -2,49 +2,36 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::client::{Request, Session, Stderr};
+use fcgi_proto::Level;
+use fcgi_proto::client::{Request, Session};
 
 use super::applications::Applications;
 use super::choice::Place;
 use crate::client::link::{CAPACITY, Link};
+use crate::net::clock;
 
 /// A connection for one request: given back when dropped.
 pub(crate) struct Lease {
-    applications: Arc<Applications>,
-    place: Place,
-    link: Arc<Link>,
-    request: Request,
+    pub(super) applications: Arc<Applications>,
+    pub(crate) place: Place,
+    pub(crate) link: Arc<Link>,
+    pub(crate) request: Request,
+    /// The application and the request, for the log.
+    pub(super) name: String,
 }
 
 impl Lease {
-    /// Of a request that began on the connection.
-    pub(super) fn new(
-        applications: &Arc<Applications>,
-        place: Place,
-        link: Arc<Link>,
-        request: Request,
-    ) -> Self {
-        Self { applications: Arc::clone(applications), place, link, request }
-    }
-
-    /// The request, and its connection.
-    pub(crate) fn asked(&self) -> (&Link, Request) {
-        (&self.link, self.request)
-    }
-
     /// Lets something be done with the session.
     pub(crate) fn session<T>(&self, work: impl FnOnce(&mut Session<CAPACITY>, Request) -> T) -> T {
         self.link.with(|state, _| work(&mut state.session, self.request))
     }
 
-    /// What came on STDERR since this was last asked.
-    pub(crate) fn take_stderr(&self) -> Stderr {
-        self.link.take_stderr(self.request)
-    }
-
-    /// Which of the applications it is.
-    pub(crate) fn application(&self) -> usize {
-        self.place.application
+    /// A line in the log, if the request failed.
+    pub(crate) fn log_failure(&self) {
+        if let Err(failure) = self.session(|session, request| session.poll(request, clock::now())) {
+            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "{}: {failure}", self.name);
+        }
     }
 
     /// Whether there are others.
