@@ -257,7 +257,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn free(&mut self, slot: usize) {
         if let Some(life) = self.lives_mut().get_mut(slot) {
             let reads = life.has(Life::READING);
-            life.phase = Phase::Free;
+            (life.phase, life.due) = (Phase::Free, Time::NEVER);
             self.lives -= 1;
             self.readers -= u16::from(reads);
         }

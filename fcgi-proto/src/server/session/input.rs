@@ -351,6 +351,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn begin(&mut self, id: RequestId, phase: Phase, due: Time) -> Option<Request> {
         let slot = self.connection.table.index(id)?;
         let (number, patience) = (self.number, self.spans.read);
+        if self.lives == 0 && self.unsent == 0 {
+            self.write_patience = self.spans.write;
+        }
         self.number = self.number.wrapping_add(1);
         self.answered &= self.lives > 0;
         self.lives += 1;
@@ -514,7 +517,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             life.drained = life.drained.saturating_add(count as u32);
             if matches!(life.phase, Phase::Draining) {
                 if life.drained > limit {
-                    life.phase = Phase::Ending;
+                    (life.phase, life.due) = (Phase::Ending, Time::NEVER);
                     self.look(slot);
                 } else {
                     life.since = now;
@@ -522,10 +525,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
             return None;
         }
-        if life.due != Time::NEVER {
-            life.patience = life.patience.left(life.since, now, count, &spans, spans.read);
-            life.due = Time::NEVER;
-        }
+        // What comes while nobody waits gives time back too: how a body is cut has no meaning.
+        let since = if life.due == Time::NEVER { now } else { life.since };
+        life.patience = life.patience.left(since, now, count, &spans, spans.read);
+        life.due = Time::NEVER;
         if life.has(Life::HOLDING) {
             self.wait_for_input(slot, Life::HOLDING, now);
         }
