@@ -122,11 +122,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             // What is left of it is for the next wait too: a client that takes a little now and then renews nothing.
             let (spans, since) = (self.spans, self.write_since);
             self.write_patience = self.write_patience.left(since, now, count, &spans, spans.write);
-            self.wait_to_write(now);
         }
         if self.unsent == 0 {
             self.write_due = Time::NEVER;
             self.look_at_writers();
+        } else if self.write_due != Time::NEVER && count > 0 {
+            self.wait_to_write(now);
         }
         if was_full && !self.is_full() {
             self.look_at_ends();
