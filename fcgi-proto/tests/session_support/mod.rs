@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "every file of tests uses a part of it")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::mem;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use fcgi_proto::cgi::{Answer, HEAD_LIMIT, HeadError};
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::record::{Control, Record, Role};
 use fcgi_proto::server::Session;
+use fcgi_proto::server::session::Wait;
 use fcgi_proto::server::session::{
     End, Input, Leave, Life, Patience, Read, Report, Request, Started, Stopped, Stream, Waiting, Write,
     WriteError,
@@ -240,12 +241,12 @@ pub(crate) struct Line<const N: usize> {
     cutting: Cutting,
     pub(crate) now: Duration,
     /// What the client has sent and was not read, and how it goes on then.
-    coming: Vec<u8>,
+    coming: VecDeque<u8>,
     ends: Option<Ends>,
     /// What was read and not taken.
     unread: Vec<u8>,
     /// What is to leave, and what has left.
-    out: Vec<u8>,
+    out: VecDeque<u8>,
     pub(crate) sent: Vec<u8>,
     /// Bytes that the client still takes.
     pub(crate) takes: usize,
@@ -276,10 +277,10 @@ impl<const N: usize> Line<N> {
             server,
             cutting,
             now: secs(1_000_000),
-            coming: Vec::new(),
+            coming: VecDeque::new(),
             ends: None,
             unread: Vec::new(),
-            out: Vec::new(),
+            out: VecDeque::new(),
             sent: Vec::new(),
             takes: usize::MAX,
             shuts: true,
@@ -399,7 +400,12 @@ impl<const N: usize> Line<N> {
         if self.take_in() {
             return true;
         }
-        self.reports.extend(self.session.poll_report());
+        if let Some(report) = self.session.poll_report() {
+            if let Stopped::TimedOut { wait: Wait::Write | Wait::Shutdown, .. } = report.what {
+                self.out.clear();
+            }
+            self.reports.push(report);
+        }
         if self.closed {
             return false;
         }
@@ -488,7 +494,7 @@ impl<const N: usize> Line<N> {
     fn write_some(&mut self) -> bool {
         let before = self.out.len();
         while let Some(control) = self.session.poll_output() {
-            self.out.extend_from_slice(&control);
+            self.out.extend(&control[..]);
         }
         assert!(!self.out.is_empty(), "there is nothing to write: {:?}", self.session);
         assert_eq!(self.shut, None, "written after writing was shut down");

@@ -99,12 +99,15 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// When to call [`expire`](Self::expire), if nothing else happens before: what [`next`](Self::next) tells too.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        self.earliest.told()
+        if self.over { None } else { self.earliest.told() }
     }
 
     /// Writing was shut down, as [`Next::shutdown`] asked: what still comes is read for a while, or the answer
     /// may be lost with it.
     pub fn shut(&mut self, now: Duration) {
+        if !matches!(self.linger, Linger::Shutting) {
+            return;
+        }
         self.linger = Linger::Shut { left: self.spans.drain_limit.max(1) };
         self.due = self.spans.drain.from(Time::new(now));
         self.is_due(self.due);
@@ -227,7 +230,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
             State::Cut => {
                 self.since = now;
-                self.due = self.spans.params.from(now).min(self.spans.idle.from(self.idle_since));
+                self.due = self.spans.params.from(now.min(self.spans.idle.from(self.idle_since)));
             }
             State::Busy => {
                 self.since = now;
@@ -250,7 +253,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let gone = self.cut.is_some() || matches!(self.input, Some(Ended::Closed | Ended::Broken));
         // No answer can be lost with what still comes.
         let late = matches!(self.input, Some(Ended::Late(_))) && !self.answered;
-        let leaves = self.leaving && self.state == State::Idle && !(self.fresh && now < self.due);
+        let idle = self.state == State::Idle && !self.connection.is_finished();
+        let leaves = self.leaving && idle && !(self.fresh && now < self.due);
         gone || late || leaves
     }
 
