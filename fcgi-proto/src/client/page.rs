@@ -21,6 +21,7 @@ use crate::record::ProtocolStatus;
 /// assert_eq!(page.skim(b", and more"), Ok(10)); // nobody wants it
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Page<B> {
     head: ResponseHead<B>,
     /// Once the head is whole.
@@ -30,6 +31,7 @@ pub struct Page<B> {
 
 /// Why what came is no whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum PageError {
     /// It has no CGI head.

@@ -10,8 +10,10 @@ const SHARE: usize = 32 * 1024;
 /// What came on a request's STDERR: its first 32 KiB and its last, and between them how much was left out. The
 /// end is what a person needs: the error that a program died of comes behind all of its warnings.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stderr {
     beginning: Vec<u8>,
+    #[cfg_attr(feature = "defmt", defmt(Debug2Format))]
     end: VecDeque<u8>,
     left_out: u64,
 }
