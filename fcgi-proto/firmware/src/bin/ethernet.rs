@@ -36,6 +36,9 @@ const OUTPUT: usize = 2 * ROOM;
 /// How long there is nothing to do before the processor sleeps from tick to tick.
 const AWAKE: Duration = Duration::from_millis(5);
 
+/// How long the client of a connection that is over may take to acknowledge the last of what was sent.
+const LAST_DATA: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(5);
+
 /// A connection before its first byte.
 const NEW: Peer = Peer::new(SOCKETS as u32, &PATIENCE);
 const PATIENCE: Patience = {
@@ -115,6 +118,7 @@ fn serve(
     let now = board.uptime;
     if !socket.is_open() {
         *peer = NEW;
+        socket.set_timeout(None);
         // Cannot fail: the socket is closed and the port is not 0.
         socket.listen(PORT).unwrap_or_default();
     }
@@ -132,13 +136,17 @@ fn serve(
     let made = free - room.len();
     // Cannot fail: there is room.
     socket.send_slice(&memory[..made]).unwrap_or_default();
-    if next.close && !socket.may_send() {
-        socket.abort();
-    } else if next.close || next.shutdown {
-        if next.close {
-            // The client gets what was sent, and has the time to close that one has after a last answer.
-            *peer = NEW;
+    if next.close {
+        match socket.state() {
+            // The client gets what was sent, if it takes that for a while.
+            tcp::State::FinWait1 | tcp::State::Closing | tcp::State::LastAck => {}
+            _ if socket.may_send() => {
+                socket.set_timeout(Some(LAST_DATA));
+                socket.close();
+            }
+            _ => socket.abort(),
         }
+    } else if next.shutdown {
         socket.close();
         peer.session.shut(now);
     }
