@@ -369,7 +369,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn event<'i>(&mut self, event: Event<'i>, now: Time) -> Option<Input<'i>> {
         match event {
             Event::Begin { id, role, keep_conn } => {
-                let due = self.spans.params.from(now);
+                let due = self.begin_within().from(now);
                 let request = self.begin(id, Phase::Params, due)?;
                 self.since = now;
                 Some(Input::Begin { request, role, keep_conn })
@@ -479,6 +479,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             let Some(request) = life.and_then(|life| life.request(slot)) else { continue };
             self.refuse(request, Refusal::Overloaded);
             self.look(slot);
+            // What of it still comes is not to cost its answer: the connection closes like one that is not kept.
+            self.connection.table.closing = true;
         }
     }
 

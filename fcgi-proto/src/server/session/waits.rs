@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::life::{Life, Phase, Stop};
-use super::patience::{CROWDED_CALL, LAST_CALL, PAUSE};
+use super::patience::{CROWDED_CALL, LAST_CALL, PAUSE, Span};
 use super::report::{Report, Stopped};
 use super::{Ended, Session, State, Wait};
 use crate::life::{Level, Next, Time};
@@ -174,7 +174,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     #[must_use]
     pub fn waiting(&self) -> Option<Waiting> {
         let begun = match self.state {
-            _ if self.over || self.linger.is_shut() || self.input.is_some() => return None,
+            _ if self.over || self.input.is_some() || self.connection.is_finished() => return None,
             State::Busy => {
                 let starts =
                     self.lives().iter().all(|life| matches!(life.phase, Phase::Free | Phase::Params));
@@ -231,7 +231,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
             State::Cut => {
                 self.since = now;
-                self.due = self.spans.params.from(now.min(self.spans.idle.from(self.idle_since)));
+                self.due = self.begin_within().from(now.min(self.spans.idle.from(self.idle_since)));
             }
             State::Busy => {
                 self.since = now;
@@ -241,6 +241,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
         }
         self.is_due(self.due);
+    }
+
+    /// How long a request may take to begin.
+    pub(super) fn begin_within(&self) -> Span {
+        if self.leave_due == Time::NEVER { self.spans.params } else { CROWDED_CALL.min(self.spans.params) }
     }
 
     /// Whether the connection is to be dropped now.
