@@ -324,7 +324,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// Its handler waits for input from now on, if it does not already.
     pub(super) fn wait_for_input(&mut self, slot: usize, why: u16, now: Time) {
-        let Some(life) = self.lives_mut().get_mut(slot) else { return };
+        let life = self.lives_mut().get_mut(slot);
+        let Some(life) = life.filter(|life| matches!(life.phase, Phase::Running)) else { return };
         let reads = why == Life::READING && !life.has(why);
         life.set(why);
         if life.due == Time::NEVER {
@@ -468,6 +469,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 (life.phase, life.due) = (Phase::Refusing(why), Time::NEVER);
                 self.refusing += 1;
                 self.tell(Some(request.id()), Stopped::Refused(why));
+                if self.cut.is_some() {
+                    self.refused(request.slot());
+                }
             }
         }
     }

@@ -435,14 +435,18 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             .iter()
             .enumerate()
             .find_map(|(slot, life)| refused(life).map(|why| (slot, *life, why)))?;
-        self.refusing -= 1;
-        // Its caller may still have to be told.
-        if life.looks.is_out() {
-            self.free(slot);
-        } else if let Some(life) = self.lives_mut().get_mut(slot) {
-            life.phase = Phase::Over;
-        }
+        self.refused(slot);
         self.connection.reject(life.request(slot)?.id(), why).ok()
+    }
+
+    /// A request that was to be refused is over.
+    pub(super) fn refused(&mut self, slot: usize) {
+        self.refusing -= 1;
+        match self.lives_mut().get_mut(slot) {
+            // Its caller is still to be told.
+            Some(life) if !life.looks.is_out() => life.phase = Phase::Over,
+            _ => self.free(slot),
+        }
     }
 
     /// Whether something is owed by protocol alone.
@@ -473,12 +477,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.stop_input(ended);
         }
         for slot in 0..self.lives().len() {
-            let life = self.lives_mut().get_mut(slot);
-            if let Some(life) = life.filter(|life| matches!(life.phase, Phase::Refusing(_))) {
-                life.phase = Phase::Over;
+            if self.lives().get(slot).is_some_and(|life| matches!(life.phase, Phase::Refusing(_))) {
+                self.refused(slot);
             }
         }
-        self.refusing = 0;
         self.look_at_all();
     }
 
