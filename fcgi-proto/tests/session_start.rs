@@ -382,6 +382,20 @@ fn is_told_that_it_is_over<const N: usize>(line: &mut Line<N>, old: Request) {
 }
 
 #[test]
+fn a_request_that_its_caller_refused_is_over_for_it_at_once() {
+    play::<2>(|line| {
+        line.comes(&Client::new().request(1, KEEP).begin(2, RESPONDER, KEEP));
+        let (running, begun) = (line.started(1), line.request(2));
+        line.session.refuse_full(running);
+        line.session.refuse_full(begun);
+        is_told_that_it_is_over(line, running);
+        is_told_that_it_is_over(line, begun);
+        assert_eq!(line.answers(), format!("{} {}", refused(1, OVERLOADED), refused(2, OVERLOADED)));
+        assert_eq!(line.alive(), 0);
+    });
+}
+
+#[test]
 fn a_handle_that_is_old_says_so_and_never_touches_the_next_request_of_its_id() {
     play::<2>(|line| {
         line.comes(&Client::new().request(1, KEEP));

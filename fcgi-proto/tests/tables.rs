@@ -107,6 +107,23 @@ fn every_test_that_carries_a_rules_id_stands_in_its_row() {
 }
 
 #[test]
+fn every_test_of_a_session_stands_in_the_row_of_a_decision() {
+    let rows = rows();
+    let mut found = 0;
+    for part in ["start", "input", "output", "end", "limits", "close", "properties", "memory"] {
+        let file = format!("session_{part}");
+        for name in files("fcgi_proto", &file).iter().flat_map(|file| tests_of(file)) {
+            let test = format!("fcgi_proto::{file}::{name}");
+            let listed =
+                |(id, cell): &&(&str, &str)| id.starts_with('L') && tests(cell).any(|listed| listed == test);
+            assert_eq!(rows.iter().filter(listed).count(), 1, "{test}");
+            found += 1;
+        }
+    }
+    assert!(found > 170, "{found} tests");
+}
+
+#[test]
 fn what_is_not_there_is_not_found() {
     assert!(exists("fcgi_proto::tables::what_is_not_there_is_not_found"));
     assert!(exists("fcgi_proto::process::c2_a_listed_peer_is_let_in_and_no_other"));

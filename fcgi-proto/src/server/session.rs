@@ -230,12 +230,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn life(&self, request: Request) -> Option<&Life> {
         let life = self.lives().get(request.slot())?;
-        (life.number == request.number && !matches!(life.phase, Phase::Free | Phase::Over)).then_some(life)
+        (life.number == request.number && !life.is_over()).then_some(life)
     }
 
     fn life_mut(&mut self, request: Request) -> Option<&mut Life> {
         let life = self.lives_mut().get_mut(request.slot())?;
-        (life.number == request.number && !matches!(life.phase, Phase::Free | Phase::Over)).then_some(life)
+        (life.number == request.number && !life.is_over()).then_some(life)
     }
 
     /// Has the request's caller look whether its wait is over.

@@ -352,9 +352,6 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     fn begin(&mut self, id: RequestId, phase: Phase, due: Time) -> Option<Request> {
         let slot = self.connection.table.index(id)?;
         let (number, patience) = (self.number, self.spans.read);
-        if self.lives == 0 && self.unsent == 0 {
-            self.write_patience = self.spans.write;
-        }
         self.number = self.number.wrapping_add(1);
         self.answered &= self.lives > 0;
         self.lives += 1;

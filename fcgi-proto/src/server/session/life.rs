@@ -144,6 +144,11 @@ impl Life {
         self.flags &= !flag;
     }
 
+    /// Whether it is over for its caller.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Free | Phase::Over | Phase::Refusing(_))
+    }
+
     /// Whether its handler may still want input of this stream.
     pub(super) const fn wants(&self, stream: Stream) -> bool {
         let skips = matches!(stream, Stream::Stdin) && self.has(Self::SKIPS_STDIN);
