@@ -83,7 +83,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let ending = self.connection.is_finished() || self.input.is_some();
         if ending && self.lives == 0 && !next.write && matches!(self.linger, Linger::No) {
             self.linger = Linger::Shutting;
-            self.due = self.spans.drain.from(now);
+            self.due = self.linger_for().from(now);
             self.is_due(self.due);
         }
         next.shutdown = matches!(self.linger, Linger::Shutting);
@@ -109,7 +109,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return;
         }
         self.linger = Linger::Shut { left: self.spans.drain_limit.max(1) };
-        self.due = self.spans.drain.from(Time::new(now));
+        self.due = self.linger_for().from(Time::new(now));
         self.is_due(self.due);
     }
 
@@ -241,6 +241,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
         }
         self.is_due(self.due);
+    }
+
+    /// How long what still comes after the last answer is read: but a moment when the server is shut down.
+    fn linger_for(&self) -> Span {
+        if self.leave_due == Time::NEVER { self.spans.drain } else { LAST_CALL.min(self.spans.drain) }
     }
 
     /// How long a request may take to begin.
