@@ -314,7 +314,8 @@ fn when_crowded_a_half_sent_request_is_dropped() {
     play::<1>(|line| {
         line.comes(&Client::new().begin(1, RESPONDER, KEEP).params(1, b"12345"));
         line.wait(secs(1));
-        assert!(leaves(line, Leave::Crowded) <= millis(250));
+        // It sees the end of the connection, and that is read for a moment.
+        assert!(leaves(line, Leave::Crowded) <= millis(250 + 150));
         assert!(line.story().ends_with("OVER#1"));
     });
 }

@@ -243,9 +243,15 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.is_due(self.due);
     }
 
-    /// How long what still comes after the last answer is read: but a moment when the server is shut down.
+    /// How long what still comes after the last answer is read: but a moment when the server is shut down, or when a
+    /// late client was not answered, so that nothing can be lost.
     fn linger_for(&self) -> Span {
-        if self.leave_due == Time::NEVER { self.spans.drain } else { LAST_CALL.min(self.spans.drain) }
+        let most = match self.input {
+            Some(Ended::Late(_)) if !self.answered => PAUSE,
+            _ if self.leave_due != Time::NEVER => LAST_CALL,
+            _ => self.spans.drain,
+        };
+        most.min(self.spans.drain)
     }
 
     /// How long a request may take to begin.
@@ -262,11 +268,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return false;
         }
         let gone = self.cut.is_some() || matches!(self.input, Some(Ended::Closed | Ended::Broken));
-        // No answer can be lost with what still comes.
-        let late = matches!(self.input, Some(Ended::Late(_))) && !self.answered;
         let idle = self.state == State::Idle && !self.connection.is_finished();
         let leaves = self.leaving && idle && !(self.fresh && now < self.due);
-        gone || late || leaves
+        gone || leaves
     }
 
     fn expire_request(&mut self, slot: usize, now: Time) {
