@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use fcgi_blocking::Endpoint;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
-use fcgi_smol::tower::{Peer as Browser, ResponseBody};
+use fcgi_smol::tower::{AsItComes, Peer as Browser, ResponseBody};
 use fcgi_smol::{BoxError, ClientError, Params, Pool, PoolSettings, Status};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -177,7 +177,7 @@ fn parameters_in_the_extensions_take_the_place_of_those_of_the_request() {
 }
 
 #[test]
-fn a_body_of_a_known_length_is_sent_as_it_comes() {
+fn a_body_of_a_known_length_is_sent_as_it_comes_where_that_is_asked_for() {
     let (frames, body) = fed(Some(6));
     let got_first = bounded(1);
     let app = App::unix({
@@ -203,7 +203,9 @@ fn a_body_of_a_known_length_is_sent_as_it_comes() {
         }
     });
     let mut pool = pool(&app, |_| ());
-    let response = pool.call(post(body));
+    let mut request = post(body);
+    request.extensions_mut().insert(AsItComes);
+    let response = pool.call(request);
     let feed = async {
         frames.send(Ok("one")).await.expect("it is read");
         got_first.1.recv().await.expect("the application has it");
@@ -272,7 +274,7 @@ fn a_body_of_unknown_length_beyond_the_limit_is_413_and_nobody_is_asked() {
 
 #[test]
 fn b5_a_body_that_fails_or_ends_early_closes_and_never_ends_stdin_short() {
-    for fails in [true, false] {
+    for (fails, as_it_comes) in [(true, true), (true, false), (false, true), (false, false)] {
         let app = App::unix(|_, peer| assert!(peer.try_request().is_none(), "the request has no end"));
         let (frames, body) = fed(Some(6));
         frames.send_blocking(Ok("one")).expect("it is kept");
@@ -280,8 +282,13 @@ fn b5_a_body_that_fails_or_ends_early_closes_and_never_ends_stdin_short() {
             frames.send_blocking(Err(io::ErrorKind::ConnectionReset.into())).expect("it is kept");
         }
         drop(frames);
-        let error = call(&pool(&app, |_| ()), post(body)).expect_err("no whole request");
+        let mut request = post(body);
+        if as_it_comes {
+            request.extensions_mut().insert(AsItComes);
+        }
+        let error = call(&pool(&app, |_| ()), request).expect_err("no whole request");
         assert_eq!(error.status(), Status::BAD_REQUEST, "{error}");
+        assert_eq!(app.connections(), usize::from(as_it_comes), "it takes a connection once it is there");
     }
 }
 

@@ -366,7 +366,10 @@ impl State {
         }
         self.out.drain(..sent);
         self.unflushed |= sent > 0;
-        self.unflushed = self.unflushed && socket.stream().poll_flush(cx).is_pending();
+        // Not while a write waits: smol's own sockets forget that one then.
+        if self.unflushed && self.out.is_empty() {
+            self.unflushed = socket.stream().poll_flush(cx).is_pending();
+        }
         if sent > 0 && mem::take(&mut self.starved) {
             self.wake_all();
         }

@@ -1,21 +1,27 @@
 //! The pool as a service of `http` requests (RFC 3875, sections 4 and 6).
 
-use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use fcgi_proto::http::response_parts;
 use http::header::CONTENT_LENGTH;
-use http_body::{Body, Frame};
+use http_body::Body;
 use smol::io::AsyncRead;
 use tower_service::Service;
 
-use super::stderr::Lines;
+use super::response::{Answer, ResponseBody};
+use super::store::Store;
 use crate::server::BoxError;
-use crate::{ClientError, Params, Pool, Response};
+use crate::server::spawn::Spawn;
+use crate::{ClientError, Params, Pool};
+
+/// A request with this in its extensions is sent as its body comes, if the length of that is known: it holds a
+/// connection, and the worker behind that, for as long as whoever sends it likes, but sends at least as fast as
+/// [`body_timeout`](crate::ClientSettings::body_timeout) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsItComes;
 
 /// Asks the applications.
 ///
@@ -24,9 +30,10 @@ use crate::{ClientError, Params, Pool, Response};
 /// The variables are those of [`Params::from_parts`], unless the request has an extension [`Params`]: who knows
 /// more than HTTP tells (which script it is, what address it came to) makes them and puts them there.
 ///
-/// A body of a length that is known is sent as it comes. Any other is [spooled](crate::Outgoing::spooled) first.
-/// If it fails, or ends short of its length, the connection is closed: no application takes a part for the
-/// whole.
+/// A body is taken in first, in memory and beyond 256 KiB in an unnamed temporary file, up to
+/// [`spool_limit`](crate::ClientSettings::spool_limit): a request takes a connection once it is there, so that
+/// who sends slowly holds none. See [`AsItComes`] for another way. A body that fails, or ends short of its
+/// length, reaches no application.
 ///
 /// # The response
 ///
@@ -34,8 +41,11 @@ use crate::{ClientError, Params, Pool, Response};
 /// client, as in nginx, HAProxy and lighttpd, also a local one, which RFC 3875, section 6.2.2, would have
 /// answered without asking it: only a web server knows what another path of its own is.
 ///
+/// It is handed on as it comes. Who reads it slowly holds the connection meanwhile; [`Buffered`] takes it in.
+///
 /// What comes on STDERR goes to the log, as warnings for the target `fcgi_smol::stderr`, a line each, with
-/// control characters escaped.
+/// control characters escaped. So does what an application does wrong, in one line that names it, the request
+/// and the bytes.
 ///
 /// # Errors
 /// [`ClientError::status`] says what to answer to the HTTP client. `poll_ready` is always ready: requests wait
@@ -55,11 +65,69 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        Box::pin(ask(self.clone(), request))
+        let pool = self.clone();
+        Box::pin(async move {
+            let (parts, answer) = ask(pool, request).await?;
+            Ok(http::Response::from_parts(parts, ResponseBody::direct(answer)))
+        })
     }
 }
 
-async fn ask<B>(pool: Pool, request: http::Request<B>) -> Result<http::Response<ResponseBody>, ClientError>
+/// A pool as a service that takes answers in, so that a connection, and the worker behind it, is free once an
+/// application is done, however slowly the answer is read: in memory and beyond that in an unnamed temporary
+/// file. For the rest it is as the pool's own service.
+///
+/// Where the file cannot be written, a line in the log says so, and the application waits for the reader.
+#[derive(Clone, Debug)]
+pub struct Buffered<E> {
+    pool: Pool,
+    executor: E,
+    /// Bytes of an answer in memory that nobody has read. Default: 64 KiB.
+    pub memory: usize,
+    /// Bytes in its file, before the application waits for the reader. Default: 1 GiB.
+    pub file: u64,
+}
+
+impl<E> Buffered<E> {
+    /// A service over `pool`; `executor` runs a task for each answer that takes a while.
+    pub fn new(pool: Pool, executor: E) -> Self {
+        Self { pool, executor, memory: 64 * 1024, file: 1 << 30 }
+    }
+}
+
+/// A task that takes in an answer.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<B, E> Service<http::Request<B>> for Buffered<E>
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    E: Spawn<Task> + Clone + Send + 'static,
+{
+    type Response = http::Response<ResponseBody>;
+    type Error = ClientError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ClientError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let Self { pool, executor, memory, file } = self.clone();
+        Box::pin(async move {
+            let (parts, answer) = ask(pool, request).await?;
+            if answer.is_over() {
+                return Ok(http::Response::from_parts(parts, ResponseBody::direct(answer)));
+            }
+            let (writer, reader) = Store::new(memory, file);
+            executor.spawn(Box::pin(writer.take_in(answer)));
+            Ok(http::Response::from_parts(parts, ResponseBody::taken_in(reader)))
+        })
+    }
+}
+
+async fn ask<B>(pool: Pool, request: http::Request<B>) -> Result<(http::response::Parts, Answer), ClientError>
 where
     B: Body + Send + 'static,
     B::Data: Send,
@@ -68,92 +136,20 @@ where
     let (mut parts, body) = request.into_parts();
     let params = parts.extensions.remove::<Params>().unwrap_or_else(|| Params::from_parts(&parts));
     let length = body.size_hint().exact();
-    let reader = Reader { body: Box::pin(body), data: None };
+    let reader = Reader { body: Box::pin(body), data: None, missing: length.unwrap_or(0) };
     let request = pool.request(params);
     let request = match length {
         Some(0) if !parts.headers.contains_key(CONTENT_LENGTH) => request,
-        Some(length) => request.body(reader, length),
-        None => request.spooled(reader).await?,
+        Some(length) if parts.extensions.get() == Some(&AsItComes) => request.body(reader, length),
+        _ => request.spooled(reader).await?,
     };
     let result = request.send().await;
-    let mut stderr = Lines::default();
-    stderr.push(&pool.take_stderr());
+    let mut answer = Answer::default();
+    answer.stderr.push(&pool.take_stderr());
     let response = result?;
     let parts = response_parts(response.head()).map_err(ClientError::Response)?;
-    let mut body = ResponseBody { response: Some(response), stderr };
-    poll_fn(|cx| {
-        body.look_for_end(cx);
-        Poll::Ready(())
-    })
-    .await;
-    Ok(http::Response::from_parts(parts, body))
-}
-
-/// The body of an application's answer, as it comes.
-///
-/// One that is dropped before its end closes its connection, or aborts the request where others share it.
-///
-/// # Errors
-/// [`ClientError`], also if it is shorter than its `Content-Length`; what is beyond that is dropped.
-pub struct ResponseBody {
-    /// Until its end, or until it failed.
-    response: Option<Response<'static>>,
-    stderr: Lines,
-}
-
-impl ResponseBody {
-    /// Takes the end if it is there, when all of the body was taken. Who knows the length does not ask for it,
-    /// and without it the connection cannot be kept.
-    fn look_for_end(&mut self, cx: &mut Context<'_>) {
-        if self.response.as_ref().is_some_and(Response::is_whole) {
-            let _ = self.poll_data(cx);
-        }
-    }
-
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ClientError>>> {
-        let Some(response) = &mut self.response else { return Poll::Ready(None) };
-        let result = response.poll_chunk(cx);
-        self.stderr.push(&response.take_stderr());
-        Poll::Ready(match ready!(result) {
-            Ok(0) => {
-                self.response = None;
-                None
-            }
-            Ok(count) => {
-                let data = Bytes::copy_from_slice(&response.chunk()[..count]);
-                response.take_chunk(count);
-                Some(Ok(data))
-            }
-            Err(error) => {
-                self.response = None;
-                Some(Err(error))
-            }
-        })
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = ClientError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
-        let data = ready!(self.poll_data(cx));
-        self.look_for_end(cx);
-        Poll::Ready(data.map(|data| data.map(Frame::data)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.response.is_none()
-    }
-}
-
-impl fmt::Debug for ResponseBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseBody").field("response", &self.response).finish_non_exhaustive()
-    }
+    answer.look(response).await?;
+    Ok((parts, answer))
 }
 
 /// A body as bytes to be read.
@@ -161,6 +157,8 @@ struct Reader<B: Body> {
     body: Pin<Box<B>>,
     /// What of the last frame was not read.
     data: Option<B::Data>,
+    /// Bytes that are still to come, as far as it was told.
+    missing: u64,
 }
 
 /// The body is in a place of its own, and its data is not pinned.
@@ -180,6 +178,7 @@ where
             if let Some(data) = self.data.as_mut().filter(|data| data.has_remaining()) {
                 let count = data.remaining().min(buffer.len());
                 data.copy_to_slice(&mut buffer[..count]);
+                self.missing = self.missing.saturating_sub(count as u64);
                 return Poll::Ready(Ok(count));
             }
             match ready!(self.body.as_mut().poll_frame(cx)) {
@@ -188,6 +187,7 @@ where
                     let error = error.into().downcast::<io::Error>();
                     return Poll::Ready(Err(error.map_or_else(io::Error::other, |error| *error)));
                 }
+                None if self.missing > 0 => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 None => return Poll::Ready(Ok(0)),
             }
         }

@@ -21,14 +21,18 @@
 //! What needs tokio's runtime, such as its timers, does not run on smol's.
 //!
 //! A web server: a [`Pool`](crate::Pool) is a service, which asks its applications. See
-//! [there](crate::Pool#impl-Service<Request<B>>-for-Pool).
+//! [there](crate::Pool#impl-Service<Request<B>>-for-Pool). [`Buffered`] is one that holds no connection for a
+//! browser that reads slowly.
 
 mod body;
 mod client;
+mod response;
 mod server;
 mod stderr;
+mod store;
 
 pub use body::Body;
-pub use client::ResponseBody;
+pub use client::{AsItComes, Buffered};
 pub use fcgi_proto::http::Peer;
+pub use response::ResponseBody;
 pub use server::{Params, answer};
