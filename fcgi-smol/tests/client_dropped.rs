@@ -193,3 +193,20 @@ fn a_client_over_any_stream_asks_until_the_stream_ends() {
     block_on(client.request(Params::get("/")).send()).expect_err("it has closed");
     assert_eq!(app.connections(), 1);
 }
+
+#[test]
+fn a_large_body_goes_over_a_socket_of_smols_net_which_forgets_a_write_when_it_is_flushed() {
+    let app = App::unix(|_, peer| {
+        let asked = peer.request();
+        peer.send(page(&asked.stdin.len().to_string()));
+    });
+    let fcgi_smol::Endpoint::Unix(path) = &app.endpoint else { panic!("it is one") };
+    block_on(async {
+        let stream = smol::net::unix::UnixStream::connect(path).await.expect("it listens");
+        let client = Client::over(stream, limits(|_| ()));
+        let request = client.request(Params::post("/")).bytes(vec![1; script::MUCH]);
+        let mut text = String::new();
+        request.send().await.expect("an answer").read_to_string(&mut text).await.expect("a whole body");
+        assert_eq!(text, script::MUCH.to_string());
+    });
+}

@@ -441,3 +441,40 @@ fn requests_that_come_and_go_on_two_threads_stall_nobody() {
     });
     drop(client);
 }
+
+#[test]
+fn an_answer_that_comes_twice_meets_no_other_request() {
+    const LATER: usize = 3;
+    let app = App::unix(|_, peer| {
+        let (mut open, mut answered) = (Open::new(), 0);
+        // Answers that come a second time, when so many others have come.
+        let mut again: Vec<(usize, Vec<u8>)> = Vec::new();
+        while read(peer, &mut open) {
+            let Some((&id, _)) = open.iter().find(|(_, asked)| asked.whole || asked.aborted) else {
+                continue;
+            };
+            let asked = open.remove(&id).expect("it is there");
+            let mut bytes = interleaved(&mut vec![(id, output(&asked.target, &asked.stdin))], 300);
+            answered += 1;
+            if answered % 10 == 0 {
+                again.push((answered + LATER, bytes.clone()));
+            }
+            again.iter().filter(|(at, _)| *at == answered).for_each(|(_, late)| bytes.extend(late));
+            if peer.stream.write_all(&bytes).is_err() {
+                return; // The client has closed.
+            }
+        }
+    });
+    let client = client(&app.endpoint);
+    block_on(together((0..20).map(|task| {
+        let client = &client;
+        async move {
+            for round in 0..30 {
+                // Each answer is compared with what is expected.
+                ask(client, format!("/{task}/{round}"), vec![task as u8; 50 * task]).await;
+            }
+        }
+    })));
+    assert!(app.connections() > 1, "one that had a late record is not used again");
+    drop(client);
+}

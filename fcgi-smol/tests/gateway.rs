@@ -116,7 +116,7 @@ fn who_expects_100_continue_is_told_to_go_on() {
 
 #[test]
 fn an_answer_that_begins_before_the_body_ended_is_passed_on_and_the_body_goes_on() {
-    let gateway = Gateway::start(&[]);
+    let gateway = Gateway::start(&["--stream"]);
     let head = "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc";
     let mut stream = begin(gateway.address, head.as_bytes());
     let mut lines = lines(&stream);
@@ -299,7 +299,7 @@ fn a_browser_that_leaves_in_its_upload_leaves_no_request_behind() {
         }
         tell.lock().expect("nobody panics with it").send("closed").expect("the test waits");
     });
-    let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
+    let gateway = Gateway::start(&["--app", &app.endpoint.to_string(), "--stream"]);
     for half in [Shutdown::Write, Shutdown::Both] {
         let head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc";
         let stream = begin(gateway.address, head.as_bytes());

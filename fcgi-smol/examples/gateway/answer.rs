@@ -2,18 +2,25 @@
 
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fcgi_smol::tower::{Peer, ResponseBody};
-use fcgi_smol::{Params, Pool};
+use fcgi_smol::tower::{AsItComes, Buffered, Peer, ResponseBody};
+use fcgi_smol::{ClientError, Params};
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
+use smol::Executor;
 use tower_service::Service;
 
 use crate::patience::Patient;
+use crate::places::{Busy, Place};
 use crate::site::{Found, Site};
 
 /// Bytes of a request's body; a larger one is answered with 413.
@@ -24,47 +31,60 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Seconds after which a browser may ask again when the applications have too much to do.
 const RETRY: HeaderValue = HeaderValue::from_static("1");
 
-pub(crate) type Answer = Response<Either<ResponseBody, Full<Bytes>>>;
+pub(crate) type Answer = Response<Watched>;
 
 pub(crate) struct Gateway {
-    pub(crate) pool: Pool,
+    pub(crate) pool: Buffered<Arc<Executor<'static>>>,
     pub(crate) site: Option<Site>,
+    /// Whether bodies are sent as they come.
+    pub(crate) streams: bool,
+}
+
+/// Who asks.
+pub(crate) struct Browser {
+    pub(crate) peer: SocketAddr,
+    pub(crate) server: SocketAddr,
+    pub(crate) place: Arc<Place>,
 }
 
 impl Gateway {
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        server: SocketAddr,
-    ) -> Answer {
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(Peer(peer));
-        if parts.version >= Version::HTTP_11 && !parts.headers.contains_key(HOST) {
-            return page(StatusCode::BAD_REQUEST);
-        }
-        if body.size_hint().lower() > BODY_LIMIT {
-            return page(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        let params = match self.params(&parts).await {
-            Ok(params) => params.server(server),
-            Err(answer) => return *answer,
-        };
-        parts.extensions.insert(params);
-        let line = format!("{} {}", parts.method, parts.uri);
-        let request = Request::from_parts(parts, Patient::new(body, BODY_TIMEOUT));
-        match self.pool.clone().call(request).await {
-            Ok(response) => response.map(Either::Left),
-            Err(error) => {
-                log::warn!("{peer}: {line}: {error}");
+    pub(crate) async fn answer(&self, request: Request<Incoming>, browser: &Browser) -> Answer {
+        let name = format!("{}: {} {}", browser.peer, request.method(), request.uri());
+        let version = request.version();
+        let busy = browser.place.busy();
+        let answer = self.ask(request, browser).await.unwrap_or_else(|error| match error {
+            Refusal::Page(page) => *page,
+            Refusal::Failed(error) => {
+                tell(&name, &error);
                 let status = StatusCode::from_u16(error.status().code());
                 page(status.unwrap_or(StatusCode::BAD_GATEWAY))
             }
+        });
+        let ends_with_close = version < Version::HTTP_11 && !answer.headers().contains_key(CONTENT_LENGTH);
+        answer.map(|body| Watched { body, name, busy, ends_with_close })
+    }
+
+    async fn ask(&self, request: Request<Incoming>, browser: &Browser) -> Result<Unwatched, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(Peer(browser.peer));
+        if parts.version >= Version::HTTP_11 && !parts.headers.contains_key(HOST) {
+            return Err(page(StatusCode::BAD_REQUEST).into());
         }
+        if body.size_hint().lower() > BODY_LIMIT {
+            return Err(page(StatusCode::PAYLOAD_TOO_LARGE).into());
+        }
+        let params = self.params(&parts).await?.server(browser.server);
+        parts.extensions.insert(params);
+        if self.streams {
+            parts.extensions.insert(AsItComes);
+        }
+        let request = Request::from_parts(parts, Patient::new(body, BODY_TIMEOUT));
+        let answer = self.pool.clone().call(request).await.map_err(Refusal::Failed)?;
+        Ok(answer.map(Either::Left))
     }
 
     /// The variables, or what is answered without asking an application.
-    async fn params(&self, parts: &Parts) -> Result<Params, Box<Answer>> {
+    async fn params(&self, parts: &Parts) -> Result<Params, Refusal> {
         let mut params = Params::from_parts(parts).set("SERVER_SOFTWARE", "fcgi-smol-gateway");
         // Applications look at passwords themselves, as behind nginx.
         if let Some(value) = parts.headers.get(AUTHORIZATION) {
@@ -82,15 +102,84 @@ impl Gateway {
                 let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
                 let to = HeaderValue::try_from(format!("/{path}/{query}"));
                 let to = to.map_err(|_| page(StatusCode::BAD_REQUEST))?;
-                Err(Box::new(with(page(StatusCode::MOVED_PERMANENTLY), LOCATION, to)))
+                Err(with(page(StatusCode::MOVED_PERMANENTLY), LOCATION, to).into())
             }
-            Ok(Found::Nothing) => Err(Box::new(page(StatusCode::NOT_FOUND))),
-            Err(_) => Err(Box::new(page(StatusCode::BAD_REQUEST))),
+            Ok(Found::Nothing) => Err(page(StatusCode::NOT_FOUND).into()),
+            Err(_) => Err(page(StatusCode::BAD_REQUEST).into()),
         }
     }
 }
 
-fn page(status: StatusCode) -> Answer {
+type Unwatched = Response<Either<ResponseBody, Full<Bytes>>>;
+
+/// Why there is no answer of an application.
+enum Refusal {
+    Page(Box<Unwatched>),
+    Failed(ClientError),
+}
+
+impl From<Unwatched> for Refusal {
+    fn from(page: Unwatched) -> Self {
+        Self::Page(Box::new(page))
+    }
+}
+
+/// A line in the log; a warning for what the browser has no part in, and the library has not told.
+fn tell(name: &str, error: &ClientError) {
+    let is_told = matches!(
+        error,
+        ClientError::Protocol(_)
+            | ClientError::Io(_)
+            | ClientError::Truncated
+            | ClientError::TimedOut { .. }
+            | ClientError::Failed(_)
+    );
+    let is_ours = error.status().code() >= 500;
+    let level = if is_ours && !is_told { log::Level::Warn } else { log::Level::Debug };
+    log::log!(level, "{name}: {error}");
+}
+
+/// The body of an answer, until it is written: a failure is told, and the browser can tell it from an end.
+pub(crate) struct Watched {
+    body: Either<ResponseBody, Full<Bytes>>,
+    /// Browser and request, for the log.
+    name: String,
+    busy: Busy,
+    /// Whether only the connection's close tells its end.
+    ends_with_close: bool,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Self { body, name, busy, ends_with_close } = &mut *self;
+        match body {
+            Either::Left(body) => Pin::new(body).poll_frame(cx).map_err(|error| {
+                tell(name, &error);
+                if *ends_with_close {
+                    busy.cut();
+                }
+                error.into()
+            }),
+            Either::Right(page) => Pin::new(page).poll_frame(cx).map_err(|error| match error {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn page(status: StatusCode) -> Unwatched {
     let mut answer = Response::new(Either::Right(Full::from(format!("{status}\n"))));
     *answer.status_mut() = status;
     let answer = with(answer, CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -100,7 +189,7 @@ fn page(status: StatusCode) -> Answer {
     }
 }
 
-fn with(mut answer: Answer, name: HeaderName, value: HeaderValue) -> Answer {
+fn with(mut answer: Unwatched, name: HeaderName, value: HeaderValue) -> Unwatched {
     answer.headers_mut().insert(name, value);
     answer
 }

@@ -1,13 +1,21 @@
-//! `gateway [--listen 127.0.0.1:8080] [--app ADDR]… [--root DIR] [--keep N]`: a web server in front of FastCGI
-//! applications.
+//! `gateway [--listen 127.0.0.1:8080] [--app ADDR]… [--root DIR] [--connections N] [--queue N] [--wait SECONDS]
+//! [--keep N] [--stream]`: a web server in front of FastCGI applications.
 //!
 //! Without `--app` it runs the `inspect` application inside itself: one command, a page.
+//!
+//! - `--connections`: to each application, 32; more requests than that wait in a queue.
+//! - `--queue`: how many wait, 256; further ones are answered with 503 at once.
+//! - `--wait`: how long each of them waits, 10 seconds; then it is answered with 503.
+//! - `--keep`: connections to each application that are kept from request to request, none.
+//! - `--stream`: send a request's body to the application as it comes, rather than when it is there.
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use fcgi_smol::tower::Buffered;
 use fcgi_smol::{Endpoint, Listener, Pool, PoolSettings, Server};
 use lexopt::{Arg, ValueExt};
 use smol::{Async, Executor};
@@ -23,13 +31,15 @@ mod front;
 #[path = "../inspect/app.rs"]
 mod inspect;
 mod patience;
+mod places;
 mod site;
 
-const USAGE: &str = "gateway [--listen 127.0.0.1:8080] [--app ADDR]... [--root DIR] [--keep N]";
+const USAGE: &str = "gateway [--listen 127.0.0.1:8080] [--app ADDR]... [--root DIR] [--connections N] \
+                     [--queue N] [--wait SECONDS] [--keep N] [--stream]";
 
 fn main() -> ExitCode {
     common::run(USAGE, |arguments| {
-        let Arguments { listen, mut apps, site, settings } =
+        let Arguments { listen, mut apps, site, settings, streams } =
             Arguments::parse(lexopt::Parser::from_args(arguments))?;
         let executor = Arc::new(Executor::new());
         // Its folder is there as long as this.
@@ -43,7 +53,8 @@ fn main() -> ExitCode {
         })?;
         println!("Open http://{}/ in a browser", listener.get_ref().local_addr()?);
 
-        let gateway = Gateway { pool: Pool::new(apps, settings), site };
+        let pool = Buffered::new(Pool::new(apps, settings), Arc::clone(&executor));
+        let gateway = Gateway { pool, site, streams };
         common::block_on(&executor, front::serve(listener, &executor, gateway, stopped));
         Ok(())
     })
@@ -54,6 +65,7 @@ struct Arguments {
     apps: Vec<Endpoint>,
     site: Option<Site>,
     settings: PoolSettings,
+    streams: bool,
 }
 
 impl Arguments {
@@ -61,7 +73,7 @@ impl Arguments {
         let mut settings = PoolSettings::default();
         settings.client.spool_limit = answer::BODY_LIMIT;
         let listen = ([127, 0, 0, 1], 8080).into();
-        let mut arguments = Self { listen, apps: Vec::new(), site: None, settings };
+        let mut arguments = Self { listen, apps: Vec::new(), site: None, settings, streams: false };
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("listen") => arguments.listen = parser.value()?.parse()?,
@@ -70,7 +82,13 @@ impl Arguments {
                     app => arguments.apps.push(app),
                 },
                 Arg::Long("root") => arguments.site = Some(Site::new(parser.value()?)?),
+                Arg::Long("connections") => arguments.settings.max_connections = parser.value()?.parse()?,
+                Arg::Long("queue") => arguments.settings.max_waiting = parser.value()?.parse()?,
+                Arg::Long("wait") => {
+                    arguments.settings.wait_timeout = Duration::from_secs(parser.value()?.parse()?);
+                }
                 Arg::Long("keep") => arguments.settings.max_idle = parser.value()?.parse()?,
+                Arg::Long("stream") => arguments.streams = true,
                 other => return Err(other.unexpected().into()),
             }
         }

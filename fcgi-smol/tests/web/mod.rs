@@ -32,7 +32,19 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let dir = folder();
+        let command = example("gateway", dir.path());
+        Self::run(command, dir, arguments)
+    }
+
+    /// One that makes its temporary files in this folder.
+    pub(crate) fn with_folder(temporary: &str, arguments: &[&str]) -> Self {
+        let dir = folder();
         let mut command = example("gateway", dir.path());
+        command.env("TMPDIR", temporary);
+        Self::run(command, dir, arguments)
+    }
+
+    fn run(mut command: Command, dir: TempDir, arguments: &[&str]) -> Self {
         let log = dir.path().join("log");
         let process = Process::start(command.args(["--listen", "127.0.0.1:0"]).args(arguments), &log);
         let mut address = None;
@@ -110,6 +122,11 @@ pub(crate) struct Fpm {
 impl Fpm {
     /// With these pages, `(name, text)`; or why it cannot be started here.
     pub(crate) fn start(pages: &[(&str, &str)]) -> Result<Self, String> {
+        Self::with_children(2, pages)
+    }
+
+    /// With so many children.
+    pub(crate) fn with_children(children: usize, pages: &[(&str, &str)]) -> Result<Self, String> {
         let program = tools::program(&["php-fpm", "php-fpm8.4", "php-fpm8.3", "php-fpm8.2"])?;
         let dir = folder();
         for (name, text) in pages {
@@ -120,7 +137,8 @@ impl Fpm {
         let socket = dir.path().join("socket");
         let config = include_str!("../../../fcgi-blocking/tests/backends/apps/fpm.conf");
         let config = config.replace("{listen}", socket.to_str().expect("temporary paths are UTF-8"));
-        fs::write(dir.path().join("fpm.conf"), config.replace("{children}", "2")).expect("it can be written");
+        fs::write(dir.path().join("fpm.conf"), config.replace("{children}", &children.to_string()))
+            .expect("it can be written");
         let mut command = tools::command(&program);
         // Sessions lie there.
         command.env("TMPDIR", dir.path()).args(["-n", "--nodaemonize", "--fpm-config"]);
@@ -136,9 +154,13 @@ impl Fpm {
 
     /// A gateway in front of it.
     pub(crate) fn gateway(&self) -> Gateway {
+        self.gateway_with(&[])
+    }
+
+    pub(crate) fn gateway_with(&self, arguments: &[&str]) -> Gateway {
         let socket = self.dir.path().join("socket");
         let [socket, root] = [socket, self.root()].map(|path| path.to_str().expect("UTF-8").to_owned());
-        Gateway::start(&["--app", &socket, "--root", &root])
+        Gateway::start(&[&["--app", &socket, "--root", &root], arguments].concat())
     }
 }
 
