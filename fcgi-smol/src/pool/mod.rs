@@ -89,18 +89,20 @@ impl Default for PoolSettings {
 /// By default none are. Many applications have one worker for each connection, which nobody else gets while it
 /// is kept, and which may work on after the end of a request: PHP's `fastcgi_finish_request`, and all that frees
 /// its worker of a browser by it. The next request on that connection waits for it, while other workers are idle.
-/// Nothing tells: what helps is not to keep the connection. It costs little: php-fpm 8.2 with 4 workers on a Unix
-/// socket answered an empty page, 1, 4 and 16 requests at a time,
+/// Nothing tells: what helps is not to keep the connection. With php-fpm 8.2, 4 workers, and a page that works on
+/// for 3 s after its `fastcgi_finish_request`, the next request was answered after
 ///
-/// | | requests a second | after `fastcgi_finish_request` and 3 s of work |
+/// | | GET | POST |
 /// |---|---|---|
-/// | two connections kept, [`max_idle`](PoolSettings::max_idle) = 2 | 14,600, 55,200, 37,300 | waits 3 s |
-/// | none kept | 13,100, 32,900, 42,700 | 0.2 ms |
-/// | two kept, but a fresh one while there may be more | 14,100, 14,800, 20,600 | 0.1 ms |
-/// | two kept, and after 100 ms a GET a second time over a fresh one | 40,200, 49,400, 32,300 | GET 100 ms, POST 3 s |
+/// | no connection kept | 0.2 ms | 0.4 ms |
+/// | two kept, [`max_idle`](PoolSettings::max_idle) = 2, and each used when there is one | 3 s | 3 s |
+/// | two kept, but a fresh one while there may be more | 0.1 ms | 0.1 ms |
+/// | two kept, and after 100 ms a GET a second time over a fresh one | 100 ms | 3 s |
 ///
-/// The third holds two workers for nothing. The last executes each slow page twice: pages of 300 ms were answered
-/// half as often. Who knows that its applications end with their answer, and has many small ones, keeps.
+/// The price of keeping none is a connection for each request. The third holds two workers for nothing, and the
+/// last executed each page of 300 ms twice. Where connections are kept, a request that may be sent twice leaves a
+/// silent one after [`kept_first_byte_timeout`](crate::ClientSettings::kept_first_byte_timeout). Who knows that
+/// its applications end with their answer, and has many small ones, keeps.
 ///
 /// A connection is not kept while another one to the same application waits for its first byte: it may be for
 /// that worker. Of an application that ends connections although it was asked to keep them (Ruby, node, uWSGI)
