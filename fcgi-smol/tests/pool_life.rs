@@ -7,7 +7,6 @@ mod support;
 #[path = "adapter/client.rs"]
 mod adapter;
 
-mod polls;
 #[path = "../../fcgi-blocking/tests/client/script.rs"]
 mod script;
 
@@ -22,7 +21,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fcgi_smol::{ClientError, Endpoint, Listener, Params, Pool, PoolSettings, Server, Settings, Status};
-use polls::at_most;
 use script::{App, Peer, answer, end, limits, page, stdout};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Executor, block_on};
@@ -181,15 +179,20 @@ fn a_late_record_is_not_part_of_the_next_answer_of_a_pool() {
     drop(pool);
 }
 
+/// Lets a server's handler answer, and tells when it has begun.
+struct Let(smol::channel::Sender<()>, smol::channel::Receiver<()>);
+
 /// One of our own servers, which answers one request at a time, and that when it is let.
-fn server(executor: &Arc<Executor<'static>>, path: &Path, name: &'static str) -> smol::channel::Sender<()> {
+fn server(executor: &Arc<Executor<'static>>, path: &Path, name: &'static str) -> Let {
     let mut settings = Settings::default();
     settings.max_requests = 1;
     let server = Server::with_settings(Listener::bind_unix(path, 0o600).expect("it is free"), settings);
     let (let_it, wait) = smol::channel::unbounded();
+    let (begins, begun) = smol::channel::unbounded();
     let handler = move |request: fcgi_smol::Request| {
-        let wait = wait.clone();
+        let (wait, begins) = (wait.clone(), begins.clone());
         async move {
+            begins.send(()).await?;
             wait.recv().await?;
             let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
             page.write_all(name.as_bytes()).await?;
@@ -198,7 +201,7 @@ fn server(executor: &Arc<Executor<'static>>, path: &Path, name: &'static str) ->
     };
     let serve = server.expect("it can be registered").serve(Arc::clone(executor), handler);
     executor.spawn(serve).detach();
-    let_it
+    Let(let_it, begun)
 }
 
 #[test]
@@ -211,24 +214,15 @@ fn of_two_of_our_own_servers_the_idle_one_answers_when_the_other_is_full() {
         let [a, b] = [server(&executor, &paths[0], "a"), server(&executor, &paths[1], "b")];
         let busy = pool(&endpoints[..1], |_| ());
         let held = executor.spawn(async move { send(busy.request(Params::get("/"))).await });
-        // It has the request when a second one is refused.
-        loop {
-            let other = pool(&endpoints[..1], |_| ());
-            let asked = at_most(50, other.request(Params::get("/")).send()).await;
-            let Some(response) = asked else { continue };
-            let mut response = response.expect("an answer");
-            assert_eq!(response.status(), Status::SERVICE_UNAVAILABLE);
-            response.read_to_end(&mut Vec::new()).await.expect("a whole body");
-            break;
-        }
+        a.1.recv().await.expect("it has the request");
         for _ in 0..10 {
-            b.send(()).await.expect("it waits");
+            b.0.send(()).await.expect("it waits");
             // Each of these asks A first.
             let both = pool(&endpoints, |_| ());
             let request = both.request(Params::post("/")).bytes("body");
             assert_eq!(send(request).await.expect("an answer"), "b");
         }
-        a.send(()).await.expect("it waits");
+        a.0.send(()).await.expect("it waits");
         assert_eq!(held.await.expect("an answer"), "a");
     }));
 }

@@ -126,9 +126,8 @@ impl Applications {
                     return Ok(Lease { applications: Arc::clone(self), place, link, request, name });
                 }
                 Ok(None) => {
-                    let is_reusable = link.with(|state, _| state.session.is_reusable());
                     let again = wanted.clone();
-                    choice = self.decide(|choices, now| choices.replace(place, is_reusable, again, now));
+                    choice = self.decide(|choices, now| choices.replace(place, again, now));
                 }
                 Err(error) => {
                     self.decide(|choices, now| choices.give_back(place, true, now));

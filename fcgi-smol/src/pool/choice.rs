@@ -146,20 +146,10 @@ impl<C: Clone> Choices<C> {
         self.choose_or_wait(wanted, now)
     }
 
-    /// What a request gets in the place of a connection that was [lent](Choice::Lent), and that takes none any
-    /// more, or only not this one.
-    pub(crate) fn replace(
-        &mut self,
-        place: Place,
-        reusable: bool,
-        mut wanted: Wanted,
-        now: Duration,
-    ) -> Choice<C> {
-        self.leave(place, reusable, now);
-        if let Some(held) = self.applications[place.application].held(place) {
-            held.idle = held.idle.map(|_| now.saturating_sub(place.idle.unwrap_or_default()));
-            wanted.fresh = true;
-        }
+    /// What a request gets in the place of a connection that was [lent](Choice::Lent), and that does not take it:
+    /// that is closed, since a worker that waits on it may be the only one.
+    pub(crate) fn replace(&mut self, place: Place, wanted: Wanted, now: Duration) -> Choice<C> {
+        self.leave(place, false, now);
         // Before those who came later.
         let choice = self.choose_or_wait(wanted, now);
         self.serve(now);
@@ -512,8 +502,7 @@ mod tests {
                     self.choices.abandon(choice, now);
                     return self.told(String::new());
                 }
-                ("gone", Some(Choice::Lent(place, _))) => self.choices.replace(place, false, wanted, now),
-                ("pass", Some(Choice::Lent(place, _))) => self.choices.replace(place, true, wanted, now),
+                ("gone", Some(Choice::Lent(place, _))) => self.choices.replace(place, wanted, now),
                 ("answer", Some(Choice::Lent(place, name))) => {
                     self.choices.answered(place, now);
                     self.requests.insert(number, Choice::Lent(place, name));
@@ -834,24 +823,20 @@ mod tests {
             1004 up 0  -> idle a2
             1504 time  -> closed a2";
 
-        a_kept_connection_that_one_request_passes_over_stays_for_others: 1, keeps_two, "
+        a_kept_connection_that_a_request_passes_over_is_closed: 1, keeps_two, "
             0   ask 1  -> connect A
             0   up 1   -> a1
             0   answer 1 ->
             100 end 1  ->
             200 ask 2  -> a1
-            200 pass 2 -> connect A
-            300 ask 3  -> a1
-            300 pass 3 -> connect A
-            599 next   -> at 600
-            600 time   -> closed a1";
+            200 gone 2 -> connect A, closed a1";
 
         one_that_is_passed_over_makes_room_where_there_is_none: 1, |settings| (settings.max_connections, settings.max_idle) = (1, 1), "
             0   ask 1  -> connect A
             0   up 1   -> a1
             1   end 1  ->
             4   ask 3  -> a1
-            4   pass 3 -> connect A, closed a1";
+            4   gone 3 -> connect A, closed a1";
 
         a_request_whose_kept_connection_died_takes_a_fresh_one: 1, keeps_two, "
             0 ask 1    -> connect A
