@@ -35,6 +35,8 @@ impl<'s> Web<'s> {
         let mut settings = ClientSettings::default();
         // Nothing that is asked here does harm when it is done twice.
         settings.resend = Resend::All;
+        // An application that is slow under load is not asked on a second connection: they are counted.
+        settings.kept_first_byte_timeout = Duration::MAX;
         let endpoint = address.parse().expect("an address");
         Self { client: Client::with_settings(endpoint, settings), site, keep: true }
     }
