@@ -4,6 +4,8 @@
 #[path = "outgoing.rs"]
 mod outgoing;
 
+use std::time::Duration;
+
 use fcgi_smol::{ClientError, ClientSettings, Endpoint, Params, Pool, PoolSettings, Value};
 use smol::block_on;
 
@@ -26,6 +28,8 @@ impl Client {
         let mut settings = PoolSettings::default();
         settings.client = client;
         settings.max_idle = 1;
+        // The connections are counted, however slow the application is.
+        settings.keep_time = Duration::MAX;
         let pool = Pool::new([endpoint.clone()], settings);
         Self { endpoint, settings, pool }
     }
