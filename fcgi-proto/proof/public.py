@@ -20,9 +20,24 @@ EXCEPTIONS = [
     "http",
     "pair::ParamsBuf",
     "server::session::Batch",
+    "server::session::WriteError",
     *[
         f"server::session::Session::{name}"
-        for name in ["end_answer", "finish_answer", "flush", "growing", "shrink", "write", "write_stderr"]
+        for name in [
+            "end_answer",
+            "end_into",
+            "finish_answer",
+            "flush",
+            "gather",
+            "growing",
+            "keep_into",
+            "output_into",
+            "read_from",
+            "shrink",
+            "write",
+            "write_into",
+            "write_stderr",
+        ]
     ],
 ]
 # The functions of traits that fcgi-proto implements itself.

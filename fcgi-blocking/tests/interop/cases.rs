@@ -1,7 +1,7 @@
 //! What must hold behind every web server: one table, run from top to bottom on one instance, so that
 //! each case also shows that the one before it left everything in order.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,26 @@ pub(crate) const ALL: &[Case] = &[
     case("200 requests over kept connections", kept_connections),
     case("16 clients at once", concurrent),
 ];
+
+/// What a server of one's own must pass, of which the application has `/sum`, `/echo` and `/bytes/N`.
+pub(crate) const GROUND: &[Case] = &[
+    case("HEAD has no body", head),
+    case("POST of 0, 10 and 1 MiB", post),
+    case("an echo of 1 MiB", echo),
+    case("an echo of 64 MiB", large_echo),
+    case("an upload of unknown length", chunked),
+    case("a response of 5 MB", large_response),
+    case("a body that is never read", ignored),
+    case("the whole answer to a body that is never read is there at once", answered_unread),
+    case("a client that leaves during its upload", leaves_upload),
+    case("a client that leaves during the response", leaves_response),
+    case("200 requests over kept connections", kept_connections),
+    case("16 clients at once", concurrent),
+    case("64 requests in flight", in_flight),
+];
+
+/// Where handlers may panic.
+pub(crate) const PANICS: &[Case] = &[case("a handler that panics", panics)];
 
 /// Where an answer is lost easily: nginx closes its side when the application does.
 pub(crate) const IGNORED_BODIES: &[Case] = &[case("40 bodies of each size, never read", many_ignored)];
@@ -256,6 +276,22 @@ fn concurrent(site: &Site) {
             });
         }
     });
+}
+
+/// 64 uploads wait in their middle, another request is answered, and then all of them.
+fn in_flight(site: &Site) {
+    let body = noise(20_000, 64);
+    let (first, rest) = body.split_at(10_000);
+    let head = "POST /sum HTTP/1.0\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n";
+    let begun = [head.as_bytes(), first].concat();
+    let streams: Vec<_> = (0..64).map(|_| begin(site.address, &begun)).collect();
+    works(site);
+    for mut stream in streams {
+        stream.write_all(rest).expect("the web server reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.contains(" 200 ") && answer.contains(&sum(&body)), "{answer}");
+    }
 }
 
 /// A static file that the application guards: 401 or 403 without the header, the file with it.

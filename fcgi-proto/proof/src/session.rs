@@ -23,9 +23,8 @@ pub fn session<const N: usize>() {
         calls(&mut session, started.request);
     }
     while let Some(event) = server::session::Session::receive(&mut session, &mut input, now()) {
-        if let server::session::Input::Begin { request, .. } = any(event) {
-            calls(&mut session, request);
-        }
+        let request = server::session::Input::request(any(&event));
+        calls(&mut session, request);
     }
     while let Some(mut reply) = server::session::Session::poll_output(&mut session) {
         write_control(any(&mut reply));

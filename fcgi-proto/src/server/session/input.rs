@@ -1,5 +1,9 @@
 //! What comes: taken in, and handed to whom it is for.
 
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+use core::task::Poll;
 use core::time::Duration;
 
 use super::life::{Life, Phase, Request, Stop, Stream};
@@ -8,10 +12,16 @@ use super::report::Stopped;
 use super::waits::Linger;
 use super::{Ended, OUT_ROOM, Pending, Session, State};
 use crate::life::Time;
+#[cfg(feature = "alloc")]
+use crate::pair::ParamsBuf;
 use crate::record::{RequestId, Role};
 use crate::server::order::Stage;
 use crate::server::slots::{Entry, Slots};
 use crate::server::{Event, Refusal};
+
+/// Memory for parameters that is kept from request to request.
+#[cfg(feature = "alloc")]
+const KEPT_PARAMS: usize = 16 * 1024;
 
 /// Something for a request's caller. It borrows from the input only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +75,21 @@ pub enum Input<'i> {
         /// The request.
         request: Request,
     },
+}
+
+impl Input<'_> {
+    /// Whom it is for.
+    #[must_use]
+    pub const fn request(&self) -> Request {
+        match *self {
+            Self::Begin { request, .. }
+            | Self::Params { request, .. }
+            | Self::Start { request }
+            | Self::Body { request, .. }
+            | Self::Look { request }
+            | Self::Over { request } => request,
+        }
+    }
 }
 
 /// A Responder's request that was all there: see [`Session::receive_whole`].
@@ -202,6 +227,38 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.refuse(request, Refusal::UnknownRole);
     }
 
+    /// Gathers the parameters of the request that `input` is for in its `params`, and refuses it if they have no
+    /// room or are not whole pairs, or if it asks for another role than a Responder's. Whether its handler is to run
+    /// now.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use fcgi_proto::{Limits, pair::ParamsBuf};
+    /// use fcgi_proto::server::session::{Patience, Session};
+    ///
+    /// let mut session = Session::<1>::new(Limits::new(), &Patience::new());
+    /// let mut params = ParamsBuf::new(16 * 1024);
+    /// let mut input: &[u8] = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\
+    ///     \x01\x04\0\x01\0\x06\0\0\x03\x01URI/\x01\x04\0\x01\0\0\0\0";
+    /// while let Some(came) = session.receive(&mut input, Duration::ZERO) {
+    ///     if session.gather(came, &mut params) {
+    ///         assert_eq!(params.get(b"URI"), Some(&b"/"[..])); // run the handler of `came.request()`
+    ///     }
+    /// }
+    /// ```
+    #[cfg(feature = "alloc")]
+    pub fn gather(&mut self, input: Input<'_>, params: &mut ParamsBuf) -> bool {
+        match input {
+            Input::Begin { role: Role::Responder, .. } => params.clear(KEPT_PARAMS),
+            Input::Begin { request, .. } => self.refuse_role(request),
+            Input::Params { request, data } if params.push(data).is_err() => self.refuse_full(request),
+            Input::Start { request } if params.finish().is_err() => self.refuse_malformed(request),
+            Input::Start { .. } => return true,
+            Input::Params { .. } | Input::Body { .. } | Input::Look { .. } | Input::Over { .. } => {}
+        }
+        false
+    }
+
     /// The handler wants to read this body and has used up what was handed out. Of a Filter, to read DATA is to
     /// pass by what is left of STDIN.
     ///
@@ -228,6 +285,38 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let slot = request.slot();
         self.wait_for_input(slot, Life::READING, now);
         Ok(Read::Wait)
+    }
+
+    /// Takes all that is in `kept`, where the caller keeps what came of a body: none of it at the end of the body.
+    /// `Pending`: [`read`](Self::read) says to wait.
+    ///
+    /// # Errors
+    /// [`Stopped`], if no more of it comes.
+    #[cfg(feature = "alloc")]
+    pub fn read_from(
+        &mut self,
+        request: Request,
+        stream: Stream,
+        kept: &mut Vec<u8>,
+        now: Duration,
+    ) -> Poll<Result<Vec<u8>, Stopped>> {
+        if !kept.is_empty() {
+            self.room(request);
+        } else if self.read(request, stream, now)? == Read::Wait {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(core::mem::take(kept)))
+    }
+
+    /// Keeps what has room of a body's bytes, [`Input::Body`], behind what is in `kept`, up to `room` bytes in all,
+    /// and says so with [`took`](Self::took). How many bytes have none: they stay at the front of the input.
+    #[cfg(feature = "alloc")]
+    #[must_use = "these bytes stay at the front of the input"]
+    pub fn keep_into(&mut self, data: &[u8], kept: &mut Vec<u8>, room: usize) -> usize {
+        let (fits, rest) = data.split_at_checked(room.saturating_sub(kept.len())).unwrap_or((data, &[]));
+        kept.extend_from_slice(fits);
+        self.took(fits.len());
+        rest.len()
     }
 
     /// Whether nobody is known to wait for the request's answer any more. If somebody does, the caller is to
