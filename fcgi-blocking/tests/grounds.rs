@@ -17,6 +17,7 @@ const fn example(example: &'static str) -> Subject {
     Subject { package: "fcgi-proto", example }
 }
 
+const IO_URING: Subject = example("io_uring_server");
 const MIO: Subject = example("mio_server");
 const TOKIO: Subject = example("tokio_server");
 
@@ -52,4 +53,18 @@ fn mio_serves_connections_that_close() {
 fn mio_serves_connections_that_are_kept() {
     interop::run(&MIO, &NGINX_KEEPALIVE, cases::GROUND);
     interop::run(&MIO, &NGINX_KEEPALIVE_UNBUFFERED, cases::GROUND);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn io_uring_serves_connections_that_close() {
+    interop::run(&IO_URING, &NGINX_TCP, cases::GROUND);
+    interop::run(&IO_URING, &NGINX_TCP_UNBUFFERED, cases::GROUND);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn io_uring_serves_connections_that_are_kept() {
+    interop::run(&IO_URING, &NGINX_KEEPALIVE, cases::GROUND);
+    interop::run(&IO_URING, &NGINX_KEEPALIVE_UNBUFFERED, cases::GROUND);
 }
