@@ -1,7 +1,7 @@
 //! What must hold behind every web server: one table, run from top to bottom on one instance, so that
 //! each case also shows that the one before it left everything in order.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,26 +46,6 @@ pub(crate) const ALL: &[Case] = &[
     case("16 clients at once", concurrent),
 ];
 
-/// What a server of one's own must pass, of which the application has `/sum`, `/echo` and `/bytes/N`.
-pub(crate) const GROUND: &[Case] = &[
-    case("HEAD has no body", head),
-    case("POST of 0, 10 and 1 MiB", post),
-    case("an echo of 1 MiB", echo),
-    case("an echo of 64 MiB", large_echo),
-    case("an upload of unknown length", chunked),
-    case("a response of 5 MB", large_response),
-    case("a body that is never read", ignored),
-    case("the whole answer to a body that is never read is there at once", answered_unread),
-    case("a client that leaves during its upload", leaves_upload),
-    case("a client that leaves during the response", leaves_response),
-    case("200 requests over kept connections", kept_connections),
-    case("16 clients at once", concurrent),
-    case("64 requests in flight", in_flight),
-];
-
-/// Where handlers may panic.
-pub(crate) const PANICS: &[Case] = &[case("a handler that panics", panics)];
-
 /// Where an answer is lost easily: nginx closes its side when the application does.
 pub(crate) const IGNORED_BODIES: &[Case] = &[case("40 bodies of each size, never read", many_ignored)];
 
@@ -87,7 +67,7 @@ fn get(site: &Site) {
     assert!(has_param(&answer, "REQUEST_URI", "/any/prefix/env?a=b&c=%20"), "{}", answer.text());
 }
 
-fn head(site: &Site) {
+pub(crate) fn head(site: &Site) {
     let browser = browser(site);
     for _ in 0..3 {
         let answer = browser.head("/bytes/1000");
@@ -98,27 +78,27 @@ fn head(site: &Site) {
     }
 }
 
-fn post(site: &Site) {
+pub(crate) fn post(site: &Site) {
     let browser = browser(site);
     for size in [0, 10, 1 << 20] {
         check_body(&browser, &noise(size, size as u64));
     }
 }
 
-fn echo(site: &Site) {
+pub(crate) fn echo(site: &Site) {
     let browser = browser(site);
     for seed in 0..3 {
         check_body(&browser, &noise(1 << 20, seed));
     }
 }
 
-fn large_echo(site: &Site) {
+pub(crate) fn large_echo(site: &Site) {
     let browser = browser(site);
     check_echo(&browser, &noise(64 << 20, 64));
     check_sum(&browser.post("/sum", b"after an echo"), b"after an echo");
 }
 
-fn chunked(site: &Site) {
+pub(crate) fn chunked(site: &Site) {
     // Larger than a server's buffers: in those it might still find the length for itself.
     let body = noise(300_000, 7);
     let head =
@@ -154,7 +134,7 @@ fn large_params(site: &Site) {
     works(site);
 }
 
-fn large_response(site: &Site) {
+pub(crate) fn large_response(site: &Site) {
     let answer = browser(site).get("/bytes/5000000");
     assert_eq!((answer.status, answer.body.len()), (200, 5_000_000));
     assert!(answer.body.iter().all(|&byte| byte == b'x'));
@@ -193,12 +173,12 @@ fn early(site: &Site) {
     assert_eq!((status, lines.len(), lines.last()), (200, 2, Some(&sum(b"0123456789").as_str())), "{body}");
 }
 
-fn ignored(site: &Site) {
+pub(crate) fn ignored(site: &Site) {
     ignored_bodies(site, 5, &[10, 16 << 10, 1 << 20]);
     works(site);
 }
 
-fn answered_unread(site: &Site) {
+pub(crate) fn answered_unread(site: &Site) {
     let body = vec![b'i'; 1 << 20];
     for (path, length) in [("/bytes/131072", 131_072), ("/bytes/200000", 200_000), ("/bytes/262144", 262_144)]
     {
@@ -226,7 +206,7 @@ fn ignored_bodies(site: &Site, count: usize, sizes: &[usize]) {
     }
 }
 
-fn panics(site: &Site) {
+pub(crate) fn panics(site: &Site) {
     let browser = browser(site);
     for _ in 0..3 {
         assert_eq!(browser.get("/panic").status, 500);
@@ -234,7 +214,7 @@ fn panics(site: &Site) {
     }
 }
 
-fn leaves_upload(site: &Site) {
+pub(crate) fn leaves_upload(site: &Site) {
     let head = "POST /sum HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n";
     let begun = [head.as_bytes(), &noise(200_000, 5)].concat();
     for _ in 0..5 {
@@ -243,7 +223,7 @@ fn leaves_upload(site: &Site) {
     }
 }
 
-fn leaves_response(site: &Site) {
+pub(crate) fn leaves_response(site: &Site) {
     for _ in 0..5 {
         let mut stream = begin(site.address, b"GET /bytes/5000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream.read_exact(&mut [0; 100_000]).expect("the response begins");
@@ -252,7 +232,7 @@ fn leaves_response(site: &Site) {
     }
 }
 
-fn kept_connections(site: &Site) {
+pub(crate) fn kept_connections(site: &Site) {
     let browsers = [(); 4].map(|()| browser(site));
     for number in 0..50 {
         for (index, browser) in browsers.iter().enumerate() {
@@ -264,7 +244,7 @@ fn kept_connections(site: &Site) {
     }
 }
 
-fn concurrent(site: &Site) {
+pub(crate) fn concurrent(site: &Site) {
     thread::scope(|scope| {
         for index in 0..16 {
             scope.spawn(move || {
@@ -276,22 +256,6 @@ fn concurrent(site: &Site) {
             });
         }
     });
-}
-
-/// 64 uploads wait in their middle, another request is answered, and then all of them.
-fn in_flight(site: &Site) {
-    let body = noise(20_000, 64);
-    let (first, rest) = body.split_at(10_000);
-    let head = "POST /sum HTTP/1.0\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n";
-    let begun = [head.as_bytes(), first].concat();
-    let streams: Vec<_> = (0..64).map(|_| begin(site.address, &begun)).collect();
-    works(site);
-    for mut stream in streams {
-        stream.write_all(rest).expect("the web server reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.contains(" 200 ") && answer.contains(&sum(&body)), "{answer}");
-    }
 }
 
 /// A static file that the application guards: 401 or 403 without the header, the file with it.
@@ -309,12 +273,12 @@ fn guarded_file(site: &Site) {
     }
 }
 
-fn browser(site: &Site) -> Browser {
+pub(crate) fn browser(site: &Site) -> Browser {
     Browser::new(site.address)
 }
 
 /// Requests of new clients are answered, and with what belongs to them.
-fn works(site: &Site) {
+pub(crate) fn works(site: &Site) {
     for number in 0..5 {
         let body = noise(1000 + number, number as u64);
         check_sum(&browser(site).post("/sum", &body), &body);

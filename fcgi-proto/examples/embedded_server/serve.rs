@@ -67,7 +67,7 @@ pub(crate) async fn serve<T: Read + Write, C: Clock>(stream: &mut T, clock: &C) 
                 if next.close {
                     return Ok(());
                 } else if next.shutdown {
-                    session.shut(clock.now()); // it has no direction that can be ended alone
+                    session.end_of_input(); // it has no direction to end alone: it is closed, and all was read before
                 } else if next.read && unread.is_empty() {
                     match before(stream.read(&mut buffer), clock.until(next.at)).await.transpose()? {
                         Some(0) => session.end_of_input(),
