@@ -85,47 +85,6 @@ fn a_thousand_connections_are_served_at_once() {
 }
 
 #[test]
-fn memory_comes_back_after_two_thousand_large_answers_that_nobody_read() {
-    const COUNT: usize = 2000;
-    const KIB_LEFT: u64 = 10 * 1024;
-    if raise_descriptors() < COUNT as u64 + 100 {
-        eprintln!("not run: {COUNT} descriptors are more than this system's limit");
-        return;
-    }
-    let server = Serving::unix(example("inspect").arg("fd:0"));
-    let warm: Vec<Client> = (0..100).map(|_| page(&server)).collect();
-    let before = settled_memory(&server);
-    let unread = |_| {
-        let mut client = server.connect();
-        client.send(Call::get("/bytes/20000000").bytes());
-        client
-    };
-    let clients: Vec<Client> = (0..COUNT).map(unread).collect();
-    let most = settled_memory(&server);
-    drop(clients);
-    let deadline = Instant::now() + PATIENCE;
-    let mut after = settled_memory(&server);
-    while after > before + KIB_LEFT && Instant::now() < deadline {
-        after = settled_memory(&server);
-    }
-    eprintln!("{before} KiB before, {most} KiB with {COUNT} answers, {after} KiB after");
-    assert!(
-        after <= before + KIB_LEFT,
-        "{before} KiB before, {most} KiB with {COUNT} answers, {after} KiB after"
-    );
-    // They are served as before.
-    page(&server);
-    drop(warm);
-    server.finish();
-}
-
-fn page(server: &Serving) -> Client {
-    let mut client = server.connect();
-    client.call(&Call::get("/ignore")).assert_ok("ok");
-    client
-}
-
-#[test]
 fn a_server_whose_descriptors_run_out_waits_and_goes_on() {
     raise_descriptors();
     let mut command = example("inspect");
