@@ -306,6 +306,7 @@ impl<const N: usize> Session<N> {
         let slot = self.slots.get_mut(place)?;
         let was_full = slot.kept >= share;
         slot.kept = slot.kept.saturating_add(data.len());
+        slot.stdout = slot.stdout.saturating_add(data.len() as u16);
         // It has something to take: it does not wait.
         slot.waiting = Time::NEVER;
         if slot.kept >= share && !was_full {
@@ -399,10 +400,10 @@ impl<const N: usize> Session<N> {
     /// came. Whoever can ask elsewhere waits with it until then.
     #[must_use]
     pub fn may_be_refused(&self, request: Request) -> bool {
-        const REFUSAL: usize = 8 * 1024;
+        const REFUSAL: u16 = 8 * 1024;
         let slot = self.slot(request);
         slot.is_some_and(|slot| {
-            slot.is_active() && !self.is_dead() && slot.status == 503 && slot.kept <= REFUSAL
+            slot.is_active() && !self.is_dead() && slot.status == 503 && slot.stdout <= REFUSAL
         })
     }
 
