@@ -444,7 +444,8 @@ impl<const N: usize> Session<N> {
     // Time, and what to do next.
 
     /// What is wanted of the transport now. There is nothing to shut down: applications take a connection whose
-    /// sending side has ended for one that is gone.
+    /// sending side has ended for one that is gone. Other than the server's it needs no time: what the time alone
+    /// changes is all in [`expire`](Self::expire), since nothing is waited for that no request waits for.
     #[must_use]
     pub fn next(&self) -> Next {
         if self.is_dead() || (self.open == 0 && self.is_over()) {

@@ -47,9 +47,7 @@ impl<'b> Response<'b> {
     pub(crate) async fn read_head(&mut self) -> Result<(), ClientError> {
         while !self.head().is_complete() {
             poll_fn(|cx| self.poll_more(cx)).await?;
-            if let Some(end) = &self.end {
-                self.page.finish(end)?;
-            }
+            self.end.iter().try_for_each(|end| self.page.finish(end))?;
         }
         self.lease.iter().for_each(|lease| lease.answered(self.status().code()));
         Ok(())
