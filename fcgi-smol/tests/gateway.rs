@@ -355,6 +355,34 @@ fn stderr_is_in_the_log_before_there_is_an_answer_and_while_it_is_under_way() {
 }
 
 #[test]
+fn what_a_head_says_oddly_reaches_a_browser_as_it_should() {
+    for (head, begins, fields) in [
+        ("Status: 999\r\nA: b\r\n\r\n", "HTTP/1.1 999 \r\n", &["a: b"][..]),
+        ("Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n", "HTTP/1.1 200 OK\r\n", &["content-type: c/d"]),
+        ("Connection: X-Priv\r\nX-Priv: secret\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\n", &["a: b"]),
+        ("Status: 204\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 204 No Content\r\n", &[]),
+    ] {
+        let app = App::tcp(move |_, peer| drop(peer.serve(answer(head))));
+        let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
+        for method in ["GET", "HEAD"] {
+            let request = format!("{method} / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+            let mut said = String::new();
+            begin(gateway.address, request.as_bytes()).read_to_string(&mut said).expect("an answer");
+            let (head, _) = said.split_once("\r\n\r\n").expect("a head");
+            let of_the_front = ["date: ", "connection: ", "transfer-encoding: ", "content-length: 0"];
+            let found: Vec<_> = head
+                .lines()
+                .skip(1)
+                .filter(|line| !of_the_front.iter().any(|own| line.starts_with(own)))
+                .collect();
+            assert!(said.starts_with(begins), "{said}");
+            assert_eq!(found, fields, "{method}: {said}");
+        }
+        drop(gateway);
+    }
+}
+
+#[test]
 fn requests_are_spread_over_all_applications() {
     let named = |name: &'static str| {
         App::tcp(move |_, peer| {
