@@ -60,9 +60,9 @@ pub struct ClientSettings {
     pub kept_first_byte_timeout: Duration,
     /// How long the application may send nothing in the middle of its answer. Default: 60 seconds.
     pub read_timeout: Duration,
-    /// How long the application may be waited for in all, for one request. Every byte that comes or goes earns a
-    /// millisecond of it back: it ends those that trickle, and streams of events that are rarely more than
-    /// alive. Default: 1 hour.
+    /// How long the application may be waited for in all, for one request. Every byte of its answer that comes, and
+    /// every one that goes, earns a millisecond of it back: it ends those that trickle, streams of events that are
+    /// rarely more than alive, and those that say nothing but on STDERR. Default: 1 hour.
     pub total_timeout: Duration,
     /// How long the application may be left waiting for the body of a request that is sent as it comes. Every
     /// byte earns a millisecond of it back, so that 1,000 bytes a second are always enough. A reader that blocks

@@ -279,7 +279,8 @@ impl<const N: usize> Session<N> {
             Event::Stdout { id, data } => self.stdout(Connection::<N>::place(id), data, now),
             Event::Stderr { id, data } => {
                 let place = Connection::<N>::place(id);
-                let request = self.heard_of(place, data.len(), now)?;
+                // It is no part of the answer.
+                let request = self.heard_of(place, 0, now)?;
                 Some(Input::Stderr { request, data })
             }
             Event::StdoutEnd { id } | Event::StderrEnd { id } => {

@@ -24,8 +24,8 @@ pub struct Settings {
     /// How long the application may send nothing in the middle of its answer, and how long an answer that
     /// nobody takes may hold up others. Default: 60 seconds.
     pub read: Duration,
-    /// How long an application may be waited for in all, for one request. Every byte that comes or leaves earns
-    /// a millisecond of it back, so that it ends those who trickle. Default: 1 hour.
+    /// How long an application may be waited for in all, for one request. Every byte of its answer that comes,
+    /// and every one that leaves, earns a millisecond of it back, so that it ends those who trickle. Default: 1 hour.
     pub total: Duration,
     /// How long the caller may leave the application waiting for the request's input. Every byte earns a
     /// millisecond of it back. Default: 30 seconds.
