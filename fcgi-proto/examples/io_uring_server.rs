@@ -10,13 +10,15 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use std::{env, io, mem, net::Shutdown, task::Poll};
 
-use fcgi_proto::server::session::{Input, Leave, Patience, Request, Session, Stopped, Stream, WriteError};
-use fcgi_proto::{Limits, cgi::Answer, cgi::HEAD_LIMIT, pair::ParamsBuf};
+use fcgi_proto::server::session::{
+    Exchange, Input, Leave, Patience, Request, Session, Stopped, Stream, WriteError,
+};
+use fcgi_proto::{Limits, cgi::HEAD_LIMIT, record::Role};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::{select, sync::watch, time::sleep};
 use tokio_uring::net::{TcpListener, TcpStream};
 
-const ROOM: usize = 64 * 1024; // for parameters, for a read, and for what of a body waits for its handler
+const ROOM: usize = 64 * 1024; // for a read, and for what of a body waits for its handler
 const SPOOL: usize = 128 << 20; // for what has to come before its answer may leave: better on disk
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -26,7 +28,7 @@ fn now() -> Duration {
 }
 
 async fn handle(connection: &mut Connection, request: Request) -> Result<(), WriteError> {
-    let params = &connection.params;
+    let params = &connection.exchange.params;
     let uri = String::from_utf8_lossy(params.get(b"REQUEST_URI").unwrap_or(b"/")).into_owned();
     match uri.split('/').collect::<Vec<_>>()[..] {
         [_, "echo", ..] => {
@@ -68,8 +70,7 @@ struct Connection {
     unread: Range<usize>,
     reading: Option<Reading>,
     out: Vec<u8>,
-    params: ParamsBuf,
-    answer: Answer,
+    exchange: Exchange,
     body: Vec<u8>,
     stop: watch::Receiver<bool>,
 }
@@ -88,7 +89,8 @@ impl Connection {
     /// Writes the answer: header lines, a blank line, a body.
     async fn write(&mut self, request: Request, mut data: &[u8]) -> Result<(), WriteError> {
         loop {
-            match self.session.write_into(request, &mut self.answer, &mut data, &mut self.out, now()) {
+            match self.session.write_into(request, &mut self.exchange.answer, &mut data, &mut self.out, now())
+            {
                 Poll::Ready(result) => return result,
                 Poll::Pending => self.turn().await.ok_or(Stopped::Broken)?,
             };
@@ -98,11 +100,10 @@ impl Connection {
     /// Handles a request, and ends it.
     async fn serve(&mut self, request: Request) {
         self.body.clear();
-        self.answer.reset(self.params.get(b"REQUEST_METHOD"));
         let failed = handle(self, request).await.err().map(|error| error.to_string());
         // An answer without a head, or with one that cannot be sent, becomes a 500 too.
-        let _ = self.session.finish_answer(request, &mut self.answer, failed.as_deref(), now());
-        while self.session.end_into(request, &mut self.answer, 0, &mut self.out).is_pending() {
+        let _ = self.session.finish_answer(request, &mut self.exchange.answer, failed.as_deref(), now());
+        while self.session.end_into(request, &mut self.exchange.answer, 0, &mut self.out).is_pending() {
             if self.turn().await.is_none() {
                 return;
             }
@@ -114,13 +115,17 @@ impl Connection {
     async fn turn(&mut self) -> Option<Option<Request>> {
         self.session.expire(now());
         let mut rest = &self.buffer[self.unread.clone()];
-        let came = self.session.receive(&mut rest, now());
+        let came = self.session.take_in(&mut self.exchange, &mut rest, now());
         let mut left = rest.len();
         let mut start = None;
         if let Some(Input::Body { data, spool, .. }) = came {
             left += self.session.keep_into(data, &mut self.body, if spool { SPOOL } else { ROOM });
-        } else if let Some(came) = came.filter(|came| self.session.gather(*came, &mut self.params)) {
-            start = Some(came.request());
+        } else if let Some(Input::Start { request }) = came {
+            let is_page = self.exchange.begin.is_some_and(|begin| begin.role == Role::Responder);
+            start = is_page.then_some(request);
+            if !is_page {
+                self.session.refuse_role(request);
+            }
         }
         let is_some = came.is_some();
         self.unread.start = self.unread.end - left;
@@ -185,8 +190,7 @@ async fn serve(stream: TcpStream, stop: watch::Receiver<bool>) {
         unread: 0..0,
         reading: None,
         out: Vec::new(),
-        params: ParamsBuf::new(ROOM),
-        answer: Answer::new(HEAD_LIMIT),
+        exchange: Exchange::new(&Limits::new(), HEAD_LIMIT),
         body: Vec::new(),
         stop,
     };

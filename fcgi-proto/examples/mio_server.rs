@@ -6,12 +6,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::task::{Poll, ready};
 use std::{env, mem, net::Shutdown, sync::LazyLock, time::Duration, time::Instant};
 
-use fcgi_proto::server::session::{Input, Leave, Patience, Request, Session, Stream, WriteError};
-use fcgi_proto::{Limits, Next, cgi::Answer, cgi::HEAD_LIMIT, pair::ParamsBuf};
+use fcgi_proto::server::session::{Exchange, Input, Leave, Patience, Request, Session, Stream, WriteError};
+use fcgi_proto::{Limits, Next};
 use mio::{Events, Interest, Token, net::TcpListener, net::TcpStream, net::UnixStream};
 
 const CONNECTIONS: usize = 1000;
-const ROOM: usize = 64 * 1024; // for parameters, and for what of a body waits for its handler
+const ROOM: usize = 64 * 1024; // for a read, and for what of a body waits for its handler
 const SPOOL: usize = 128 << 20; // for what has to come before its answer may leave: better on disk
 
 fn now() -> Duration {
@@ -24,7 +24,7 @@ struct Connection {
     session: Session<1>,
     unread: Vec<u8>, // what the session has not taken yet
     out: Vec<u8>,
-    params: ParamsBuf,
+    exchanges: Vec<Option<Exchange>>,
     job: Option<Job>,
     due: Option<Duration>,
 }
@@ -32,7 +32,7 @@ struct Connection {
 /// A request that is handled.
 struct Job {
     request: Request,
-    answer: Answer,
+    exchange: Exchange,
     page: Vec<u8>, // what is to be written next, from `written` on
     written: usize,
     body: Vec<u8>,
@@ -42,7 +42,8 @@ struct Job {
 }
 
 impl Job {
-    fn new(request: Request, params: &ParamsBuf) -> Self {
+    fn new(request: Request, exchange: Exchange) -> Self {
+        let params = &exchange.params;
         let uri = String::from_utf8_lossy(params.get(b"REQUEST_URI").unwrap_or(b"/"));
         let kind = params.get(b"CONTENT_TYPE").unwrap_or(b"application/octet-stream");
         let (mut page, mut reads, mut sum) = (b"Content-Type: text/plain\n\n".to_vec(), false, None);
@@ -52,8 +53,7 @@ impl Job {
             [_, "bytes", count, ..] => page.resize(page.len() + count.parse().unwrap_or(0), b'x'),
             _ => page.extend(b"See /echo, /sum and /bytes/N\n"),
         }
-        let answer = Answer::to(params.get(b"REQUEST_METHOD"), HEAD_LIMIT);
-        Self { request, answer, page, written: 0, body: Vec::new(), reads, sum, done: false }
+        Self { request, exchange, page, written: 0, body: Vec::new(), reads, sum, done: false }
     }
 
     /// Handles the request, and ends it, as far as that goes now. An answer without a head becomes a 500.
@@ -61,15 +61,15 @@ impl Job {
         if !self.done {
             let failed = ready!(self.handle(session, out)).err().map(|error| error.to_string());
             self.done = true;
-            let _ = session.finish_answer(self.request, &mut self.answer, failed.as_deref(), now());
+            let _ = session.finish_answer(self.request, &mut self.exchange.answer, failed.as_deref(), now());
         }
-        session.end_into(self.request, &mut self.answer, 0, out)
+        session.end_into(self.request, &mut self.exchange.answer, 0, out)
     }
 
     fn handle(&mut self, session: &mut Session<1>, out: &mut Vec<u8>) -> Poll<Result<(), WriteError>> {
         loop {
             let mut rest = &self.page[self.written..];
-            let poll = session.write_into(self.request, &mut self.answer, &mut rest, out, now());
+            let poll = session.write_into(self.request, &mut self.exchange.answer, &mut rest, out, now());
             self.written = self.page.len() - rest.len();
             ready!(poll)?;
             if !self.reads {
@@ -93,22 +93,22 @@ impl Job {
 
 impl Connection {
     fn new(stream: TcpStream) -> Self {
-        let (session, params) = (Session::new(Limits::new(), &Patience::new()), ParamsBuf::new(ROOM));
-        Self { stream, session, unread: Vec::new(), out: Vec::new(), params, job: None, due: None }
+        let (session, exchanges) = (Session::new(Limits::new(), &Patience::new()), Vec::new());
+        Self { stream, session, unread: Vec::new(), out: Vec::new(), exchanges, job: None, due: None }
     }
 
     /// Lets the handler go on, and takes in what was read; returns what has to wait.
     fn take_in<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
-        let Self { session, out, params, job, .. } = self;
+        let Self { session, out, exchanges, job, .. } = self;
         loop {
             job.take_if(|job| job.run(session, out).is_ready());
             let all = input;
-            let Some(came) = session.receive(&mut input, now()) else { return input };
+            let Some(came) = session.take_in(exchanges, &mut input, now()) else { return input };
             if let (Input::Body { data, spool, .. }, Some(job)) = (came, &mut *job) {
                 let over = session.keep_into(data, &mut job.body, if spool { SPOOL } else { ROOM });
                 input = &all[all.len() - input.len() - over..];
-            } else if session.gather(came, params) {
-                *job = Some(Job::new(came.request(), params));
+            } else if let Input::Start { request } = came {
+                *job = exchanges[0].take().map(|exchange| Job::new(request, exchange));
             }
         }
     }

@@ -3,17 +3,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::{env, future::poll_fn, io, mem, task::Poll, time::Duration, time::Instant};
+use std::{env, future::poll_fn, io, task::Poll, time::Duration, time::Instant};
 
-use fcgi_proto::server::session::{self, Input, Leave, Patience, Session, Stopped, Stream, WriteError};
-use fcgi_proto::{Limits, cgi::Answer, cgi::HEAD_LIMIT, pair::ParamsBuf};
+use fcgi_proto::server::session::{
+    self, Exchange, Input, Leave, Patience, Session, Stopped, Stream, WriteError,
+};
+use fcgi_proto::{Limits, cgi::Answer, pair::ParamsBuf};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::{net::TcpListener, net::UnixListener, select, time::sleep};
 
 const SLOTS: usize = 96; // requests at once: HAProxy has 64, and begins the next before it has seen the end of one
-const ROOM: usize = 64 * 1024; // for parameters, and for what of a body waits for its handler
+const ROOM: usize = 64 * 1024; // for a read, and for what of a body waits for its handler
 const SPOOL: usize = 128 << 20; // for what has to come before its answer may leave: better on disk
 
 fn now() -> Duration {
@@ -127,19 +129,18 @@ async fn serve(stream: impl AsyncRead + AsyncWrite, mut stop: watch::Receiver<bo
     let state = Mutex::new(State { session, out: Vec::new(), bodies: [const { Vec::new() }; SLOTS] });
     let shared =
         Arc::new(Shared { state, task: Notify::new(), looks: [const { Notify::const_new() }; SLOTS] });
-    let (mut params, (mut reader, mut writer)) = ([const { ParamsBuf::new(ROOM) }; SLOTS], split(stream));
+    let (mut exchanges, (mut reader, mut writer)) = (Vec::<Option<Exchange>>::new(), split(stream));
     let (mut buffer, mut unread, mut sending) = (vec![0; ROOM], 0..0, Vec::new());
     while let Some(next) = shared.with(|State { session, out, bodies }| {
         session.expire(now());
         let mut rest = &buffer[unread.clone()];
-        while let Some(input) = session.receive(&mut rest, now()) {
+        while let Some(input) = session.take_in(&mut exchanges, &mut rest, now()) {
             let (key, slot) = (input.request(), input.request().slot());
             if let Input::Body { data, spool, .. } = input {
                 let over = session.keep_into(data, &mut bodies[slot], if spool { SPOOL } else { ROOM });
                 rest = &buffer[unread.end - rest.len() - over..unread.end];
-            } else if session.gather(input, &mut params[slot]) {
-                let params = mem::replace(&mut params[slot], ParamsBuf::new(ROOM));
-                let answer = Answer::to(params.get(b"REQUEST_METHOD"), HEAD_LIMIT);
+            } else if let (Input::Start { .. }, Some(exchange)) = (input, exchanges[slot].take()) {
+                let Exchange { params, answer, .. } = exchange;
                 bodies[slot].clear();
                 tokio::spawn(Request { key, params, answer, shared: Arc::clone(&shared) }.run());
             }

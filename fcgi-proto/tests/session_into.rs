@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use fcgi_proto::Limits;
 use fcgi_proto::cgi::Answer;
-use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::session::{
-    End, Input, Patience, Request, Session, Stopped, Stream, Write, WriteError,
+    End, Exchange, Input, Patience, Request, Session, Stopped, Stream, Write, WriteError,
 };
 use support::*;
 
@@ -21,39 +20,37 @@ fn session() -> Session<1> {
     Session::new(Limits::new(), &Patience::new())
 }
 
-/// What the session tells of these bytes; the request that starts, if one does.
-fn gathered(session: &mut Session<1>, params: &mut ParamsBuf, mut input: &[u8]) -> Option<Request> {
-    let mut started = None;
-    while let Some(came) = session.receive(&mut input, NOW) {
-        if session.gather(came, params) {
-            assert_eq!(came, Input::Start { request: came.request() });
-            assert_eq!(started.replace(came.request()), None, "started twice");
+/// A request that starts, and what it asks and is answered with.
+fn started(session: &mut Session<1>, mut input: &[u8]) -> Option<(Request, Exchange)> {
+    let (mut exchanges, mut started) = (Vec::new(), None);
+    while let Some(came) = session.take_in(&mut exchanges, &mut input, NOW) {
+        match came {
+            Input::Start { request } => {
+                assert_eq!(request, came.request());
+                started = exchanges[request.slot()].take().map(|exchange| (request, exchange));
+            }
+            other => assert_eq!(other, Input::Over { request: other.request() }),
         }
     }
     started
 }
 
 #[test]
-fn parameters_are_gathered_and_a_request_starts_with_all_of_them() {
-    let (mut session, mut params) = (session(), ParamsBuf::new(1024));
-    assert!(params.push(b"of the request before").is_ok());
-    let request = Client::new().request(1, KEEP);
-    let started = gathered(&mut session, &mut params, &request).expect("it starts");
-    assert_eq!(started.id().get(), 1);
-    assert!(params.iter().eq(fcgi_proto::pair::Pairs::new(&get())));
+fn a_request_of_a_table_of_exchanges_starts_with_all_its_parameters() {
+    let (request, exchange) = started(&mut session(), &Client::new().request(1, KEEP)).expect("it starts");
+    assert_eq!(request.id().get(), 1);
+    assert!(exchange.params.iter().eq(fcgi_proto::pair::Pairs::new(&get())));
 }
 
 #[test]
-fn a_request_is_refused_whose_parameters_have_no_room_or_are_not_whole_or_whose_role_is_another() {
-    let long = Client::new().begin(1, RESPONDER, KEEP).params(1, &get()).params(1, b"");
-    let cut = Client::new().begin(1, RESPONDER, KEEP).params(1, b"\x05").params(1, b"");
-    let filter = Client::new().begin(1, FILTER, KEEP).params(1, &get()).params(1, b"");
-    for (bytes, room, status) in [(long, 3, "503"), (cut, 1024, "400"), (filter, 1024, "503")] {
-        let (mut session, mut params, mut out) = (session(), ParamsBuf::new(room), Vec::new());
-        assert_eq!(gathered(&mut session, &mut params, &bytes), None);
+fn a_table_of_exchanges_has_no_room_for_other_roles() {
+    for role in [FILTER, AUTHORIZER] {
+        let (mut session, mut out) = (session(), Vec::new());
+        let bytes = Client::new().begin(1, role, KEEP).params(1, &get()).params(1, b"");
+        assert!(started(&mut session, &bytes).is_none());
         session.output_into(&mut out);
         let text = String::from_utf8_lossy(&out);
-        assert!(text.contains(status), "{text}");
+        assert!(text.contains("503"), "{text}");
         assert!(session.poll_output().is_none(), "all of it is there");
     }
 }
@@ -63,10 +60,9 @@ fn an_answer_is_the_same_in_a_buffer_as_in_parts() {
     let page = [HEAD, &[b'x'; 100_000]].concat();
     let mut outs = [Vec::new(), Vec::new()];
     for (out, into) in outs.iter_mut().zip([false, true]) {
-        let (mut session, mut params) = (session(), ParamsBuf::new(1024));
-        let request = Client::new().request(1, KEEP);
-        let request = gathered(&mut session, &mut params, &request).expect("it starts");
-        let mut answer = Answer::to(Some(b"GET"), 8192);
+        let mut session = session();
+        let begun = started(&mut session, &Client::new().request(1, KEEP)).expect("it starts");
+        let (request, Exchange { mut answer, .. }) = begun;
         let mut rest = &page[..];
         while !rest.is_empty() {
             let before = out.len();
@@ -102,10 +98,9 @@ fn an_answer_is_the_same_in_a_buffer_as_in_parts() {
 
 #[test]
 fn a_write_that_cannot_leave_takes_what_it_can_and_an_error_is_told() {
-    let (mut session, mut params, mut out) = (session(), ParamsBuf::new(1024), Vec::new());
-    let head = Client::new().head(1, KEEP);
-    let request = gathered(&mut session, &mut params, &head).expect("it starts");
-    let mut answer = Answer::to(Some(b"GET"), 8192);
+    let (mut session, mut out) = (session(), Vec::new());
+    let begun = started(&mut session, &Client::new().head(1, KEEP)).expect("it starts");
+    let (request, Exchange { mut answer, .. }) = begun;
     let page = [HEAD, &[b'x'; 100_000]].concat();
     let mut rest = &page[..];
     assert!(session.write_into(request, &mut answer, &mut rest, &mut out, NOW).is_pending());
@@ -119,9 +114,8 @@ fn a_write_that_cannot_leave_takes_what_it_can_and_an_error_is_told() {
 
 #[test]
 fn a_body_is_kept_up_to_its_room_and_what_has_none_comes_again() {
-    let (mut session, mut params, mut kept) = (session(), ParamsBuf::new(1024), Vec::new());
-    let head = Client::new().head(1, KEEP);
-    let request = gathered(&mut session, &mut params, &head).expect("it starts");
+    let (mut session, mut kept) = (session(), Vec::new());
+    let (request, _) = started(&mut session, &Client::new().head(1, KEEP)).expect("it starts");
     let bytes = Client::new().stdin(1, b"0123456789").stdin(1, b"");
     let mut input = &bytes[..];
     assert!(session.read_from(request, Stream::Stdin, &mut kept, NOW).is_pending());

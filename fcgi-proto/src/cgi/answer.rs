@@ -123,15 +123,6 @@ impl Answer {
         }
     }
 
-    /// For a request of this method, with a head of at most so many bytes: as [`new`](Self::new) and
-    /// [`reset`](Self::reset).
-    #[must_use]
-    pub fn to(method: Option<&[u8]>, head_limit: usize) -> Self {
-        let mut answer = Self::new(head_limit);
-        answer.reset(method);
-        answer
-    }
-
     /// For the next request, of this method.
     pub fn reset(&mut self, method: Option<&[u8]>) {
         self.stage = Stage::Written(HeadEnd::default());

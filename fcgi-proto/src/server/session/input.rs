@@ -12,16 +12,10 @@ use super::report::Stopped;
 use super::waits::Linger;
 use super::{Ended, OUT_ROOM, Pending, Session, State};
 use crate::life::Time;
-#[cfg(feature = "alloc")]
-use crate::pair::ParamsBuf;
 use crate::record::{RequestId, Role};
 use crate::server::order::Stage;
 use crate::server::slots::{Entry, Slots};
 use crate::server::{Event, Refusal};
-
-/// Memory for parameters that is kept from request to request.
-#[cfg(feature = "alloc")]
-const KEPT_PARAMS: usize = 16 * 1024;
 
 /// Something for a request's caller. It borrows from the input only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,38 +219,6 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// the caller. Only before its handler runs.
     pub fn refuse_role(&mut self, request: Request) {
         self.refuse(request, Refusal::UnknownRole);
-    }
-
-    /// Gathers the parameters of the request that `input` is for in its `params`, and refuses it if they have no
-    /// room or are not whole pairs, or if it asks for another role than a Responder's. Whether its handler is to run
-    /// now.
-    ///
-    /// ```
-    /// use core::time::Duration;
-    /// use fcgi_proto::{Limits, pair::ParamsBuf};
-    /// use fcgi_proto::server::session::{Patience, Session};
-    ///
-    /// let mut session = Session::<1>::new(Limits::new(), &Patience::new());
-    /// let mut params = ParamsBuf::new(16 * 1024);
-    /// let mut input: &[u8] = b"\x01\x01\0\x01\0\x08\0\0\0\x01\0\0\0\0\0\0\
-    ///     \x01\x04\0\x01\0\x06\0\0\x03\x01URI/\x01\x04\0\x01\0\0\0\0";
-    /// while let Some(came) = session.receive(&mut input, Duration::ZERO) {
-    ///     if session.gather(came, &mut params) {
-    ///         assert_eq!(params.get(b"URI"), Some(&b"/"[..])); // run the handler of `came.request()`
-    ///     }
-    /// }
-    /// ```
-    #[cfg(feature = "alloc")]
-    pub fn gather(&mut self, input: Input<'_>, params: &mut ParamsBuf) -> bool {
-        match input {
-            Input::Begin { role: Role::Responder, .. } => params.clear(KEPT_PARAMS),
-            Input::Begin { request, .. } => self.refuse_role(request),
-            Input::Params { request, data } if params.push(data).is_err() => self.refuse_full(request),
-            Input::Start { request } if params.finish().is_err() => self.refuse_malformed(request),
-            Input::Start { .. } => return true,
-            Input::Params { .. } | Input::Body { .. } | Input::Look { .. } | Input::Over { .. } => {}
-        }
-        false
     }
 
     /// The handler wants to read this body and has used up what was handed out. Of a Filter, to read DATA is to
