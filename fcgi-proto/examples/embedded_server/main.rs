@@ -32,7 +32,9 @@ async fn main() -> io::Result<()> {
     let (mut terminate, tasks) = (signal(SignalKind::terminate())?, tokio::task::LocalSet::new());
     let accept = async {
         loop {
-            let mut stream = FromTokio::new(listener.accept().await?.0);
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let mut stream = FromTokio::new(stream);
             tokio::task::spawn_local(async move { serve::serve(&mut stream, &Clock(Instant::now())).await });
         }
     };

@@ -39,7 +39,7 @@ pub fn session<const N: usize>() {
     server::session::Session::broken(&mut session);
     server::session::Session::unwritable(&mut session);
     any((server::session::Session::next(&mut session, now()), server::session::Session::deadline(&session)));
-    any(server::session::Session::requests(&session));
+    any((server::session::Session::requests(&session), server::session::Session::alive(&session).count()));
     if let Some(waiting) = server::session::Session::waiting(&session) {
         any(server::session::Waiting::may_close_at(waiting, any(server::session::Leave::Shutdown), now()));
     }

@@ -229,6 +229,12 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         self.table.index(id).is_some()
     }
 
+    /// Whether all of the request's input came. If not, it is cut once [`eof`](Self::eof) was said.
+    #[must_use]
+    pub fn is_complete(&self, id: RequestId) -> bool {
+        self.table.get(id).is_some_and(|slot| slot.stage == Stage::Complete)
+    }
+
     /// Whether the request's remaining input is to be read, within a bound, before it is
     /// [finished](Self::finish): the client keeps the connection and is still sending. h2o closes otherwise.
     ///

@@ -6,6 +6,7 @@ use crate::record::{BeginRequest, Header, RecordType, RequestId, Role};
 /// A Responder's request whose input is all there: see [`Connection::whole_request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Whole<'i> {
     /// Its id, active until it is ended or rejected.
     pub id: RequestId,
