@@ -13,6 +13,8 @@
 //! With the feature `tower`, a service of `http` requests answers them, such as an axum `Router`: see the module
 //! of that name.
 //!
+//! With the feature `tokio`, the handle of a tokio runtime is an executor: see [`Spawn`].
+//!
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
 #![forbid(unsafe_code)]

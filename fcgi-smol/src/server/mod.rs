@@ -151,7 +151,12 @@ impl Server {
                     }
                     let connection = connections.add(transport, Peer(peer));
                     let handler = Arc::clone(&handler);
-                    executor.spawn(ConnectionTask::new(connection, &connections, handler, spawner.clone()));
+                    executor.spawn_detached(ConnectionTask::new(
+                        connection,
+                        &connections,
+                        handler,
+                        spawner.clone(),
+                    ));
                 }
             };
             let stop = async {
@@ -225,7 +230,7 @@ where
     E: Spawn<RequestTask<F>>,
 {
     while let Ok(task) = spawned.recv().await {
-        executor.spawn(task);
+        executor.spawn_detached(task);
     }
     future::pending().await
 }
