@@ -13,6 +13,8 @@
 //! (your application). Sections are those of the specification; CGI's variables and response heads are those
 //! of RFC 3875.
 //!
+//! Whoever builds a server of their own starts with the [guide].
+//!
 //! # Map
 //!
 //! | module | what | section |
@@ -62,6 +64,7 @@ mod digits;
 #[cfg(feature = "embedded-io-07")]
 pub mod embedded_io_07;
 mod error;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 mod life;

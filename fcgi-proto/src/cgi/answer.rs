@@ -264,8 +264,8 @@ impl Answer {
 
     /// Makes records of all that waits, of the ends of the request's output streams and of END_REQUEST with this
     /// application status, one behind the other, to be sent as they are (sections 5.5 and 6.2). Nothing more is
-    /// taken then. An answer that did not [end](Self::end) has no STDOUT, one to a request that was aborted before it
-    /// could be answered nothing but its end.
+    /// taken then. If the answer did not [end](Self::end), nothing is sent on STDOUT. If the request was aborted
+    /// before it could be answered, only END_REQUEST is sent.
     ///
     /// # Errors
     /// Those of [`Connection::finish`]; what waits waits still.

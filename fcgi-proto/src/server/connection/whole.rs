@@ -22,7 +22,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// (sections 5.1 to 5.3 and 6.2).
     ///
     /// It is as if [`next_event`](Self::next_event) had returned `Begin`, `Params`, `ParamsEnd` and `StdinEnd`
-    /// in a row, with fewer instructions and without a copy. `None` takes nothing and tells nothing: whatever
+    /// in a row, with fewer instructions and without a copy. If it says `None`, it has taken nothing: whatever
     /// `input` begins with, `next_event` goes on from there. Who never calls this misses nothing.
     ///
     /// That the parameters are whole pairs is the caller's to check, as with events: see
