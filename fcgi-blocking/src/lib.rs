@@ -13,6 +13,7 @@
 //!
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -34,3 +35,8 @@ pub use server::log::{Name, Peer, log_level, panic_text};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::{BoxError, Handle, Server, serve_stream};
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

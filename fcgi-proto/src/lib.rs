@@ -48,6 +48,7 @@
 //!
 //! [spec]: https://fastcgi-archives.github.io/FastCGI_Specification.html
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
@@ -78,3 +79,8 @@ mod values;
 pub use error::ConnectionError;
 pub use life::{Level, Next};
 pub use limits::Limits;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -17,6 +17,7 @@
 //!
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -38,6 +39,6 @@ pub use server::spawn::Spawn;
 pub use server::{BoxError, Handle, Server, serve_stream};
 
 /// The README's programs compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[cfg(all(doctest, feature = "tokio", feature = "tower"))]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -6,6 +6,7 @@ mod link;
 mod params;
 mod response;
 
+use std::fmt;
 use std::io::Read;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -213,6 +214,12 @@ pub struct Outgoing<'c> {
     params: Params,
     ask: Ask<'c>,
     input: Body<'c>,
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("params", &self.params).finish_non_exhaustive()
+    }
 }
 
 impl<'c> Outgoing<'c> {

@@ -1,5 +1,6 @@
 //! A request, from its making to the head of its answer.
 
+use std::fmt;
 use std::sync::Arc;
 
 use fcgi_proto::client::{Again, Ask, Page};
@@ -20,6 +21,12 @@ pub struct Outgoing<'b> {
     params: Params,
     ask: Ask<'static>,
     body: Body<'b>,
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("params", &self.params).finish_non_exhaustive()
+    }
 }
 
 impl<'b> Outgoing<'b> {
