@@ -333,6 +333,12 @@ impl Answer {
         self.sent
     }
 
+    /// Whether what was sent would be taken for the whole if it were ended now: a body may follow the head, and no
+    /// Content-Length says how much.
+    pub(crate) fn would_pass_for_whole(&self) -> bool {
+        self.sent && matches!(self.stage, Stage::Whole { body: true }) && self.head.content_length().is_none()
+    }
+
     /// Forgets what waits.
     pub(crate) fn forget(&mut self) {
         self.held.clear();
