@@ -232,6 +232,61 @@ fn w32_an_answer_with_a_length_that_fails_half_way_is_ended() {
     });
 }
 
+/// A GET from this web server.
+fn asked_by(software: &str, flags: u8) -> Client {
+    let params = pairs(&[("REQUEST_METHOD", "GET"), ("SERVER_SOFTWARE", software)]);
+    Client::new().begin(1, RESPONDER, flags).params(1, &params).params(1, b"").stdin(1, b"")
+}
+
+#[test]
+fn w32_an_answer_with_a_length_ends_as_shows_its_web_server_that_it_was_cut() {
+    for (software, flags, ends) in [
+        ("nginx/1.22.1", KEEP, false),
+        ("nginx/1.22.1", CLOSE, true),
+        ("HAProxy 2.6.12", KEEP, false),
+        ("Apache/2.4.62 (Debian)", CLOSE, false),
+        ("lighttpd/1.4.69", CLOSE, false),
+    ] {
+        play::<4>(|line| {
+            line.comes(&asked_by(software, flags));
+            let request = half_a_page(line, 1, SIZED);
+            assert_eq!(line.finish_as(request, Some("no more paper"), 0), Ok(true));
+            assert_eq!(line.answers().ends_with("END#1(0,0)"), ends, "{software}: {}", line.answers());
+            assert_eq!(line.shut, Some(line.sent.len()), "{software}");
+        });
+    }
+}
+
+#[test]
+fn w33_what_a_handler_wrote_without_a_head_reaches_nginx_as_it_is_and_its_caller_is_told() {
+    play::<1>(|line| {
+        line.comes(&asked_by("nginx/1.22.1", KEEP));
+        let request = line.started(1);
+        line.writes(request, b"BAD");
+        assert_eq!(line.finish_as(request, None, 0), Err(HeadError::Unfinished));
+        assert_eq!(line.output(STDOUT, 1), b"BAD");
+        assert_eq!(line.answers(), "STDOUT#1:3 STDOUT#1:0 END#1(0,0)");
+    });
+}
+
+#[test]
+fn w33_stderr_leaves_before_the_answer_for_nginx() {
+    play::<1>(|line| {
+        for path in [false, true] {
+            line.sent.clear();
+            line.comes(&asked_by("nginx/1.22.1", KEEP));
+            let request = line.started(1);
+            assert!(line.write_stderr(request, b"sample").is_ok());
+            line.writes(request, PAGE);
+            if path {
+                assert_eq!(line.flush(request), Ok(true));
+            }
+            assert_eq!(line.finish_as(request, None, 0), Ok(true));
+            assert_eq!(line.answers(), "STDERR#1:6 STDOUT#1:37 STDERR#1:0 STDOUT#1:0 END#1(0,0)");
+        }
+    });
+}
+
 #[test]
 fn w32_beside_other_requests_an_answer_that_fails_half_way_ends_with_the_status_1() {
     play::<4>(|line| {

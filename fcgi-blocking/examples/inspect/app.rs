@@ -63,6 +63,10 @@ fn respond(request: &Request) -> Result<AppStatus, BoxError> {
             },
             "ignore" => ok(request),
             "early" => early(request),
+            "fail" => match number().and_then(|count| usize::try_from(count).ok()) {
+                Some(count) => fail(request, count, segments.next()),
+                None => bad(request),
+            },
             "panic" => panic!("as asked for"),
             _ => continue,
         };
@@ -93,6 +97,17 @@ fn echo(request: &Request) -> Result<(), BoxError> {
     let mut body = request.respond(Status::OK).header("Content-Type", content_type)?;
     io::copy(&mut BufReader::with_capacity(CHUNK, request.stdin()), &mut body)?;
     Ok(())
+}
+
+/// Half an answer, with a length or without.
+fn fail(request: &Request, count: usize, length: Option<&str>) -> Result<(), BoxError> {
+    let mut body = text(request, Status::OK)?;
+    if let Some(length) = length {
+        body = body.header("Content-Length", length)?;
+    }
+    body.write_all(&vec![b'x'; count])?;
+    body.flush()?;
+    Err("failed, as asked for".into())
 }
 
 /// The length and the CRC-32 of what comes.

@@ -96,7 +96,7 @@ impl<'t> Connection<'t> {
             match self.take_request() {
                 Some(Some(request)) if self.params.finish().is_ok() => {
                     let params = mem::replace(&mut self.params, ParamsBuf::new(0));
-                    self.answer.reset(params.get(b"REQUEST_METHOD"));
+                    self.answer.reset_for(params.iter(), self.context.settings.front);
                     let (role, keep_conn) = self.begun;
                     return Some(Started { request, role, keep_conn, params });
                 }

@@ -67,6 +67,10 @@ async fn respond(request: &Request) -> Result<AppStatus, BoxError> {
             },
             "ignore" => ok(request).await,
             "early" => early(request).await,
+            "fail" => match number().and_then(|count| usize::try_from(count).ok()) {
+                Some(count) => fail(request, count, segments.next()).await,
+                None => bad(request).await,
+            },
             "panic" => panic!("as asked for"),
             _ => continue,
         };
@@ -97,6 +101,17 @@ async fn echo(request: &Request) -> Result<(), BoxError> {
     let mut body = request.respond(Status::OK).header("Content-Type", content_type)?;
     io::copy(BufReader::with_capacity(CHUNK, request.stdin()), &mut body).await?;
     Ok(())
+}
+
+/// Half an answer, with a length or without.
+async fn fail(request: &Request, count: usize, length: Option<&str>) -> Result<(), BoxError> {
+    let mut body = text(request, Status::OK)?;
+    if let Some(length) = length {
+        body = body.header("Content-Length", length)?;
+    }
+    body.write_all(&vec![b'x'; count]).await?;
+    body.flush().await?;
+    Err("failed, as asked for".into())
 }
 
 /// The length and the CRC-32 of what comes.

@@ -63,8 +63,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// The handler failed when a part of its answer had left, and that has no Content-Length: web servers take it for
-    /// the whole if it is ended. So the connection closes instead, with no end of the request. If it carries others,
+    /// The handler failed when a part of its answer had left that web servers take for the whole if it is ended, for
+    /// want of a Content-Length. So the connection closes instead, with no end of the request. If it carries others,
     /// the request ends with the application status 1. Otherwise as [`finish`](Self::finish).
     pub fn fail(&mut self, request: Request, now: Duration) {
         if let Some(life) = self.life_mut(request).filter(|life| matches!(life.phase, Phase::Running)) {
@@ -92,12 +92,16 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Ok(())
         } else if let Some(why) = failed {
             answer.fail(why)
-        } else if let Err(error) = answer.end() {
-            answer.fail(&alloc::string::ToString::to_string(&error)).and(Err(error))
+        } else if let Err(error) = answer.end_as_it_is() {
+            if answer.head_is_whole() {
+                Err(error)
+            } else {
+                answer.fail(&alloc::string::ToString::to_string(&error)).and(Err(error))
+            }
         } else {
             Ok(())
         };
-        if failed.is_some() && answer.would_pass_for_whole() {
+        if failed.is_some() && answer.is_cut_by_close(!self.connection.table.closing) {
             self.fail(request, now);
         } else {
             self.finish(request, now);

@@ -100,7 +100,7 @@ impl State {
         let Self { session, requests, starts, .. } = self;
         match requests.get_mut(request.slot()) {
             Some(Some(active)) if fits && active.params.finish().is_ok() => {
-                active.answer.reset(active.params.get(b"REQUEST_METHOD"));
+                active.answer.reset_for(active.params.iter(), common.settings.front);
                 return starts.push_back(request);
             }
             _ if fits => session.refuse_malformed(request),
