@@ -20,9 +20,21 @@ EXCEPTIONS = [
     "http",
     "pair::ParamsBuf",
     "server::session::Batch",
+    "server::session::Exchange",
+    "server::session::Exchanges",
     *[
         f"server::session::Session::{name}"
-        for name in ["end_answer", "finish_answer", "flush", "growing", "shrink", "write", "write_stderr"]
+        for name in [
+            "complete",
+            "end_answer",
+            "finish_answer",
+            "flush",
+            "growing",
+            "shrink",
+            "take_in",
+            "write",
+            "write_stderr",
+        ]
     ],
 ]
 # The functions of traits that fcgi-proto implements itself.

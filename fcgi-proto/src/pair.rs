@@ -337,6 +337,11 @@ impl ParamsBuf {
         Ok(())
     }
 
+    /// All of them, and none are left; the limit stays.
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::new(self.limit))
+    }
+
     /// Forgets everything, for the next request, and gives back what is more than `keep` bytes of memory.
     pub fn clear(&mut self, keep: usize) {
         self.bytes.clear();

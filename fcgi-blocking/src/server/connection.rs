@@ -3,15 +3,15 @@
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
-use std::{mem, thread};
 
 use fcgi_proto::Level;
-use fcgi_proto::cgi::Answer;
 use fcgi_proto::pair::ParamsBuf;
-use fcgi_proto::record::Role;
 use fcgi_proto::server::Session;
-use fcgi_proto::server::session::{End, Input, Read, Request, Stopped, Stream, Write, WriteError};
+use fcgi_proto::server::session::{
+    Begin, End, Exchange, Input, Read, Request, Stopped, Stream, Write, WriteError,
+};
 
 use super::log::{Name, Peer, log_level};
 use super::places::Place;
@@ -24,22 +24,11 @@ use crate::net::transport::Transport;
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;
 
-/// Memory for parameters that is kept from request to request.
-const KEPT_PARAMS: usize = 16 * 1024;
-
 /// A write that took no longer waited for nobody.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
-
-/// A request whose parameters are there.
-pub(crate) struct Started {
-    pub(crate) request: Request,
-    pub(crate) role: Role,
-    pub(crate) keep_conn: bool,
-    pub(crate) params: ParamsBuf,
-}
 
 /// What a connection is served for.
 #[derive(Clone, Copy)]
@@ -56,16 +45,15 @@ pub(crate) struct Connection<'t> {
     buffer: Box<[u8]>,
     /// What of `buffer` the session has not taken.
     unread: Range<usize>,
-    /// The role of the request that begins, and whether the connection is kept after it.
-    begun: (Role, bool),
-    params: ParamsBuf,
-    pub(crate) answer: Answer,
+    pub(crate) exchange: Exchange,
     /// Input that waits for the handler.
     kept: [Spool; 2],
     /// As last set on the transport, which has none at first.
     read_limit: Option<Duration>,
     /// What the transport failed with, or the connection ended with.
     failure: Option<(Level, io::Error)>,
+    /// The time when it was last looked at.
+    now: Duration,
 }
 
 impl<'t> Connection<'t> {
@@ -81,100 +69,61 @@ impl<'t> Connection<'t> {
             session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            begun: (Role::Responder, false),
-            params: ParamsBuf::new(usize::try_from(limits.params).unwrap_or(usize::MAX)),
-            answer: Answer::new(settings.head_limit),
+            exchange: Exchange::new(&limits, settings.head_limit),
             kept: Default::default(),
             read_limit: None,
             failure: None,
+            now: clock::now(),
         }
     }
 
     /// Goes on up to the end of the next request's parameters; `None` once the connection is over.
-    pub(crate) fn next_request(&mut self) -> Option<Started> {
+    pub(crate) fn next_request(&mut self) -> Option<(Begin, ParamsBuf)> {
         loop {
-            match self.take_request() {
-                Some(Some(request)) if self.params.finish().is_ok() => {
-                    let params = mem::replace(&mut self.params, ParamsBuf::new(0));
-                    self.answer.reset_for(params.iter(), self.context.settings.front);
-                    let (role, keep_conn) = self.begun;
-                    return Some(Started { request, role, keep_conn, params });
+            let mut input = &self.buffer[self.unread.clone()];
+            let event = self.session.take_in(&mut self.exchange, &mut input, self.now);
+            let starts = event.map(|event| matches!(event, Input::Start { .. }));
+            self.unread.start = self.unread.end - input.len();
+            match starts {
+                Some(true) => {
+                    return Some((self.exchange.begin?, self.exchange.take_params()));
                 }
-                Some(Some(request)) => self.session.refuse_malformed(request),
-                Some(None) => {}
-                None if self.turn() => {}
-                None => return None,
+                None if !self.turn() => return None,
+                _ => {}
             }
         }
-    }
-
-    /// Takes in what comes before a handler runs, if there is something: perhaps a request that starts.
-    fn take_request(&mut self) -> Option<Option<Request>> {
-        let Self { session, params, buffer, unread, begun, .. } = self;
-        let mut input = &buffer[unread.clone()];
-        let mut begin = |role, keep_conn| {
-            params.clear(KEPT_PARAMS);
-            *begun = (role, keep_conn);
-        };
-        let mut start = None;
-        if let Some(whole) = session.receive_whole(&mut input) {
-            begin(Role::Responder, whole.keep_conn);
-            if params.push(whole.params).is_ok() {
-                start = Some(whole.request);
-            } else {
-                session.refuse_full(whole.request);
-            }
-        } else {
-            match session.receive(&mut input, clock::now()) {
-                Some(Input::Begin { role, keep_conn, .. }) => begin(role, keep_conn),
-                Some(Input::Params { request, data }) if params.push(data).is_err() => {
-                    session.refuse_full(request);
-                }
-                Some(Input::Start { request }) => start = Some(request),
-                Some(_) => {}
-                None => {
-                    unread.start = unread.end - input.len();
-                    return None;
-                }
-            }
-        }
-        unread.start = unread.end - input.len();
-        Some(start)
     }
 
     /// Ends the request with what its handler ended or failed with.
-    pub(crate) fn end_request(&mut self, started: Started, outcome: Result<AppStatus, String>) {
-        let (request, now) = (started.request, clock::now());
-        let level = self.session.failure_level(request);
-        let (status, failed) = match outcome {
-            Ok(AppStatus(status)) => (status, None),
-            Err(why) => (0, Some(why)),
-        };
-        let finished = self.session.finish_answer(request, &mut self.answer, failed.as_deref(), now);
-        if let Some(why) = failed.or_else(|| finished.err().map(|error| error.to_string())) {
-            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(started.params.iter()));
+    pub(crate) fn end_request(
+        &mut self,
+        request: Request,
+        params: ParamsBuf,
+        outcome: Result<AppStatus, String>,
+    ) {
+        self.now = clock::now();
+        let Self { session, exchange: Exchange { answer, .. }, now, .. } = self;
+        let (status, failed) = outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
+        if let Some((level, why)) = session.complete(request, answer, failed, *now) {
+            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
         }
-        self.params = started.params;
-        while self.end(request, status) || self.go_on_ending(request) {}
+        self.exchange.params = params;
+        while self.end(request, status) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
         self.kept.iter_mut().for_each(Spool::clear);
     }
 
     /// Sends what there is of the request's end; whether there may be more at once.
     fn end(&mut self, request: Request, status: u32) -> bool {
-        let Self { session, transport, answer, .. } = self;
+        let Self { session, transport, exchange: Exchange { answer, .. }, .. } = self;
         let (bytes, more) = match session.end_answer(request, answer, status) {
             End::Part(bytes) => (bytes, true),
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
         let result = send(*transport, session, &mut [IoSlice::new(bytes)]);
-        self.answer.sent();
+        self.exchange.answer.sent();
         self.note(result);
         more
-    }
-
-    fn go_on_ending(&mut self, request: Request) -> bool {
-        self.session.is_alive(request) && self.go_on()
     }
 
     /// What is to be told of the connection.
@@ -197,31 +146,15 @@ impl<'t> Connection<'t> {
             if count > 0 {
                 return Ok(count);
             }
-            let now = clock::now();
-            match self.session.read(request, stream, now).map_err(|stopped| self.error(stopped))? {
+            self.now = clock::now();
+            match self.session.read(request, stream, self.now).map_err(|stopped| self.error(stopped))? {
                 Read::End => return Ok(0),
                 Read::Wait => {}
             }
-            let mut input = &self.buffer[self.unread.clone()];
-            match self.session.receive(&mut input, now) {
-                Some(Input::Body { stream: of, data, .. }) if of == stream => {
-                    let count = data.len().min(into.len());
-                    into[..count].copy_from_slice(&data[..count]);
-                    self.session.took(count);
-                    self.unread.start = self.unread.end - input.len() - (data.len() - count);
-                    return Ok(count);
-                }
-                Some(Input::Body { stream: of, data, spool, .. }) => {
-                    let left = input.len() + data.len();
-                    self.keep(of, left, data.len(), spool);
-                }
-                Some(_) => self.unread.start = self.unread.end - input.len(),
-                None => {
-                    self.unread.start = self.unread.end - input.len();
-                    if !self.turn() {
-                        return Err(self.error(Stopped::Broken));
-                    }
-                }
+            match self.go_on(Some((stream, into))) {
+                None => return Err(self.error(Stopped::Broken)),
+                Some(0) => {}
+                Some(count) => return Ok(count),
             }
         }
     }
@@ -229,26 +162,24 @@ impl<'t> Connection<'t> {
     /// Writes, or flushes, until something was taken or all has left.
     pub(crate) fn write(&mut self, request: Request, what: Output<'_>) -> io::Result<usize> {
         loop {
-            let Self { session, transport, answer, .. } = self;
-            let now = clock::now();
+            let Self { session, transport, exchange: Exchange { answer, .. }, .. } = self;
+            self.now = clock::now();
             let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, now),
-                Output::Flush => session.flush(request, answer, now),
+                Output::Stdout(data) => session.write(request, answer, data, self.now),
+                Output::Stderr(data) => session.write_stderr(request, answer, data, self.now),
+                Output::Flush => session.flush(request, answer, self.now),
             };
             let taken = match written {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
                     let result = send(*transport, session, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
-                    self.answer.sent();
+                    self.exchange.answer.sent();
                     self.note(result);
                     taken
                 }
                 Ok(Write::Wait) => {
-                    if !self.go_on() {
-                        return Err(self.error(Stopped::Broken));
-                    }
+                    self.go_on(None).ok_or_else(|| self.error(Stopped::Broken))?;
                     0
                 }
                 Err(WriteError::Stopped(stopped)) => return Err(self.error(stopped)),
@@ -260,28 +191,29 @@ impl<'t> Connection<'t> {
         }
     }
 
-    /// Goes on while the request waits for something else than to read.
-    fn go_on(&mut self) -> bool {
+    /// Takes in what comes next, or does what the session wants: how many bytes the reader of a body got, if there is
+    /// one; `None` once the connection is over.
+    fn go_on(&mut self, reader: Option<(Stream, &mut [u8])>) -> Option<usize> {
         let mut input = &self.buffer[self.unread.clone()];
-        let event = self.session.receive(&mut input, clock::now());
-        let left = input.len();
-        if let Some(Input::Body { stream, data, spool, .. }) = event {
-            self.keep(stream, left + data.len(), data.len(), spool);
-            return true;
-        }
-        let came = event.is_some();
-        self.unread.start = self.unread.end - left;
-        came || self.turn()
-    }
-
-    /// Keeps what has room of the next `len` bytes, of `left` that were read, for the handler.
-    fn keep(&mut self, stream: Stream, left: usize, len: usize, spool: bool) {
-        let start = self.unread.end - left;
-        let data = &self.buffer[start..start + len];
-        let on_disk = if spool { self.context.settings.spool } else { 0 };
-        let count = self.kept[stream as usize].keep(data, BODY_ROOM, on_disk);
-        self.session.took(count);
-        self.unread.start = start + count;
+        let event = self.session.receive(&mut input, self.now);
+        self.unread.start = self.unread.end - input.len();
+        let Some(Input::Body { stream, data, spool, .. }) = event else {
+            return (event.is_some() || self.turn()).then_some(0);
+        };
+        let (read, kept) = match reader {
+            Some((of, into)) if of == stream => {
+                let count = data.len().min(into.len());
+                into[..count].copy_from_slice(&data[..count]);
+                (count, 0)
+            }
+            _ => {
+                let on_disk = if spool { self.context.settings.spool } else { 0 };
+                (0, self.kept[stream as usize].keep(data, BODY_ROOM, on_disk))
+            }
+        };
+        self.session.took(read + kept);
+        self.unread.start -= data.len() - read - kept;
+        Some(read)
     }
 
     /// Does what the session wants of the transport first; `false` once the connection is over.
@@ -310,7 +242,8 @@ impl<'t> Connection<'t> {
             let Some(at) = next.at else { return false };
             thread::sleep(at.saturating_sub(now));
         }
-        self.session.expire(clock::now());
+        self.now = clock::now();
+        self.session.expire(self.now);
         true
     }
 
@@ -318,7 +251,7 @@ impl<'t> Connection<'t> {
     fn fill(&mut self, now: Duration, limit: Option<Duration>) {
         let waiting = self.session.waiting();
         let place = self.context.place.zip(waiting);
-        if let Some(why) = place.and_then(|(place, waiting)| place.wait(waiting)) {
+        if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }
         // A longer limit than is needed is set anew when it has passed: so most requests set none.
@@ -334,7 +267,7 @@ impl<'t> Connection<'t> {
         };
         // One that has ended waits until it is gone: no other needs to make room in its stead.
         if let (Some((place, _)), Ok(1..)) = (place, &result) {
-            place.busy();
+            place.waits(None);
         }
         match result {
             Ok(0) => {
@@ -364,7 +297,7 @@ impl<'t> Connection<'t> {
     fn report(&mut self) {
         let Some(report) = self.session.poll_report() else { return };
         if report.id.is_some() {
-            let (peer, name) = (self.context.peer, Name(self.params.iter()));
+            let (peer, name) = (self.context.peer, Name(self.exchange.params.iter()));
             log::log!(log_level(report.level), "{peer}: {name}: {report}");
         } else {
             self.failure.get_or_insert((report.level, report.what.into()));

@@ -6,6 +6,7 @@ mod places;
 pub(crate) mod request;
 pub(crate) mod settings;
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -194,13 +195,12 @@ fn serve_connection(
     handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
 ) -> Option<(Level, io::Error)> {
     let mut connection = Box::new(Connection::new(transport, context));
-    while let Some(started) = connection.next_request() {
-        let mut request = Request::new(connection, started);
+    while let Some((begin, params)) = connection.next_request() {
+        let mut request = Request { connection: RefCell::new(connection), begin, params };
         let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));
         let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
-        let started;
-        (connection, started) = request.into_parts();
-        connection.end_request(started, outcome);
+        connection = request.connection.into_inner();
+        connection.end_request(begin.request, request.params, outcome);
     }
     connection.into_failure()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::net::stream::Stream;
 
 pub(crate) struct Places {
     limit: usize,
-    /// Whether someone looks for connections that wait; else they tell nobody and take no lock. It is set before
-    /// presences are looked at, and looked at after a presence is set, so that one of the two sees the other.
+    /// Whether someone looks for connections that wait; else they tell nobody. It is set before a presence is looked
+    /// at, and looked at after a presence was set, so that one of the two sees the other.
     watched: AtomicBool,
     state: Mutex<State>,
     /// Some connection ended or began to wait, or the server stops.
@@ -23,7 +23,7 @@ pub(crate) struct Places {
 
 #[derive(Default)]
 struct State {
-    taken: BTreeMap<u64, Taken>,
+    taken: BTreeMap<u64, Arc<Taken>>,
     next: u64,
     /// Since when the server is shut down.
     stopping: Option<Duration>,
@@ -31,30 +31,15 @@ struct State {
 
 struct Taken {
     stream: Arc<Stream>,
-    presence: Arc<Presence>,
-    /// Its reading half was shut down: it ends once it has answered what it had already got.
-    leaves: Option<Leave>,
+    presence: Mutex<Presence>,
 }
 
-/// Since when a connection waits for a request, in nanoseconds without the lowest three bits, which say that it
-/// waits and of what kind that is; 0 while it does not.
 #[derive(Default)]
-struct Presence(AtomicU64);
-
-impl Presence {
-    fn set(&self, waiting: Option<Waiting>) {
-        let packed = waiting.map_or(0, |Waiting { since, comes, begun }| {
-            let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX) & !7;
-            since | u64::from(begun) << 2 | u64::from(comes) << 1 | 1
-        });
-        self.0.store(packed, Ordering::SeqCst);
-    }
-
-    fn get(&self) -> Option<Waiting> {
-        let packed = Some(self.0.load(Ordering::SeqCst)).filter(|&packed| packed != 0)?;
-        let since = Duration::from_nanos(packed & !7);
-        Some(Waiting { since, comes: packed & 2 != 0, begun: packed & 4 != 0 })
-    }
+struct Presence {
+    /// Whether the connection waits for a request.
+    waiting: Option<Waiting>,
+    /// Its reading half was shut down: it ends once it has answered what it had already got.
+    leaves: Option<Leave>,
 }
 
 impl Places {
@@ -78,9 +63,9 @@ impl Places {
         }
         let number = state.next;
         state.next += 1;
-        let presence = Arc::<Presence>::default();
-        state.taken.insert(number, Taken { stream, presence: Arc::clone(&presence), leaves: None });
-        Some(Place { places: self, number, presence })
+        let taken = Arc::new(Taken { stream, presence: Mutex::default() });
+        state.taken.insert(number, Arc::clone(&taken));
+        Some(Place { places: self, number, taken })
     }
 
     /// Waits, when descriptors or memory have run out, until a connection has ended, at most `limit`.
@@ -104,45 +89,41 @@ impl Places {
                 state.taken.values().for_each(|taken| drop(taken.stream.shutdown(Shutdown::Both)));
                 break;
             }
-            let next = self.close_waiting(&mut state);
+            let next = Self::close_waiting(&state);
             state = self.wait(state, Some(next.unwrap_or(left).min(left)));
         }
     }
 
     /// Closes those that may be closed now that the server stops; when the next one may be.
-    fn close_waiting(&self, state: &mut State) -> Option<Duration> {
+    fn close_waiting(state: &State) -> Option<Duration> {
         let (since, now) = (state.stopping?, clock::now());
-        let mut next: Option<Duration> = None;
-        for taken in state.taken.values_mut().filter(|taken| taken.leaves.is_none()) {
-            let Some(waiting) = taken.presence.get() else { continue };
-            match waiting.may_close_at(Leave::Shutdown, since).checked_sub(now).filter(|left| !left.is_zero())
-            {
-                Some(left) => next = Some(next.unwrap_or(left).min(left)),
-                None => taken.close(Leave::Shutdown),
-            }
-        }
-        next
+        let presences = state.taken.values().map(|taken| (taken, taken.presence()));
+        let left =
+            presences.filter(|(_, presence)| presence.leaves.is_none()).filter_map(|(taken, presence)| {
+                let left = presence.waiting?.may_close_at(Leave::Shutdown, since).saturating_sub(now);
+                taken.close_after(left, Leave::Shutdown, presence)
+            });
+        left.min()
     }
 
     /// Has the longest waiting connection closed, if none is closing yet, and waits for a change.
     fn wait_for_one<'a>(
         &self,
-        mut state: MutexGuard<'a, State>,
-        mut limit: Option<Duration>,
+        state: MutexGuard<'a, State>,
+        limit: Option<Duration>,
     ) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
         let now = clock::now();
-        let waiting = state.taken.values_mut().filter_map(|taken| Some((taken.presence.get()?, taken)));
-        let longest = waiting.min_by_key(|(waiting, taken)| (taken.leaves.is_none(), waiting.since));
-        if let Some((waiting, longest)) = longest {
+        let waiting = state.taken.values().filter_map(|taken| {
+            let presence = taken.presence();
+            Some((presence.leaves.is_none(), presence.waiting?, taken, presence))
+        });
+        let longest = waiting.min_by_key(|(stays, waiting, ..)| (*stays, waiting.since));
+        let left = longest.and_then(|(stays, waiting, taken, presence)| {
             let left = waiting.may_close_at(Leave::Crowded, now).saturating_sub(now);
-            if left.is_zero() {
-                longest.close(Leave::Crowded);
-            } else {
-                limit = Some(limit.unwrap_or(left).min(left));
-            }
-        }
-        let state = self.wait(state, limit);
+            stays.then(|| taken.close_after(left, Leave::Crowded, presence)).flatten()
+        });
+        let state = self.wait(state, limit.into_iter().chain(left).min());
         self.watched.store(state.stopping.is_some(), Ordering::SeqCst);
         state
     }
@@ -161,12 +142,24 @@ impl Places {
 }
 
 impl Taken {
-    fn close(&mut self, why: Leave) {
-        if self.leaves.is_none() {
-            self.leaves = Some(why);
-            // A peer that is gone already is read as the end just the same.
-            let _ = self.stream.shutdown(Shutdown::Read);
+    fn presence(&self) -> MutexGuard<'_, Presence> {
+        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the connection, unless some time is left to it.
+    fn close_after(
+        &self,
+        left: Duration,
+        why: Leave,
+        mut presence: MutexGuard<'_, Presence>,
+    ) -> Option<Duration> {
+        if !left.is_zero() {
+            return Some(left);
         }
+        presence.leaves = Some(why);
+        // What the client has sent already is still read. One that is gone is read as the end just the same.
+        let _ = self.stream.shutdown(Shutdown::Read);
+        None
     }
 }
 
@@ -174,39 +167,26 @@ impl Taken {
 pub(crate) struct Place<'p> {
     places: &'p Places,
     number: u64,
-    presence: Arc<Presence>,
+    taken: Arc<Taken>,
 }
 
 impl Place<'_> {
-    /// The connection waits for a request, unless it is to leave: why.
-    pub(crate) fn wait(&self, waiting: Waiting) -> Option<Leave> {
-        self.presence.set(Some(waiting));
-        if !self.places.watched.load(Ordering::SeqCst) {
-            return None;
+    /// Whether the connection waits for a request; if it is to leave, why.
+    pub(crate) fn waits(&self, waiting: Option<Waiting>) -> Option<Leave> {
+        let mut presence = self.taken.presence();
+        presence.waiting = waiting;
+        let leaves = presence.leaves;
+        drop(presence);
+        if self.places.watched.load(Ordering::SeqCst) {
+            let _state = self.places.lock();
+            self.places.changed.notify_all();
         }
-        let mut state = self.places.lock();
-        let leaves = state.taken.get(&self.number)?.leaves;
-        if leaves.is_none() {
-            // What the client has sent already is still read.
-            self.places.close_waiting(&mut state);
-        }
-        self.places.changed.notify_all();
         leaves
     }
 
     /// Why the connection is to leave, if so.
     pub(crate) fn leaves(&self) -> Option<Leave> {
-        self.places.lock().taken.get(&self.number)?.leaves
-    }
-
-    /// Something came.
-    pub(crate) fn busy(&self) {
-        self.presence.set(None);
-        if self.places.watched.load(Ordering::SeqCst) {
-            // If it was about to close, who waits for its place has to look for another.
-            let _state = self.places.lock();
-            self.places.changed.notify_all();
-        }
+        self.taken.presence().leaves
     }
 }
 

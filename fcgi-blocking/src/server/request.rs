@@ -3,11 +3,11 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 use fcgi_proto::cgi::{HeadError, Status};
-use fcgi_proto::pair::Pairs;
+use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::session::{Stream, WriteError};
+use fcgi_proto::server::session::{Begin, Stream, WriteError};
 
-use crate::server::connection::{Connection, Output, Started};
+use crate::server::connection::{Connection, Output};
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
 /// (FastCGI 1.0, section 6.2).
@@ -28,28 +28,21 @@ impl From<()> for AppStatus {
 /// Reading and writing may be mixed as one likes: `io::copy(&mut request.stdin(), &mut request.stdout())`
 /// streams a body back in constant memory.
 pub struct Request<'c> {
-    connection: RefCell<Box<Connection<'c>>>,
-    started: Started,
+    pub(crate) connection: RefCell<Box<Connection<'c>>>,
+    pub(crate) begin: Begin,
+    pub(crate) params: ParamsBuf,
 }
 
 impl<'c> Request<'c> {
-    pub(crate) fn new(connection: Box<Connection<'c>>, started: Started) -> Self {
-        Self { connection: RefCell::new(connection), started }
-    }
-
-    pub(crate) fn into_parts(self) -> (Box<Connection<'c>>, Started) {
-        (self.connection.into_inner(), self.started)
-    }
-
     fn write(&self, what: Output<'_>) -> io::Result<usize> {
-        self.connection.borrow_mut().write(self.started.request, what)
+        self.connection.borrow_mut().write(self.begin.request, what)
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
     /// variable (RFC 3875, section 4.1), any bytes.
     #[must_use]
     pub fn param(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
-        self.started.params.iter().get(name.as_ref())
+        self.params.get(name.as_ref())
     }
 
     /// The value of the first parameter with this name, if it is UTF-8.
@@ -61,25 +54,25 @@ impl<'c> Request<'c> {
     /// All parameters `(name, value)` in the order received.
     #[must_use]
     pub fn params(&self) -> Pairs<'_> {
-        self.started.params.iter()
+        self.params.iter()
     }
 
     /// The request's id on its connection (section 3.3).
     #[must_use]
     pub fn id(&self) -> RequestId {
-        self.started.request.id()
+        self.begin.request.id()
     }
 
     /// What the application is asked to be (section 6).
     #[must_use]
     pub fn role(&self) -> Role {
-        self.started.role
+        self.begin.role
     }
 
     /// Whether the client keeps the connection after this request (section 5.1).
     #[must_use]
     pub fn keep_conn(&self) -> bool {
-        self.started.keep_conn
+        self.begin.keep_conn
     }
 
     /// The request's body; an Authorizer has none. Its end is where the client ended it: compare the length
@@ -108,7 +101,7 @@ impl<'c> Request<'c> {
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
     pub fn respond(&self, status: Status) -> ResponseWriter<'_, 'c> {
-        let begun = self.connection.borrow_mut().answer.respond(status);
+        let begun = self.connection.borrow_mut().exchange.answer.respond(status);
         ResponseWriter { request: self, begun }
     }
 
@@ -157,8 +150,8 @@ pub struct Input<'r, 'c> {
 
 impl Read for Input<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Request { connection, started } = self.request;
-        connection.borrow_mut().read_body(started.request, self.body, buffer)
+        let Request { connection, begin, .. } = self.request;
+        connection.borrow_mut().read_body(begin.request, self.body, buffer)
     }
 }
 
@@ -208,7 +201,7 @@ impl ResponseWriter<'_, '_> {
     /// 8 KiB, and if the request was being answered already.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
         self.begun?;
-        self.request.connection.borrow_mut().answer.field(name.as_ref(), value.as_ref())?;
+        self.request.connection.borrow_mut().exchange.answer.field(name.as_ref(), value.as_ref())?;
         Ok(self)
     }
 }

@@ -30,6 +30,8 @@
 //! The [front page](crate#driving-it) of the crate has this loop as a program.
 
 mod end;
+#[cfg(feature = "alloc")]
+mod exchange;
 mod input;
 mod life;
 mod output;
@@ -38,6 +40,8 @@ mod report;
 mod waits;
 
 pub use self::end::End;
+#[cfg(feature = "alloc")]
+pub use self::exchange::{Begin, Exchange, Exchanges};
 pub use self::input::{Input, Read, Started};
 pub use self::life::{Life, Request, Stream};
 use self::life::{List, Phase, Stop};
