@@ -61,6 +61,8 @@ impl<'t> Connection<'t> {
         let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
+        let mut exchange = Exchange::new(&limits, settings.head_limit);
+        exchange.front = settings.front;
         // Without limits a stream is waited for as long as it lets its caller wait.
         let _ = transport.set_write_timeout(settings.write_timeout);
         Self {
@@ -69,7 +71,7 @@ impl<'t> Connection<'t> {
             session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            exchange: Exchange::new(&limits, settings.head_limit),
+            exchange,
             kept: Default::default(),
             read_limit: None,
             failure: None,
