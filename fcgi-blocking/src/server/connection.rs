@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -31,16 +32,19 @@ const GLANCE: Duration = Duration::from_millis(10);
 const BODY_ROOM: usize = 64 * 1024;
 
 /// What a connection is served for.
-#[derive(Clone, Copy)]
 pub(crate) struct Context<'t> {
     pub(crate) settings: &'t Settings,
-    pub(crate) place: Option<&'t Place<'t>>,
     pub(crate) peer: Peer,
+    /// Its place, and what serves it there.
+    pub(crate) place: Option<(Place<'t>, Serve<'t>)>,
 }
 
+/// Serves a connection, beside others.
+pub(crate) type Serve<'t> = Arc<dyn Fn(Box<Connection<'t>>) -> io::Result<()> + Send + Sync + 't>;
+
 pub(crate) struct Connection<'t> {
-    transport: &'t mut dyn Transport,
-    context: Context<'t>,
+    transport: Box<dyn Transport + 't>,
+    pub(crate) context: Context<'t>,
     session: Session<1>,
     buffer: Box<[u8]>,
     /// What of `buffer` the session has not taken.
@@ -57,7 +61,7 @@ pub(crate) struct Connection<'t> {
 }
 
 impl<'t> Connection<'t> {
-    pub(crate) fn new(transport: &'t mut dyn Transport, context: Context<'t>) -> Self {
+    pub(crate) fn new(transport: Box<dyn Transport + 't>, context: Context<'t>) -> Self {
         let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
@@ -100,7 +104,7 @@ impl<'t> Connection<'t> {
     pub(crate) fn end_request(
         &mut self,
         request: Request,
-        params: ParamsBuf,
+        params: &ParamsBuf,
         outcome: Result<AppStatus, String>,
     ) {
         self.now = clock::now();
@@ -109,9 +113,24 @@ impl<'t> Connection<'t> {
         if let Some((level, why)) = session.complete(request, answer, failed, *now) {
             log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
         }
-        self.exchange.params = params;
         while self.end(request, status) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
         self.kept.iter_mut().for_each(Spool::clear);
+    }
+
+    /// Leaves the handler of a request that has ended alone, in the place that this returns; without one the
+    /// connection waits for it, as `self`.
+    pub(crate) fn leave_behind(mut self: Box<Self>) -> Result<Place<'t>, Box<Self>> {
+        let another =
+            self.context.place.as_ref().and_then(|(place, serve)| Some((place.another()?, serve.clone())));
+        let Some((place, serve)) = another else {
+            // The client may wait for this.
+            while self.session.next(self.now).shutdown && self.turn() {}
+            return Err(self);
+        };
+        if let Err(error) = serve(self) {
+            log::warn!("a connection was dropped, no thread: {error}");
+        }
+        Ok(place)
     }
 
     /// Sends what there is of the request's end; whether there may be more at once.
@@ -122,7 +141,7 @@ impl<'t> Connection<'t> {
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
-        let result = send(*transport, session, &mut [IoSlice::new(bytes)]);
+        let result = send(&mut **transport, session, &mut [IoSlice::new(bytes)]);
         self.exchange.answer.sent();
         self.note(result);
         more
@@ -174,7 +193,7 @@ impl<'t> Connection<'t> {
             let taken = match written {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
-                    let result = send(*transport, session, &mut batch.slices().map(IoSlice::new));
+                    let result = send(&mut **transport, session, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
                     self.exchange.answer.sent();
                     self.note(result);
@@ -229,7 +248,7 @@ impl<'t> Connection<'t> {
         if next.write {
             while let Some(control) = self.session.poll_output() {
                 let slices = &mut [IoSlice::new(&control)];
-                let result = send(self.transport, &mut self.session, slices);
+                let result = send(&mut *self.transport, &mut self.session, slices);
                 self.note(result);
             }
         } else if next.shutdown {
@@ -252,7 +271,7 @@ impl<'t> Connection<'t> {
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, now: Duration, limit: Option<Duration>) {
         let waiting = self.session.waiting();
-        let place = self.context.place.zip(waiting);
+        let place = self.context.place.as_ref().map(|(place, _)| place).zip(waiting);
         if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }
