@@ -67,6 +67,9 @@ fn respond(request: &Request) -> Result<AppStatus, BoxError> {
                 Some(count) => fail(request, count, segments.next()),
                 None => bad(request),
             },
+            "later" => {
+                number().map_or_else(|| bad(request), |pause| later(request, Duration::from_millis(pause)))
+            }
             "panic" => panic!("as asked for"),
             _ => continue,
         };
@@ -108,6 +111,15 @@ fn fail(request: &Request, count: usize, length: Option<&str>) -> Result<(), Box
     body.write_all(&vec![b'x'; count])?;
     body.flush()?;
     Err("failed, as asked for".into())
+}
+
+/// The answer at once, and some work after it.
+fn later(request: &Request, pause: Duration) -> Result<(), BoxError> {
+    ok(request)?;
+    request.finish();
+    thread::sleep(pause);
+    log::warn!("{} ms later", pause.as_millis());
+    Ok(())
 }
 
 /// The length and the CRC-32 of what comes.

@@ -529,7 +529,7 @@ impl<const N: usize> Session<N> {
 
     /// Bytes that are kept of a request before nothing more is read.
     fn share(&self) -> usize {
-        self.settings.kept.max(1)
+        usize::try_from(self.settings.kept).unwrap_or(usize::MAX).max(1)
     }
 
     /// A request is not active any more, and so holds nothing up.

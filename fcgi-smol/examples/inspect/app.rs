@@ -71,6 +71,10 @@ async fn respond(request: &Request) -> Result<AppStatus, BoxError> {
                 Some(count) => fail(request, count, segments.next()).await,
                 None => bad(request).await,
             },
+            "later" => match number() {
+                Some(pause) => later(request, Duration::from_millis(pause)).await,
+                None => bad(request).await,
+            },
             "panic" => panic!("as asked for"),
             _ => continue,
         };
@@ -112,6 +116,15 @@ async fn fail(request: &Request, count: usize, length: Option<&str>) -> Result<(
     body.write_all(&vec![b'x'; count]).await?;
     body.flush().await?;
     Err("failed, as asked for".into())
+}
+
+/// The answer at once, and some work after it.
+async fn later(request: &Request, pause: Duration) -> Result<(), BoxError> {
+    ok(request).await?;
+    request.finish();
+    Timer::after(pause).await;
+    log::warn!("{} ms later", pause.as_millis());
+    Ok(())
 }
 
 /// The length and the CRC-32 of what comes.

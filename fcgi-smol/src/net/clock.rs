@@ -28,7 +28,7 @@ impl Alarm {
 
     /// Ready once `at` is past.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
-        if self.set.is_none_or(|set| set > at) {
+        if at < self.set.unwrap_or(Duration::MAX) {
             self.set(at);
         }
         while Pin::new(&mut self.timer).poll(cx).is_ready() {

@@ -30,7 +30,7 @@ pub struct Settings {
     /// millisecond of it back. Default: 30 seconds.
     pub input: Duration,
     /// Bytes of STDOUT of one request that are kept before nothing more is read. Default: 256 KiB.
-    pub kept: usize,
+    pub kept: u32,
     /// Bytes of records that wait to be sent before no more of a request's input is taken. Default: 64 KiB.
     pub room: usize,
     /// Bytes of records that mean nothing, in a row; see [`Limits::ignored`]. Default: 16 MiB.

@@ -30,6 +30,8 @@ pub struct Waiting {
     pub comes: bool,
     /// Whether a part of it came.
     pub begun: bool,
+    /// Whether it was [given up](Session::leave) already, and closes when it may.
+    pub leaving: bool,
 }
 
 impl Waiting {
@@ -187,7 +189,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             State::Cut => true,
         };
         let since = self.since.told()?;
-        Some(Waiting { since, comes: self.fresh || begun, begun })
+        Some(Waiting { since, comes: self.fresh || begun, begun, leaving: self.leaving })
     }
 
     /// What is worth a line in the log.
