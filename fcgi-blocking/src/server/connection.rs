@@ -135,13 +135,13 @@ impl<'t> Connection<'t> {
 
     /// Sends what there is of the request's end; whether there may be more at once.
     fn end(&mut self, request: Request, status: u32) -> bool {
-        let Self { session, transport, exchange: Exchange { answer, .. }, .. } = self;
+        let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
         let (bytes, more) = match session.end_answer(request, answer, status) {
             End::Part(bytes) => (bytes, true),
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
-        let result = send(&mut **transport, session, &mut [IoSlice::new(bytes)]);
+        let result = send(&mut **transport, session, now, &mut [IoSlice::new(bytes)]);
         self.exchange.answer.sent();
         self.note(result);
         more
@@ -183,17 +183,17 @@ impl<'t> Connection<'t> {
     /// Writes, or flushes, until something was taken or all has left.
     pub(crate) fn write(&mut self, request: Request, what: Output<'_>) -> io::Result<usize> {
         loop {
-            let Self { session, transport, exchange: Exchange { answer, .. }, .. } = self;
-            self.now = clock::now();
+            let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
+            *now = clock::now();
             let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, self.now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, self.now),
-                Output::Flush => session.flush(request, answer, self.now),
+                Output::Stdout(data) => session.write(request, answer, data, *now),
+                Output::Stderr(data) => session.write_stderr(request, answer, data, *now),
+                Output::Flush => session.flush(request, answer, *now),
             };
             let taken = match written {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
-                    let result = send(&mut **transport, session, &mut batch.slices().map(IoSlice::new));
+                    let result = send(&mut **transport, session, now, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
                     self.exchange.answer.sent();
                     self.note(result);
@@ -240,7 +240,7 @@ impl<'t> Connection<'t> {
     /// Does what the session wants of the transport first; `false` once the connection is over.
     fn turn(&mut self) -> bool {
         self.report();
-        let now = clock::now();
+        let now = self.now;
         let next = self.session.next(now);
         if next.close {
             return false;
@@ -248,7 +248,7 @@ impl<'t> Connection<'t> {
         if next.write {
             while let Some(control) = self.session.poll_output() {
                 let slices = &mut [IoSlice::new(&control)];
-                let result = send(&mut *self.transport, &mut self.session, slices);
+                let result = send(&mut *self.transport, &mut self.session, &mut self.now, slices);
                 self.note(result);
             }
         } else if next.shutdown {
@@ -346,9 +346,10 @@ pub(crate) enum Output<'d> {
 fn send(
     transport: &mut dyn Transport,
     session: &mut Session<1>,
+    now: &mut Duration,
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
-    let began = clock::now();
+    let began = *now;
     while !slices.is_empty() {
         let count = match transport.write_vectored(slices) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -358,22 +359,22 @@ fn send(
             Err(error) => return Err(error),
         };
         IoSlice::advance_slices(&mut slices, count);
-        let now = clock::now();
+        *now = clock::now();
         if now.saturating_sub(began) > GLANCE || !slices.is_empty() {
             // The client was waited for.
             session.next(began);
-            session.expire(now);
+            session.expire(*now);
         }
-        session.sent(count, now);
+        session.sent(count, *now);
         if slices.is_empty() {
             break;
         }
-        let next = session.next(now);
+        let next = session.next(*now);
         if !next.write {
             return Ok(());
         }
         if let Some(at) = next.at.filter(|_| count == 0) {
-            transport.set_write_timeout(at.saturating_sub(now))?;
+            transport.set_write_timeout(at.saturating_sub(*now))?;
         }
     }
     transport.flush()

@@ -102,7 +102,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         input: &mut &'i [u8],
         now: Duration,
     ) -> Option<Input<'i>> {
-        if let Some(Started { request, keep_conn, params, .. }) = self.receive_whole(input) {
+        let whole = if input.is_empty() { None } else { self.receive_whole(input) };
+        if let Some(Started { request, keep_conn, params, .. }) = whole {
             let begun = exchanges.begin(Begin { request, role: Role::Responder, keep_conn });
             return Some(if begun && keep(exchanges, request, params) {
                 self.start(exchanges, request)
