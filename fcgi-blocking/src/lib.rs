@@ -21,7 +21,7 @@ mod process;
 mod server;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
-pub use fcgi_proto::cgi::{HeadError, Status};
+pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use net::endpoint::{Endpoint, ParseEndpointError};
 pub use net::listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};

@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -28,16 +29,19 @@ const READ_ROOM: usize = 64 * 1024 + 512;
 const BODY_ROOM: usize = 64 * 1024;
 
 /// What a connection is served for.
-#[derive(Clone, Copy)]
 pub(crate) struct Context<'t> {
     pub(crate) settings: &'t Settings,
-    pub(crate) place: Option<&'t Place<'t>>,
     pub(crate) peer: Peer,
+    /// Its place, and what serves it there.
+    pub(crate) place: Option<(Place<'t>, Serve<'t>)>,
 }
 
+/// Serves a connection, beside others.
+pub(crate) type Serve<'t> = Arc<dyn Fn(Box<Connection<'t>>) -> io::Result<()> + Send + Sync + 't>;
+
 pub(crate) struct Connection<'t> {
-    transport: &'t mut dyn Transport,
-    context: Context<'t>,
+    transport: Box<dyn Transport + 't>,
+    pub(crate) context: Context<'t>,
     session: Session<1>,
     buffer: Box<[u8]>,
     /// What of `buffer` the session has not taken.
@@ -54,10 +58,12 @@ pub(crate) struct Connection<'t> {
 }
 
 impl<'t> Connection<'t> {
-    pub(crate) fn new(transport: &'t mut dyn Transport, context: Context<'t>) -> Self {
+    pub(crate) fn new(transport: Box<dyn Transport + 't>, context: Context<'t>) -> Self {
         let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
+        let mut exchange = Exchange::new(&limits, settings.head_limit);
+        exchange.front = settings.front;
         // Without limits a stream is waited for as long as it lets its caller wait.
         let _ = transport.set_write_timeout(settings.write_timeout);
         Self {
@@ -66,7 +72,7 @@ impl<'t> Connection<'t> {
             session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            exchange: Exchange::new(&limits, settings.head_limit),
+            exchange,
             kept: Default::default(),
             read_limit: None,
             failure: None,
@@ -95,7 +101,7 @@ impl<'t> Connection<'t> {
     pub(crate) fn end_request(
         &mut self,
         request: Request,
-        params: ParamsBuf,
+        params: &ParamsBuf,
         outcome: Result<AppStatus, String>,
     ) {
         self.now = clock::now();
@@ -104,9 +110,24 @@ impl<'t> Connection<'t> {
         if let Some((level, why)) = session.complete(request, answer, failed, *now) {
             log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
         }
-        self.exchange.params = params;
         while self.end(request, status) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
         self.kept.iter_mut().for_each(Spool::clear);
+    }
+
+    /// Leaves the handler of a request that has ended alone, in the place that this returns; without one the
+    /// connection waits for it, as `self`.
+    pub(crate) fn leave_behind(mut self: Box<Self>) -> Result<Place<'t>, Box<Self>> {
+        let another =
+            self.context.place.as_ref().and_then(|(place, serve)| Some((place.another()?, serve.clone())));
+        let Some((place, serve)) = another else {
+            // The client may wait for this.
+            while self.session.next(self.now).shutdown && self.turn() {}
+            return Err(self);
+        };
+        if let Err(error) = serve(self) {
+            log::warn!("a connection was dropped, no thread: {error}");
+        }
+        Ok(place)
     }
 
     /// Sends what there is of the request's end; whether there may be more at once.
@@ -117,7 +138,7 @@ impl<'t> Connection<'t> {
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
-        let result = send(*transport, session, now, &mut [IoSlice::new(bytes)]);
+        let result = send(&mut **transport, session, now, &mut [IoSlice::new(bytes)]);
         self.exchange.answer.sent();
         self.note(result);
         more
@@ -169,7 +190,7 @@ impl<'t> Connection<'t> {
             let taken = match written {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
-                    let result = send(*transport, session, now, &mut batch.slices().map(IoSlice::new));
+                    let result = send(&mut **transport, session, now, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
                     self.exchange.answer.sent();
                     self.note(result);
@@ -224,7 +245,7 @@ impl<'t> Connection<'t> {
         if next.write {
             while let Some(control) = self.session.poll_output() {
                 let slices = &mut [IoSlice::new(&control)];
-                let result = send(self.transport, &mut self.session, &mut self.now, slices);
+                let result = send(&mut *self.transport, &mut self.session, &mut self.now, slices);
                 self.note(result);
             }
         } else if next.shutdown {
@@ -247,7 +268,7 @@ impl<'t> Connection<'t> {
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, now: Duration, limit: Option<Duration>) {
         let waiting = self.session.waiting();
-        let place = self.context.place.zip(waiting);
+        let place = self.context.place.as_ref().map(|(place, _)| place).zip(waiting);
         if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }

@@ -165,7 +165,7 @@ impl Server {
             connections.leave().await;
             result
         };
-        serve.or(spawn_all(&executor, spawned)).await
+        beside(&executor, spawned, serve).await
     }
 }
 
@@ -193,7 +193,7 @@ where
     let connection = connections.add(Box::new(Plain(stream)), Peer(None));
     let (spawner, spawned) = channel::unbounded();
     let mut task = ConnectionTask::new(connection, &connections, Arc::new(handler), spawner);
-    (&mut task).or(spawn_all(&executor, spawned)).await;
+    beside(&executor, spawned, &mut task).await;
     task.failure.take().map_or(Ok(()), |(_, error)| Err(error))
 }
 
@@ -219,13 +219,21 @@ async fn accept(
     }
 }
 
-/// Runs requests as tasks of their own, for ever.
-async fn spawn_all<E, F, O>(executor: &E, spawned: Receiver<RequestTask<F>>) -> O
+/// Runs requests as tasks of their own beside this work, until it is done.
+async fn beside<E, F, O>(executor: &E, spawned: Receiver<RequestTask<F>>, work: impl Future<Output = O>) -> O
 where
     E: Spawn<RequestTask<F>>,
 {
-    while let Ok(task) = spawned.recv().await {
+    let spawn = async {
+        while let Ok(task) = spawned.recv().await {
+            executor.spawn(task);
+        }
+        future::pending().await
+    };
+    let output = work.or(spawn).await;
+    // Those that go on after their answers.
+    while let Ok(task) = spawned.try_recv() {
         executor.spawn(task);
     }
-    future::pending().await
+    output
 }

@@ -50,6 +50,14 @@ impl Request {
         Self { handle: Handle { connection, key: begin.request }, begin, params }
     }
 
+    /// Ends the request: its answer leaves, and what is written or read from now on fails with
+    /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on while its connection serves the next
+    /// request; until it is done, it counts as one of [`max_requests`](crate::Settings::max_requests). A server that
+    /// is shut down does not wait for it.
+    pub fn finish(&self) {
+        self.handle.connection.finish(self.handle.key);
+    }
+
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
     /// variable (RFC 3875, section 4.1), any bytes.
     #[must_use]

@@ -27,8 +27,10 @@ pub(crate) struct Active {
 
 impl Active {
     fn new(common: &Common) -> Box<Self> {
+        let mut exchange = Exchange::new(&common.settings.limits, common.settings.head_limit);
+        exchange.front = common.settings.front;
         Box::new(Self {
-            exchange: Exchange::new(&common.settings.limits, common.settings.head_limit),
+            exchange,
             params_len: 0,
             kept: Default::default(),
             offered: false,

@@ -28,6 +28,11 @@ pub struct RequestTask<F> {
 }
 
 impl<F> RequestTask<F> {
+    /// Whether it goes on after it finished its request.
+    fn has_left(&self) -> bool {
+        self.connection.with(|state| state.has_left(self.key))
+    }
+
     fn complete(&mut self, outcome: Result<AppStatus, String>) {
         if self.future.take().is_some() {
             self.connection.complete(self.key, outcome);
@@ -101,12 +106,14 @@ where
             Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
         };
         let task = RequestTask { future: Some(future), connection, key };
-        if alone {
-            self.guest = Some(task);
-        } else {
-            // It fails when the server is gone: the task is dropped, which ends the request.
-            let _ = self.spawner.try_send(task);
-        }
+        // One that was there before has finished its request, and goes on by itself.
+        let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
+        self.spawn(by_itself);
+    }
+
+    fn spawn(&self, task: Option<RequestTask<F>>) {
+        // It fails when the server is gone: the task is dropped, which ends the request.
+        task.map(|task| self.spawner.try_send(task));
     }
 }
 
@@ -127,6 +134,8 @@ where
             match self.connection.turn(cx) {
                 Turn::Start(started) => self.start(started),
                 Turn::Over(failure) => {
+                    let left = self.guest.take_if(|guest| guest.has_left());
+                    self.spawn(left);
                     self.failure = failure;
                     return Poll::Ready(());
                 }

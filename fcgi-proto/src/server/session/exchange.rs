@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::input::Input;
 use super::life::{Life, Request};
 use super::{Session, Started};
-use crate::cgi::Answer;
+use crate::cgi::{Answer, Front};
 use crate::life::Level;
 use crate::limits::Limits;
 use crate::pair::ParamsBuf;
@@ -39,6 +39,8 @@ pub struct Exchange {
     pub params: ParamsBuf,
     /// Its answer.
     pub answer: Answer,
+    /// The web server that answers are for, where it is not the one that SERVER_SOFTWARE names.
+    pub front: Option<Front>,
 }
 
 impl Exchange {
@@ -47,7 +49,7 @@ impl Exchange {
     #[must_use]
     pub fn new(limits: &Limits, head_limit: usize) -> Self {
         let params = usize::try_from(limits.params).unwrap_or(usize::MAX);
-        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit) }
+        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit), front: None }
     }
 
     /// Forgets the request, and all memory but a little.
@@ -132,11 +134,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// The request's parameters are all there.
     fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request) -> Input<'i> {
         let exchange = exchanges.room(request, 0).filter(|exchange| exchange.params.finish().is_ok());
-        let Some(Exchange { params, answer, .. }) = exchange else {
+        let Some(Exchange { params, answer, front, .. }) = exchange else {
             self.refuse_malformed(request);
             return Input::Over { request };
         };
-        answer.reset(params.get(b"REQUEST_METHOD"));
+        answer.reset_for(params.iter(), *front);
         Input::Start { request }
     }
 

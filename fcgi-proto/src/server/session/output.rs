@@ -297,7 +297,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             let (held, _) = self.connection.stdout(id, answer.stdout())?;
             let (record, rest) = self.connection.stdout(id, data)?;
             let (stderr, _) = self.connection.stderr(id, answer.stderr())?;
-            Ok::<_, SendError>(([held, record, stderr], data.len() - rest.len()))
+            let records = if answer.errors_first() { [stderr, held, record] } else { [held, record, stderr] };
+            Ok::<_, SendError>((records, data.len() - rest.len()))
         })();
         let Ok((records, taken)) = records else { return Ok(Write::Wait) };
         self.hand_out(records.iter().map(Record::remaining).sum());

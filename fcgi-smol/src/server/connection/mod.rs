@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
+    /// Those whose handlers go on after they finished them.
+    left: Vec<Request>,
     /// Several requests were active at once.
     multiplexed: bool,
     /// What was read; `None` while all of it is used up.
@@ -95,6 +97,7 @@ impl Connection {
             session: Session::growing(settings.limits, &settings.patience()),
             requests: Requests::new(Arc::clone(&common)),
             starts: VecDeque::new(),
+            left: Vec::new(),
             multiplexed: false,
             input: None,
             unread: 0..0,
@@ -202,9 +205,28 @@ impl Connection {
         });
     }
 
+    /// The request is to end, and its handler goes on.
+    pub(crate) fn finish(&self, request: Request) {
+        self.complete(request, Ok(AppStatus(0)));
+        self.with(|state| {
+            if !state.has_left(request) {
+                state.left.push(request);
+                self.common.go_on();
+            }
+        });
+    }
+
     /// The handler is done.
     pub(crate) fn complete(&self, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
+            if let Some(at) = state.left.iter().position(|left| *left == request) {
+                state.left.swap_remove(at);
+                self.common.end(0);
+                if let Err(why) = outcome {
+                    log::warn!("{}: request {}, after its answer: {why}", self.peer, request.id());
+                }
+                return;
+            }
             let State { session, requests, now, .. } = state;
             let Some(active) = requests.get(request) else { return };
             let (status, failed) =
@@ -228,6 +250,11 @@ impl fmt::Debug for Connection {
 }
 
 impl State {
+    /// Whether the request's handler goes on after it finished it.
+    pub(crate) fn has_left(&self, request: Request) -> bool {
+        self.left.contains(&request)
+    }
+
     /// Has the task look again.
     fn call(&mut self) {
         self.attention = true;
@@ -253,10 +280,8 @@ impl State {
             if next.close {
                 return false;
             }
-            if next.write {
-                if self.flush(cx) {
-                    continue;
-                }
+            if next.write && self.flush(cx) {
+                continue;
             }
             if next.shutdown {
                 match self.transport.poll_shutdown(cx) {
