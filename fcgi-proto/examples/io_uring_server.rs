@@ -190,7 +190,7 @@ async fn serve(stream: TcpStream, stop: watch::Receiver<bool>) {
         unread: 0..0,
         reading: None,
         out: Vec::new(),
-        exchange: Exchange::new(&Limits::new(), HEAD_LIMIT),
+        exchange: Exchange::new(&Limits::new(), HEAD_LIMIT, None),
         body: Vec::new(),
         stop,
     };

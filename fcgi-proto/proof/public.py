@@ -33,6 +33,7 @@ EXCEPTIONS = [
             "flush",
             "growing",
             "keep_into",
+            "output",
             "output_into",
             "read_from",
             "shrink",

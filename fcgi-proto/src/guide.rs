@@ -128,9 +128,9 @@
 //!   one for each connection that has unread bytes in it, not for each that is open: an idle connection needs none.
 //! - **Parameters**: a browser's cookies alone may take 8 KiB. 16 KiB is enough behind most web servers;
 //!   [`Selected`](crate::pair::Selected) keeps a few names in little memory.
-//! - **`N`** is how many requests a connection carries at once. A `Session<1>` takes 344 bytes on a 64-bit machine, and
-//!   each further request 48 more, whether it is used or not. `Session::growing` has them in a `Vec` that grows. A
-//!   request is found by its id without a search. Only calls that concern all requests look at all of them: the end of
+//! - **`N`** is how many requests a connection carries at once. A `Session<1>` takes less than 400 bytes on a 64-bit
+//!   machine, and each further request at most 64 more, whether it is used or not. `Session::growing` has them in a
+//!   `Vec` that grows. A request is found by its id without a search. Only calls that concern all requests look at all of them: the end of
 //!   input, a time that has come.
 //! - nginx, Apache, lighttpd and Caddy send one request at a time on a connection: `N = 1` is enough. HAProxy sends more
 //!   if it is told to, and begins a request before it has seen the end of the one before: have half as many slots again

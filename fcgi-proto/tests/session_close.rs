@@ -467,9 +467,9 @@ fn a_warning_is_told_once_a_connection_and_names_its_request() {
         assert_eq!(
             line.log(),
             [
-                "Warn: request 3: refused: overloaded",
-                "Debug: request 4: refused: overloaded",
-                "Debug: request 5: refused: overloaded",
+                "Warn: request 3: refused: more parameters than Limits::params, 10 bytes",
+                "Debug: request 4: refused: more parameters than Limits::params, 10 bytes",
+                "Debug: request 5: refused: more parameters than Limits::params, 10 bytes",
                 "Debug: request 6: refused: unknown role",
                 "Debug: record of protocol version 103, not 1",
             ]

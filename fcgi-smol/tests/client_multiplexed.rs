@@ -387,6 +387,34 @@ fn every_request_of_a_connection_that_fails_has_the_error_and_the_next_one_anoth
 }
 
 #[test]
+fn w32_an_answer_beside_others_that_ends_with_a_status_and_has_no_length_is_cut() {
+    let app = App::unix(|_, peer| {
+        let mut open = Open::new();
+        while open.values().filter(|asked| asked.whole).count() < 3 {
+            assert!(read(peer, &mut open));
+        }
+        for (id, asked) in open {
+            let head = if asked.target == "/length" { "Content-Length: 4" } else { "A: b" };
+            let status = u8::from(asked.target != "/whole");
+            peer.send(record(RecordType::Stdout, id, format!("{head}\r\n\r\npart").as_bytes()));
+            peer.send(record(RecordType::EndRequest, id, &[0, 0, 0, status, 0, 0, 0, 0]));
+        }
+    });
+    let client = client(&app.endpoint);
+    let asked = |target: &'static str| {
+        let client = &client;
+        async move {
+            let mut response = client.request(Params::post(target)).send().await.expect("a head");
+            let mut body = Vec::new();
+            let result = response.read_to_end(&mut body).await;
+            assert_eq!((result.is_ok(), &body[..]), (target != "/cut", &b"part"[..]), "{target}");
+        }
+    };
+    block_on(together(["/cut", "/length", "/whole"].map(asked)));
+    assert_eq!(app.connections(), 1);
+}
+
+#[test]
 fn a_mute_answer_among_others_times_out_alone() {
     let app = App::unix(|_, peer| {
         let mut open = Open::new();

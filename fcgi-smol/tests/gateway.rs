@@ -25,7 +25,7 @@ use std::thread;
 use fcgi_proto::record::RecordType;
 use script::{App, answer, end, page, stdout};
 use support::{PATIENCE, executable, record};
-use web::http::{ask, begin};
+use web::http::{Seen, ask, begin, look};
 use web::process::wait_until;
 use web::{Fpm, Gateway, Inspect, example, folder, skip};
 
@@ -271,6 +271,15 @@ fn nginx_2020_07_06_an_answer_that_is_cut_short_is_cut_for_the_browser_too() {
         assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "{answer}");
         drop(gateway);
     }
+}
+
+#[test]
+fn w32_a_handler_that_fails_half_way_is_cut_for_the_browser() {
+    let gateway = Gateway::start(&[]);
+    for path in ["/fail/30000", "/fail/30000/100000"] {
+        assert_eq!(look(gateway.address, path), Seen::Cut, "{path}");
+    }
+    assert!(wait_until(|| gateway.log().contains("failed, as asked for")), "{}", gateway.log());
 }
 
 #[test]

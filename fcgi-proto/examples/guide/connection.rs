@@ -20,7 +20,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new() -> Self {
         let session = Session::new(Limits::new(), &Patience::new());
-        let exchange = Exchange::new(&Limits::new(), HEAD_LIMIT);
+        let exchange = Exchange::new(&Limits::new(), HEAD_LIMIT, None);
         let (out, body) = (Vec::new(), Vec::new());
         Self { session, out, exchange, body, running: None, length: 0, answered: false }
     }

@@ -76,6 +76,7 @@ fn calls<const N: usize>(session: &mut server::Session<N>, request: server::sess
     }
     made(server::session::Session::stdout(session, request, bytes()));
     made(server::session::Session::stderr(session, request, bytes()));
+    server::session::Session::fail(session, request, now());
     server::session::Session::finish(session, request, now());
     if let server::session::End::Part(mut end) | server::session::End::Last(mut end) =
         server::session::Session::end(session, request, any(0))

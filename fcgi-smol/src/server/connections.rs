@@ -75,6 +75,11 @@ impl Common {
         add(&self.running, 1, self.settings.max_requests)
     }
 
+    /// The handler of a request goes on when that is over: it counts as one more.
+    pub(crate) fn go_on(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request is over, with this much memory.
     pub(crate) fn end(&self, memory: usize) {
         self.running.fetch_sub(1, Ordering::Relaxed);

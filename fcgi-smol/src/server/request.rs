@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use fcgi_proto::cgi::{Answer, HeadError, Status};
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::session::{Begin, Request as Key, Stream, WriteError};
+use fcgi_proto::server::session::{Begin, Output, Request as Key, Stream, WriteError};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::server::connection::{Connection, Output, Started};
+use crate::server::connection::Connection;
 
 /// One request: its parameters, its input, and where its answer goes.
 ///
@@ -45,9 +45,16 @@ impl Handle {
 }
 
 impl Request {
-    pub(crate) fn new(connection: Arc<Connection>, started: Started) -> Self {
-        let Started { begin, params, .. } = started;
+    pub(crate) fn new(connection: Arc<Connection>, begin: Begin, params: ParamsBuf) -> Self {
         Self { handle: Handle { connection, key: begin.request }, begin, params }
+    }
+
+    /// Ends the request: its answer leaves, and what is written or read from now on fails with
+    /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on while its connection serves the next
+    /// request; until it is done, it counts as one of [`max_requests`](crate::Settings::max_requests). A server that
+    /// is shut down does not wait for it.
+    pub fn finish(&self) {
+        self.handle.connection.finish(self.handle.key);
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
@@ -180,11 +187,7 @@ impl Drop for Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id())
-            .field("role", &self.role())
-            .field("keep_conn", &self.keep_conn())
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("begin", &self.begin).finish_non_exhaustive()
     }
 }
 

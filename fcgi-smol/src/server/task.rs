@@ -9,13 +9,14 @@ use std::{fmt, io};
 
 use fcgi_blocking::{log_level, panic_text};
 use fcgi_proto::Level;
-use fcgi_proto::server::session::Request as Key;
+use fcgi_proto::pair::ParamsBuf;
+use fcgi_proto::server::session::{Begin, Request as Key};
 use smol::channel::Sender;
 
 use crate::AppStatus;
 use crate::net::clock::Alarm;
 use crate::server::BoxError;
-use crate::server::connection::{Connection, Started, Turn};
+use crate::server::connection::{Connection, Turn};
 use crate::server::connections::Connections;
 use crate::server::request::Request;
 
@@ -28,6 +29,11 @@ pub struct RequestTask<F> {
 }
 
 impl<F> RequestTask<F> {
+    /// Whether it goes on after it finished its request.
+    fn has_left(&self) -> bool {
+        self.connection.with(|state| state.has_left(self.key))
+    }
+
     fn complete(&mut self, outcome: Result<AppStatus, String>) {
         if self.future.take().is_some() {
             self.connection.complete(self.key, outcome);
@@ -104,21 +110,23 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, started: Started) {
-        let (key, alone) = (started.begin.request, started.alone);
+    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool) {
+        let key = begin.request;
         let connection = Arc::clone(&self.connection);
-        let request = Request::new(Arc::clone(&connection), started);
+        let request = Request::new(Arc::clone(&connection), begin, params);
         let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
             Ok(future) => Box::pin(future),
             Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
         };
         let task = RequestTask { future: Some(future), connection, key };
-        if alone {
-            self.guest = Some(task);
-        } else {
-            // It fails when the server is gone: the task is dropped, which ends the request.
-            let _ = self.spawner.try_send(task);
-        }
+        // One that was there before has finished its request, and goes on by itself.
+        let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
+        self.spawn(by_itself);
+    }
+
+    fn spawn(&self, task: Option<RequestTask<F>>) {
+        // It fails when the server is gone: the task is dropped, which ends the request.
+        task.map(|task| self.spawner.try_send(task));
     }
 }
 
@@ -137,8 +145,10 @@ where
                 self.guest = None;
             }
             match self.connection.turn(cx) {
-                Turn::Start(started) => self.start(started),
+                Turn::Start(begin, params, alone) => self.start(begin, params, alone),
                 Turn::Over(failure) => {
+                    let left = self.guest.take_if(|guest| guest.has_left());
+                    self.spawn(left);
                     self.failure = failure;
                     return Poll::Ready(());
                 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::input::Input;
 use super::life::{Life, Request};
 use super::{Session, Started};
-use crate::cgi::{Answer, HEAD_LIMIT};
+use crate::cgi::{Answer, Front, HEAD_LIMIT};
 use crate::life::Level;
 use crate::limits::Limits;
 use crate::pair::ParamsBuf;
@@ -40,15 +40,17 @@ pub struct Exchange {
     pub params: ParamsBuf,
     /// Its answer.
     pub answer: Answer,
+    /// The web server that answers are for, where it is not the one that SERVER_SOFTWARE names.
+    pub front: Option<Front>,
 }
 
 impl Exchange {
     /// Room for a request with as many bytes of parameters as these limits allow, and an answer with a head of up to
-    /// `head_limit` bytes.
+    /// `head_limit` bytes for this web server.
     #[must_use]
-    pub fn new(limits: &Limits, head_limit: usize) -> Self {
+    pub fn new(limits: &Limits, head_limit: usize, front: Option<Front>) -> Self {
         let params = usize::try_from(limits.params).unwrap_or(usize::MAX);
-        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit) }
+        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit), front }
     }
 
     /// Forgets the request, and all memory but a little.
@@ -101,7 +103,7 @@ impl Exchanges for Vec<Option<Exchange>> {
         let slot = begin.request.slot();
         self.resize_with(self.len().max(slot + 1), || None);
         let Some(place) = self.get_mut(slot) else { return false };
-        place.get_or_insert_with(|| Exchange::new(&Limits::new(), HEAD_LIMIT)).begin(begin)
+        place.get_or_insert_with(|| Exchange::new(&Limits::new(), HEAD_LIMIT, None)).begin(begin)
     }
 
     fn room(&mut self, request: Request, bytes: usize) -> Option<&mut Exchange> {
@@ -150,13 +152,15 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// The request's parameters are all there.
     fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request) -> Input<'i> {
-        let exchange = exchanges.room(request, 0).filter(|exchange| exchange.params.finish().is_ok());
-        let Some(Exchange { params, answer, .. }) = exchange else {
-            self.refuse_malformed(request);
-            return Input::Over { request };
-        };
-        answer.reset(params.get(b"REQUEST_METHOD"));
-        Input::Start { request }
+        let exchange = exchanges.room(request, 0);
+        let starts = exchange.is_some_and(|Exchange { params, answer, front, .. }| {
+            answer.reset_for(params.iter(), *front).is_ok()
+        });
+        if starts {
+            return Input::Start { request };
+        }
+        self.refuse_malformed(request);
+        Input::Over { request }
     }
 
     fn turn_away<'i>(&mut self, request: Request) -> Input<'i> {

@@ -112,9 +112,10 @@ impl Life {
     pub(super) const WAITS_TO_WRITE: u16 = 1 << 7;
     /// It let another write that has waited for longer.
     pub(super) const GAVE_WAY: u16 = 1 << 8;
-
     /// Its handler has read some of its input.
     pub(super) const HAS_READ: u16 = 1 << 9;
+    /// Its handler failed, and what left of its answer is not to pass for the whole.
+    pub(super) const FAILED: u16 = 1 << 10;
 
     /// A free slot, to fill an array with.
     pub const FREE: Self = Self {

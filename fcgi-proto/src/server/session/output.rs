@@ -35,6 +35,19 @@ pub enum Write<'a> {
     Wait,
 }
 
+/// What a handler writes.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Output<'d> {
+    /// Bytes of its answer.
+    Stdout(&'d [u8]),
+    /// Bytes for the web server's error log.
+    Stderr(&'d [u8]),
+    /// Nothing; what was written before is to leave.
+    Flush,
+}
+
 /// What of an answer leaves at once: what it held back, some of what was just written, STDERR.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug)]
@@ -221,6 +234,25 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.record(request, data, |session, id, data| session.connection.stderr(id, data))
     }
 
+    /// [Writes](Self::write), [writes STDERR](Self::write_stderr) or [flushes](Self::flush).
+    ///
+    /// # Errors
+    /// As these.
+    #[cfg(feature = "alloc")]
+    pub fn output<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        what: Output<'a>,
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        match what {
+            Output::Stdout(data) => self.write(request, answer, data, now),
+            Output::Stderr(data) => self.write_stderr(request, answer, data, now),
+            Output::Flush => self.flush(request, answer, now),
+        }
+    }
+
     /// Takes what a handler writes to STDOUT: into the answer while that has room and the request's input is to
     /// be read first; else some of it leaves, with what the answer holds.
     ///
@@ -354,7 +386,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             let (held, _) = self.connection.stdout(id, answer.stdout())?;
             let (record, rest) = self.connection.stdout(id, data)?;
             let (stderr, _) = self.connection.stderr(id, answer.stderr())?;
-            Ok::<_, SendError>(([held, record, stderr], data.len() - rest.len()))
+            let records = if answer.errors_first() { [stderr, held, record] } else { [held, record, stderr] };
+            Ok::<_, SendError>((records, data.len() - rest.len()))
         })();
         let Ok((records, taken)) = records else { return Ok(Write::Wait) };
         self.hand_out(records.iter().map(Record::remaining).sum());

@@ -18,7 +18,6 @@ use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped, Waiting};
 use smol::io::Cursor;
 
-pub(crate) use self::output::Output;
 use crate::AppStatus;
 use crate::net::clock;
 use crate::net::lock;
@@ -29,20 +28,13 @@ use crate::server::wakers::Wakes;
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start this request's handler, then see again.
-    Start(Started),
+    /// Start the handler of this request with these parameters, then see again; and whether no other is active on
+    /// the connection, and none ever was beside another.
+    Start(Begin, ParamsBuf, bool),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
     Over(Option<(Level, io::Error)>),
-}
-
-/// A request whose parameters are there.
-pub(crate) struct Started {
-    pub(crate) begin: Begin,
-    pub(crate) params: ParamsBuf,
-    /// No other is active on the connection, and none ever was beside another.
-    pub(crate) alone: bool,
 }
 
 pub(crate) struct Connection {
@@ -57,6 +49,8 @@ pub(crate) struct State {
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
+    /// Those whose handlers go on after they finished them.
+    left: Vec<Request>,
     /// Several requests were active at once.
     multiplexed: bool,
     /// What was read; `None` while all of it is used up.
@@ -95,6 +89,7 @@ impl Connection {
             session: Session::growing(settings.limits, &settings.patience()),
             requests: Requests::new(Arc::clone(&common)),
             starts: VecDeque::new(),
+            left: Vec::new(),
             multiplexed: false,
             input: None,
             unread: 0..0,
@@ -123,9 +118,9 @@ impl Connection {
         if !state.running && state.session.deadline().is_some_and(sooner) {
             state.call();
         }
-        let wakes = state.wakes.take();
+        let wakes = std::mem::take(&mut state.wakes);
         drop(state);
-        wakes.into_iter().for_each(Wakes::wake);
+        wakes.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -148,7 +143,7 @@ impl Connection {
             if over {
                 return Turn::Over(state.failure.take());
             }
-            state.start().map_or(Turn::Rest, Turn::Start)
+            state.start().unwrap_or(Turn::Rest)
         })
     }
 
@@ -202,9 +197,28 @@ impl Connection {
         });
     }
 
+    /// The request is to end, and its handler goes on.
+    pub(crate) fn finish(&self, request: Request) {
+        self.complete(request, Ok(AppStatus(0)));
+        self.with(|state| {
+            if !state.has_left(request) {
+                state.left.push(request);
+                self.common.go_on();
+            }
+        });
+    }
+
     /// The handler is done.
     pub(crate) fn complete(&self, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
+            if let Some(at) = state.left.iter().position(|left| *left == request) {
+                state.left.swap_remove(at);
+                self.common.end(0);
+                if let Err(why) = outcome {
+                    log::warn!("{}: request {}, after its answer: {why}", self.peer, request.id());
+                }
+                return;
+            }
             let State { session, requests, now, .. } = state;
             let Some(active) = requests.get(request) else { return };
             let (status, failed) =
@@ -228,6 +242,11 @@ impl fmt::Debug for Connection {
 }
 
 impl State {
+    /// Whether the request's handler goes on after it finished it.
+    pub(crate) fn has_left(&self, request: Request) -> bool {
+        self.left.contains(&request)
+    }
+
     /// Has the task look again.
     fn call(&mut self) {
         self.attention = true;
@@ -253,10 +272,8 @@ impl State {
             if next.close {
                 return false;
             }
-            if next.write {
-                if self.flush(cx) {
-                    continue;
-                }
+            if next.write && self.flush(cx) {
+                continue;
             }
             if next.shutdown {
                 match self.transport.poll_shutdown(cx) {
@@ -298,13 +315,12 @@ impl State {
     }
 
     /// The next request whose handler is to be started.
-    fn start(&mut self) -> Option<Started> {
+    fn start(&mut self) -> Option<Turn> {
         self.multiplexed |= self.session.requests() > 1;
         loop {
             let request = self.starts.pop_front()?;
             let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
-            let (begin, alone) = (exchange.begin?, !self.multiplexed);
-            return Some(Started { begin, params: exchange.take_params(), alone });
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed));
         }
     }
 
