@@ -83,9 +83,11 @@ pub struct ConnectionTask<H, F> {
     pub(crate) failure: Option<(Level, io::Error)>,
 }
 
-impl<H, F> ConnectionTask<H, F>
+impl<H, F, T> ConnectionTask<H, F>
 where
     H: Fn(Request) -> F,
+    F: Future<Output = Result<T, BoxError>>,
+    T: Into<AppStatus>,
 {
     pub(crate) fn new(
         connection: Arc<Connection>,
@@ -98,7 +100,7 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool) {
+    fn start(&mut self, begin: Begin, params: ParamsBuf, (alone, here): (bool, bool), cx: &mut Context<'_>) {
         let key = begin.request;
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), begin, params);
@@ -106,7 +108,11 @@ where
             Ok(future) => Box::pin(future),
             Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
         };
-        let task = RequestTask { future: Some(future), connection, key };
+        let mut task = RequestTask { future: Some(future), connection, key };
+        // Most are done at once.
+        if here && Pin::new(&mut task).poll(cx).is_ready() {
+            return;
+        }
         // One that was there before has finished its request, and goes on by itself.
         let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
         self.spawn(by_itself);
@@ -128,12 +134,12 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let same = self.connection.begin(cx);
+        if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
+            self.guest = None;
+        }
         loop {
-            if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
-                self.guest = None;
-            }
             match self.connection.turn(cx) {
-                Turn::Start(begin, params, alone) => self.start(begin, params, alone),
+                Turn::Start(begin, params, how) => self.start(begin, params, how, cx),
                 Turn::Over(failure) => {
                     let left = self.guest.take_if(|guest| guest.has_left());
                     self.spawn(left);

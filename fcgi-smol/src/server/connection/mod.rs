@@ -26,11 +26,14 @@ use crate::server::connections::{Common, SLOTS};
 use crate::server::requests::{Active, Requests};
 use crate::server::wakers::Wakes;
 
+/// How long handlers may take on the connection's task.
+const HERE: Duration = Duration::from_micros(20000);
+
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
     /// Start the handler of this request with these parameters, then see again; and whether no other is active on
     /// the connection, and none ever was beside another.
-    Start(Begin, ParamsBuf, bool),
+    Start(Begin, ParamsBuf, (bool, bool)),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
@@ -76,6 +79,7 @@ pub(crate) struct State {
     failure: Option<(Level, io::Error)>,
     /// The time when it was last looked at.
     now: Duration,
+    began: Duration,
     /// When the task looks again at the latest, if it rests.
     due: Option<Duration>,
     wakes: Wakes,
@@ -104,6 +108,7 @@ impl Connection {
             killed: false,
             failure: None,
             now: clock::now(),
+            began: Duration::ZERO,
             due: None,
             wakes: Wakes::default(),
         });
@@ -130,6 +135,7 @@ impl Connection {
             let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
             (state.now, state.readable) = (clock::now(), true);
+            state.began = state.now;
             same
         })
     }
@@ -320,7 +326,8 @@ impl State {
         loop {
             let request = self.starts.pop_front()?;
             let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed));
+            let here = !self.multiplexed || self.now.saturating_sub(self.began) < HERE;
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), (!self.multiplexed, here)));
         }
     }
 
