@@ -16,7 +16,7 @@ use smol::channel::Sender;
 use crate::AppStatus;
 use crate::net::clock::Alarm;
 use crate::server::BoxError;
-use crate::server::connection::{Connection, Turn};
+use crate::server::connection::{Connection, Ground, Turn};
 use crate::server::connections::Connections;
 use crate::server::request::Request;
 
@@ -100,7 +100,7 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, begin: Begin, params: ParamsBuf, (alone, here): (bool, bool), cx: &mut Context<'_>) {
+    fn start(&mut self, begin: Begin, params: ParamsBuf, ground: Ground, cx: &mut Context<'_>) {
         let key = begin.request;
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), begin, params);
@@ -109,12 +109,11 @@ where
             Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
         };
         let mut task = RequestTask { future: Some(future), connection, key };
-        // Most are done at once.
-        if here && Pin::new(&mut task).poll(cx).is_ready() {
+        if ground != Ground::Apart && Pin::new(&mut task).poll(cx).is_ready() {
             return;
         }
         // One that was there before has finished its request, and goes on by itself.
-        let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
+        let by_itself = if ground == Ground::Alone { self.guest.replace(task) } else { Some(task) };
         self.spawn(by_itself);
     }
 
@@ -139,7 +138,7 @@ where
         }
         loop {
             match self.connection.turn(cx) {
-                Turn::Start(begin, params, how) => self.start(begin, params, how, cx),
+                Turn::Start(begin, params, ground) => self.start(begin, params, ground, cx),
                 Turn::Over(failure) => {
                     let left = self.guest.take_if(|guest| guest.has_left());
                     self.spawn(left);

@@ -26,14 +26,24 @@ use crate::server::connections::{Common, SLOTS};
 use crate::server::requests::{Active, Requests};
 use crate::server::wakers::Wakes;
 
-/// How long handlers may take on the connection's task.
-const HERE: Duration = Duration::from_micros(20000);
+/// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
+const HERE: Duration = Duration::from_micros(200);
+
+/// Where a handler runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// On the connection's task: no other request is active, and none ever was beside another.
+    Alone,
+    /// As a task of its own, unless it is done when the connection's task polls it once.
+    Shared,
+    /// As a task of its own.
+    Apart,
+}
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start the handler of this request with these parameters, then see again; and whether no other is active on
-    /// the connection, and none ever was beside another.
-    Start(Begin, ParamsBuf, (bool, bool)),
+    /// Start the handler of this request with these parameters, then see again.
+    Start(Begin, ParamsBuf, Ground),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
@@ -79,7 +89,8 @@ pub(crate) struct State {
     failure: Option<(Level, io::Error)>,
     /// The time when it was last looked at.
     now: Duration,
-    began: Duration,
+    /// When the task was woken.
+    woken: Duration,
     /// When the task looks again at the latest, if it rests.
     due: Option<Duration>,
     wakes: Wakes,
@@ -108,7 +119,7 @@ impl Connection {
             killed: false,
             failure: None,
             now: clock::now(),
-            began: Duration::ZERO,
+            woken: Duration::ZERO,
             due: None,
             wakes: Wakes::default(),
         });
@@ -134,8 +145,9 @@ impl Connection {
         self.with(|state| {
             let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            (state.now, state.readable) = (clock::now(), true);
-            state.began = state.now;
+            state.readable = true;
+            state.now = clock::now();
+            state.woken = state.now;
             same
         })
     }
@@ -326,8 +338,12 @@ impl State {
         loop {
             let request = self.starts.pop_front()?;
             let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
-            let here = !self.multiplexed || self.now.saturating_sub(self.began) < HERE;
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), (!self.multiplexed, here)));
+            let ground = match self.now.saturating_sub(self.woken) < HERE {
+                _ if !self.multiplexed => Ground::Alone,
+                true => Ground::Shared,
+                false => Ground::Apart,
+            };
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), ground));
         }
     }
 
