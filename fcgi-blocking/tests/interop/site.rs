@@ -90,6 +90,11 @@ impl Site {
         self.dir.path()
     }
 
+    /// Everything that the application has logged, unless the web server started it.
+    pub(crate) fn app_log(&self) -> String {
+        read(&self.dir().join("app.log"))
+    }
+
     /// Everything that the web server has logged.
     pub(crate) fn web_log(&self) -> String {
         read(&self.dir().join("web.log"))
