@@ -24,7 +24,7 @@ use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{Header, RecordType};
 use fcgi_smol::{Client, ClientError, Endpoint, Params, Response};
 use polls::{at_most, together};
-use script::{App, Peer, limits};
+use script::{App, Peer, limits, page};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Async, Executor, Timer, block_on};
@@ -468,6 +468,28 @@ fn requests_that_come_and_go_on_two_threads_stall_nobody() {
         (0..16).map(task).collect()
     });
     drop(client);
+}
+
+#[test]
+fn a_connection_that_multiplexes_carries_whatever_comes_next_however_slow_the_answer() {
+    let app = App::unix(|_, peer| {
+        peer.serve(page("first"));
+        for next in ["get", "post"] {
+            peer.request();
+            peer.assert_silent();
+            peer.send(page(next));
+        }
+    });
+    let settings = limits(|settings| settings.kept_first_byte_timeout = Duration::ZERO);
+    let client = Client::multiplexed(app.endpoint.clone(), settings, 64);
+    block_on(async {
+        for (params, expected) in
+            [(Params::get("/"), "first"), (Params::get("/"), "get"), (Params::post("/"), "post")]
+        {
+            assert_eq!(text(client.request(params).send().await.expect("an answer")).await, expected);
+        }
+    });
+    assert_eq!(app.connections(), 1);
 }
 
 #[test]

@@ -25,9 +25,6 @@ use crate::net::transport::Transport;
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;
 
-/// A write that took no longer waited for nobody.
-const GLANCE: Duration = Duration::from_millis(10);
-
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
 
@@ -360,12 +357,7 @@ fn send(
         };
         IoSlice::advance_slices(&mut slices, count);
         *now = clock::now();
-        if now.saturating_sub(began) > GLANCE || !slices.is_empty() {
-            // The client was waited for.
-            session.next(began);
-            session.expire(*now);
-        }
-        session.sent(count, *now);
+        session.sent_since(began, count, *now);
         if slices.is_empty() {
             break;
         }

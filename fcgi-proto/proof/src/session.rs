@@ -32,6 +32,7 @@ pub fn session<const N: usize>() {
     }
     server::session::Session::took(&mut session, any(0));
     server::session::Session::sent(&mut session, any(0), now());
+    server::session::Session::sent_since(&mut session, now(), any(0), now());
     server::session::Session::shut(&mut session, now());
     server::session::Session::expire(&mut session, now());
     server::session::Session::leave(&mut session, any(server::session::Leave::Crowded), now());

@@ -41,6 +41,11 @@ impl Alarm {
         Poll::Pending
     }
 
+    /// Whether it goes off between `now` and `at` by itself, as long as its task is woken as before.
+    pub(crate) fn is_set(&self, now: Duration, at: Duration) -> bool {
+        self.set.is_some_and(|set| now < set && set <= at)
+    }
+
     fn set(&mut self, at: Duration) {
         self.timer.set_after(at.saturating_sub(now()));
         self.set = Some(at);

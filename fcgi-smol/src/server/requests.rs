@@ -114,17 +114,15 @@ impl Requests {
 
     /// The request is over: whoever still waits finds that.
     pub(crate) fn remove(&mut self, request: Request, wakes: &mut Wakes) {
-        if self.get(request).is_none() {
-            return;
-        }
-        if let Some(mut active) = self.slots.get_mut(request.slot()).and_then(Option::take) {
-            self.common.end(active.memory());
-            active.wake(wakes);
-            active.exchange.clear();
-            active.kept.iter_mut().for_each(Spool::clear);
-            (active.params_len, active.offered, active.status) = (0, false, None);
-            self.common.requests.put(active);
-        }
+        let slot = self.slots.get_mut(request.slot());
+        let active = slot.and_then(|slot| slot.take_if(|active| active.exchange.is_of(request)));
+        let Some(mut active) = active else { return };
+        self.common.end(active.memory());
+        active.wake(wakes);
+        active.exchange.clear();
+        active.kept.iter_mut().for_each(Spool::clear);
+        (active.params_len, active.offered, active.status) = (0, false, None);
+        self.common.requests.put(active);
     }
 
     pub(crate) fn wake_all(&mut self, wakes: &mut Wakes) {

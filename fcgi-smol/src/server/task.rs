@@ -126,7 +126,7 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.begin(cx);
+        let same = self.connection.begin(cx);
         loop {
             if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
                 self.guest = None;
@@ -140,10 +140,11 @@ where
                     return Poll::Ready(());
                 }
                 Turn::Rest => {
-                    let Some(due) = self.connection.rest(cx) else { continue };
-                    if self.alarm.poll(cx, due).is_pending() {
+                    let Some((due, now)) = self.connection.rest(cx) else { continue };
+                    if same && self.alarm.is_set(now, due) || self.alarm.poll(cx, due).is_pending() {
                         return Poll::Pending;
                     }
+                    self.connection.begin(cx); // It is later.
                 }
             }
         }

@@ -36,7 +36,9 @@ impl Wakers {
 
     /// Has all of them woken.
     pub(crate) fn wake(&mut self, wakes: &mut Wakes) {
-        self.waiting.drain(..).for_each(|waker| wakes.push(waker));
+        while let Some(waker) = self.waiting.pop() {
+            wakes.push(waker);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

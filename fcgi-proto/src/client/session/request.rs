@@ -277,6 +277,8 @@ pub(super) struct Slot {
     pub(super) came: bool,
     /// The status of its answer's head, once that is whole.
     pub(super) status: u16,
+    /// Bytes of STDOUT that came, as far as this can tell.
+    pub(super) stdout: u16,
     /// Bytes of its input that are still to be made into records.
     pub(super) stdin: u64,
     pub(super) data: u64,
@@ -310,6 +312,7 @@ impl Slot {
         fresh: false,
         came: false,
         status: 0,
+        stdout: 0,
         stdin: 0,
         data: 0,
         first: 0,

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::life::{Life, List, Phase, Request, Stop};
+use super::patience::GLANCE;
 use super::report::Stopped;
 use super::{Ended, OUT_ROOM, Session};
 #[cfg(feature = "alloc")]
@@ -135,6 +136,17 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if was_full && !self.is_full() {
             self.look_at_ends();
         }
+    }
+
+    /// As [`sent`](Self::sent), of a write that blocked from `since` on: unless that was but a moment and all has left,
+    /// the client was waited for meanwhile.
+    pub fn sent_since(&mut self, since: Duration, count: usize, now: Duration) {
+        let left = u32::try_from(count).is_ok_and(|count| count < self.unsent);
+        if left || Time::new(now) > GLANCE.from(Time::new(since)) {
+            self.next(since);
+            self.expire(now);
+        }
+        self.sent(count, now);
     }
 
     /// A write failed: nothing may be sent any more, it would be taken for the rest of a record.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use fcgi_proto::Level;
 use fcgi_proto::server::session::{Input, Read, Request, Stream};
@@ -30,9 +29,9 @@ enum Taken {
 
 impl State {
     /// Takes in what was read; whether a handler may take the rest of it without a copy.
-    pub(super) fn take_in(&mut self, now: Duration) -> bool {
+    pub(super) fn take_in(&mut self) -> bool {
         loop {
-            match self.take_next(None, now) {
+            match self.take_next(None) {
                 Taken::Nothing => break,
                 Taken::Offered => return true,
                 Taken::Something | Taken::Read(_) => {}
@@ -45,10 +44,10 @@ impl State {
     }
 
     /// Takes in what comes next, for the reader of a body that is there or that is to be woken for it.
-    fn take_next(&mut self, reader: Option<(Request, Stream, &mut [u8])>, now: Duration) -> Taken {
+    fn take_next(&mut self, reader: Option<(Request, Stream, &mut [u8])>) -> Taken {
         let Self { session, input, unread, requests, starts, wakes, .. } = self;
         let mut rest = input.as_ref().map_or(&[][..], |input| &input[unread.clone()]);
-        let event = session.take_in(requests, &mut rest, now);
+        let event = session.take_in(requests, &mut rest, self.now);
         unread.start = unread.end - rest.len();
         match event {
             None => return Taken::Nothing,
@@ -116,7 +115,7 @@ impl State {
         if into.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let now = clock::now();
+        self.now = clock::now();
         let task = self.task.clone();
         let mut reads = 0;
         loop {
@@ -127,12 +126,12 @@ impl State {
                 }
                 return Poll::Ready(Ok(count));
             }
-            match self.session.read(request, stream, now) {
+            match self.session.read(request, stream, self.now) {
                 Ok(Read::Wait) => {}
                 Ok(Read::End) => return Poll::Ready(Ok(0)),
                 Err(stopped) => return Poll::Ready(Err(self.error(stopped))),
             }
-            match self.take_next(Some((request, stream, into)), now) {
+            match self.take_next(Some((request, stream, into))) {
                 Taken::Read(count) => {
                     if self.session.requests() > 1 {
                         self.call(); // Others may wait for what follows.
@@ -141,7 +140,7 @@ impl State {
                 }
                 Taken::Something | Taken::Offered => {}
                 Taken::Nothing => {
-                    let wants = self.unread.is_empty() && self.session.next(now).read;
+                    let wants = self.unread.is_empty() && self.session.next(self.now).read;
                     if !wants || !self.readable || reads == READS {
                         break;
                     }

@@ -82,6 +82,8 @@ pub(crate) struct State {
     killed: bool,
     /// What the stream failed with, or the connection ended with.
     failure: Option<(Level, io::Error)>,
+    /// The time when it was last looked at.
+    now: Duration,
     /// When the task looks again at the latest, if it rests.
     due: Option<Duration>,
     wakes: Wakes,
@@ -109,6 +111,7 @@ impl Connection {
             again: false,
             killed: false,
             failure: None,
+            now: clock::now(),
             due: None,
             wakes: Wakes::default(),
         });
@@ -129,12 +132,14 @@ impl Connection {
         result
     }
 
-    /// The connection's task begins to run: there may be something to read.
-    pub(crate) fn begin(&self, cx: &mut Context<'_>) {
+    /// The connection's task begins to run: there may be something to read. Whether it is woken as before.
+    pub(crate) fn begin(&self, cx: &mut Context<'_>) -> bool {
         self.with(|state| {
+            let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            state.readable = true;
-        });
+            (state.now, state.readable) = (clock::now(), true);
+            same
+        })
     }
 
     /// Does what the session wants, for the connection's task.
@@ -150,9 +155,9 @@ impl Connection {
         })
     }
 
-    /// The task has nothing to do until it is woken, or the time has come; `None` if it has.
-    pub(crate) fn rest(&self, cx: &mut Context<'_>) -> Option<Duration> {
-        let rests = self.with(|state| {
+    /// The task has nothing to do until it is woken, or the time has come; `None` if it has. What time it is, too.
+    pub(crate) fn rest(&self, cx: &mut Context<'_>) -> Option<(Duration, Duration)> {
+        let (waits, due, now) = self.with(|state| {
             if state.attention {
                 return None;
             }
@@ -165,12 +170,12 @@ impl Connection {
                 state.starts = VecDeque::new();
             }
             state.due = state.session.deadline();
-            Some((state.session.waiting().is_some(), state.due.unwrap_or(Duration::MAX)))
-        });
-        if rests.is_some_and(|(waits, _)| waits) {
+            Some((state.session.waiting().is_some(), state.due.unwrap_or(Duration::MAX), state.now))
+        })?;
+        if waits {
             self.common.tell_waiting();
         }
-        rests.map(|(_, due)| due)
+        Some((due, now))
     }
 
     /// Whether the connection waits for a request.
@@ -222,13 +227,14 @@ impl Connection {
                 }
                 return;
             }
-            let State { session, requests, .. } = state;
+            let State { session, requests, now, .. } = state;
             let Some(active) = requests.get(request) else { return };
             let (status, failed) =
                 outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
             active.status = Some(status);
             let Exchange { params, answer, .. } = &mut active.exchange;
-            if let Some((level, why)) = session.complete(request, answer, failed, clock::now()) {
+            *now = clock::now();
+            if let Some((level, why)) = session.complete(request, answer, failed, *now) {
                 log::log!(log_level(level), "{}: {}: {why}", self.peer, Name(params.iter()));
             }
             state.end(request);
@@ -262,10 +268,10 @@ impl State {
     fn go_on(&mut self, cx: &mut Context<'_>) -> bool {
         self.again = false;
         let mut reads = 0;
-        let now = clock::now();
+        let now = self.now;
         self.session.expire(now);
         loop {
-            let offered = self.take_in(now);
+            let offered = self.take_in();
             if !self.starts.is_empty() {
                 self.again |= offered;
                 return true;
@@ -274,7 +280,7 @@ impl State {
             if next.close {
                 return false;
             }
-            if next.write && self.flush(cx, now) {
+            if next.write && self.flush(cx) {
                 continue;
             }
             if next.shutdown {

@@ -3,7 +3,6 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use fcgi_proto::Level;
 use fcgi_proto::server::session::{End, Request, Stopped, Write, WriteError};
@@ -24,24 +23,24 @@ pub(crate) enum Output<'d> {
 impl State {
     /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too; whether all of
     /// it has left.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(control) = self.session.poll_output() {
             self.out.extend(control.iter());
         }
         let slices = &mut [IoSlice::new(self.out.make_contiguous())];
         let result = write_some(&mut *self.transport, cx, slices);
         let result = result.inspect(|count| drop(self.out.drain(..*count)));
-        self.wrote(result, cx, now)
+        self.wrote(result, cx)
     }
 
     /// Counts what was written, and flushes the stream if nothing else waits; whether all has left.
-    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>, now: Duration) -> bool {
+    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>) -> bool {
         let left = result.and_then(|count| {
             self.unflushed += count;
             if self.out.is_empty() && Pin::new(&mut self.transport).poll_flush(cx)?.is_pending() {
                 return Ok(false);
             }
-            self.session.sent(std::mem::take(&mut self.unflushed), now);
+            self.session.sent(std::mem::take(&mut self.unflushed), self.now);
             Ok(self.out.is_empty())
         });
         let left = left.unwrap_or_else(|error| {
@@ -54,7 +53,7 @@ impl State {
             self.requests.common.put_out(std::mem::take(&mut self.out));
         } else {
             // The client is waited for from now on.
-            self.session.next(now);
+            self.session.next(self.now);
         }
         left
     }
@@ -94,17 +93,17 @@ impl State {
     ) -> Poll<io::Result<usize>> {
         let task = self.task.clone();
         let task = &mut Context::from_waker(&task);
-        let now = clock::now();
+        self.now = clock::now();
         loop {
-            let Self { session, requests, transport, out, unflushed, .. } = self;
+            let Self { session, now, requests, transport, out, unflushed, .. } = self;
             let Some(active) = requests.get(request) else {
                 return Poll::Ready(Err(Stopped::Over.into()));
             };
             let answer = &mut active.exchange.answer;
             let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, now),
-                Output::Flush => session.flush(request, answer, now),
+                Output::Stdout(data) => session.write(request, answer, data, *now),
+                Output::Stderr(data) => session.write_stderr(request, answer, data, *now),
+                Output::Flush => session.flush(request, answer, *now),
             };
             let sent = match written {
                 Ok(Write::Taken(count)) => return Poll::Ready(Ok(count)),
@@ -129,7 +128,7 @@ impl State {
                 Err(error) => return Poll::Ready(Err(error.into())),
             };
             let Some((result, taken)) = sent else {
-                if !self.out.is_empty() && self.flush(task, now) {
+                if !self.out.is_empty() && self.flush(task) {
                     continue;
                 }
                 let Self { requests, wakes, .. } = self;
@@ -141,7 +140,7 @@ impl State {
                 }
                 return Poll::Pending;
             };
-            self.wrote(result, task, now);
+            self.wrote(result, task);
             if taken > 0 {
                 return Poll::Ready(Ok(taken));
             }
