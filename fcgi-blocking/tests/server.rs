@@ -384,15 +384,12 @@ fn a_filter_that_reads_nothing_is_answered_after_its_stdin() {
 }
 
 /// Answers, and for `/later` has finished that, then waits to be told to go on, and tells what is left to it.
-fn later() -> (
-    impl Fn(&mut Request<'_>) -> Result<(), BoxError> + Send + Sync,
-    mpsc::Sender<()>,
-    mpsc::Receiver<[ErrorKind; 3]>,
-) {
-    let (go_on, may_go_on) = mpsc::channel();
-    let (done, is_done) = mpsc::channel();
+fn later(
+    may_go_on: mpsc::Receiver<()>,
+    done: mpsc::Sender<[ErrorKind; 3]>,
+) -> impl Fn(&mut Request<'_>) -> Result<(), BoxError> + Send + Sync {
     let may_go_on = Mutex::new(may_go_on);
-    let handler = move |request: &mut Request<'_>| {
+    move |request| {
         say("ok")(request)?;
         if request.param_str("REQUEST_URI") == Some("/later") {
             request.finish();
@@ -405,14 +402,13 @@ fn later() -> (
             done.send([read, write, flush].map(|error| error.kind()))?;
         }
         Ok(())
-    };
-    (handler, go_on, is_done)
+    }
 }
 
 #[test]
 fn a_handler_that_finished_its_request_goes_on_while_its_connection_serves_the_next() {
-    let (handler, go_on, is_done) = later();
-    let server = Running::unix(Settings::default(), handler);
+    let ((go_on, may_go_on), (done, is_done)) = (mpsc::channel(), mpsc::channel());
+    let server = Running::unix(Settings::default(), later(may_go_on, done));
     let mut client = server.connect();
     client.call(&Call::post("/later", "a body that nobody reads")).assert_ok("ok");
     client.call(&Call::get("/")).assert_ok("ok");
@@ -430,8 +426,9 @@ fn a_handler_that_finished_its_request_goes_on_while_its_connection_serves_the_n
 
 #[test]
 fn where_there_is_no_other_place_the_connection_waits_for_a_handler_that_finished_its_request() {
-    let (handler, go_on, is_done) = later();
-    let server = Running::unix(settings(|settings| settings.max_connections = 1), handler);
+    let ((go_on, may_go_on), (done, is_done)) = (mpsc::channel(), mpsc::channel());
+    let change = settings(|settings| settings.max_connections = 1);
+    let server = Running::unix(change, later(may_go_on, done));
     let mut client = server.connect();
     client.call(&Call::get("/later")).assert_ok("ok");
     client.send(Call::get("/later").closing().bytes());
