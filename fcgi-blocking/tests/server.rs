@@ -383,13 +383,15 @@ fn a_filter_that_reads_nothing_is_answered_after_its_stdin() {
     }
 }
 
+/// What a handler gets that reads, writes and flushes after it finished its request.
+type Errors = mpsc::Receiver<[ErrorKind; 3]>;
+
 /// Answers, and for `/later` has finished that, then waits to be told to go on, and tells what is left to it.
-fn later(
-    may_go_on: mpsc::Receiver<()>,
-    done: mpsc::Sender<[ErrorKind; 3]>,
-) -> impl Fn(&mut Request<'_>) -> Result<(), BoxError> + Send + Sync {
+fn later() -> (impl Fn(&mut Request<'_>) -> Result<(), BoxError> + Send + Sync, mpsc::Sender<()>, Errors) {
+    let (go_on, may_go_on) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
     let may_go_on = Mutex::new(may_go_on);
-    move |request| {
+    let handler = move |request: &mut Request<'_>| {
         say("ok")(request)?;
         if request.param_str("REQUEST_URI") == Some("/later") {
             request.finish();
@@ -402,13 +404,14 @@ fn later(
             done.send([read, write, flush].map(|error| error.kind()))?;
         }
         Ok(())
-    }
+    };
+    (handler, go_on, is_done)
 }
 
 #[test]
 fn a_handler_that_finished_its_request_goes_on_while_its_connection_serves_the_next() {
-    let ((go_on, may_go_on), (done, is_done)) = (mpsc::channel(), mpsc::channel());
-    let server = Running::unix(Settings::default(), later(may_go_on, done));
+    let (handler, go_on, is_done) = later();
+    let server = Running::unix(Settings::default(), handler);
     let mut client = server.connect();
     client.call(&Call::post("/later", "a body that nobody reads")).assert_ok("ok");
     client.call(&Call::get("/")).assert_ok("ok");
@@ -425,20 +428,22 @@ fn a_handler_that_finished_its_request_goes_on_while_its_connection_serves_the_n
 }
 
 #[test]
-fn where_there_is_no_other_place_the_connection_waits_for_a_handler_that_finished_its_request() {
-    let ((go_on, may_go_on), (done, is_done)) = (mpsc::channel(), mpsc::channel());
-    let change = settings(|settings| settings.max_connections = 1);
-    let server = Running::unix(change, later(may_go_on, done));
+fn a_connection_waits_for_the_second_handler_that_goes_on_after_it_finished_its_request() {
+    let (handler, go_on, is_done) = later();
+    let server = Running::unix(settings(|settings| settings.max_connections = 1), handler);
     let mut client = server.connect();
+    client.call(&Call::get("/later")).assert_ok("ok");
     client.call(&Call::get("/later")).assert_ok("ok");
     client.send(Call::get("/later").closing().bytes());
     client.assert_silent();
-    go_on.send(()).expect("the handler waits");
+    for _ in 0..2 {
+        go_on.send(()).expect("the handlers wait");
+    }
     client.answer(1).assert_ok("ok");
     // What the client may wait for is there all the same.
     client.assert_closed();
     go_on.send(()).expect("the handler waits");
-    for _ in 0..2 {
+    for _ in 0..3 {
         is_done.recv_timeout(PATIENCE).expect("it goes on");
     }
 }

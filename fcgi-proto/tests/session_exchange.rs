@@ -29,7 +29,7 @@ impl Exchanges for Table {
         if running == self.most {
             return false;
         }
-        let mut exchange = Exchange::new(&limits(|limits| limits.params = PARAMS_ROOM), HEAD_LIMIT);
+        let mut exchange = Exchange::new(&limits(|limits| limits.params = PARAMS_ROOM), HEAD_LIMIT, None);
         exchange.begin = Some(begin);
         self.exchanges.push(exchange);
         true
@@ -120,7 +120,7 @@ fn one_whose_parameters_are_no_whole_pairs_is_refused_with_400_and_over() {
 
 #[test]
 fn one_exchange_alone_serves_one_request_after_the_other() {
-    let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT);
+    let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT, None);
     let mut session: Session<1> = Session::new(Limits::default(), &Patience::new());
     for id in [1, 7] {
         let bytes = Client::new().request(id, KEEP);
@@ -146,7 +146,7 @@ fn one_exchange_alone_serves_one_request_after_the_other() {
 
 #[test]
 fn what_a_handler_failed_with_is_told_once_with_what_it_is_worth_in_a_log() {
-    let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT);
+    let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT, None);
     let mut session: Session<1> = Session::new(Limits::default(), &Patience::new());
     let bytes = Client::new().request(1, KEEP);
     let Some(Input::Start { request }) = session.take_in(&mut exchange, &mut &bytes[..], Duration::ZERO)

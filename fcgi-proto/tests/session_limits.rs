@@ -544,7 +544,7 @@ fn a_client_that_lets_each_write_block_uses_up_the_time_to_wait_for_it_and_one_t
         let mut session: Session<1> = Session::new(Limits::default(), &Patience::new());
         let bytes = Client::new().request(1, KEEP);
         let mut input = &bytes[..];
-        let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT);
+        let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT, None);
         let mut now = secs(1);
         let Some(Input::Start { request }) = session.take_in(&mut exchange, &mut input, now) else {
             panic!("it starts")

@@ -21,6 +21,33 @@ pub(crate) trait Transport: Send {
     fn shutdown_write(&self) -> io::Result<()>;
 }
 
+/// Reads what there is, up to the buffer's length.
+pub(crate) fn read_some(transport: &mut dyn Transport, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match transport.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Writes what the stream takes: how many bytes, 0 if the limit has passed.
+pub(crate) fn write_some(transport: &mut dyn Transport, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match transport.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => return Ok(0),
+            result => return result,
+        }
+    }
+}
+
+/// Whether a stream's time limit has passed, which shows as either.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
 impl Transport for Arc<Stream> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Read::read(&mut &**self, buffer)

@@ -11,19 +11,23 @@ use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{
-    Begin, End, Exchange, Input, Read, Request, Stopped, Stream, Write, WriteError,
+    Begin, End, Exchange, Input, Output, Read, Request, Stopped, Stream, Write, WriteError,
 };
 
-use super::log::{Name, Peer, log_level};
+use super::log::{Name, log_level};
 use super::places::Place;
 use super::request::AppStatus;
 use super::settings::Settings;
 use crate::net::clock;
+use crate::net::peer::Peer;
 use crate::net::spool::Spool;
-use crate::net::transport::Transport;
+use crate::net::transport::{Transport, is_timeout, read_some, write_some};
 
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;
+
+/// Shares in a place while no handler goes on by itself: the connection's, its thread's, and who counts them.
+const ALONE: usize = 3;
 
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
@@ -32,8 +36,8 @@ const BODY_ROOM: usize = 64 * 1024;
 pub(crate) struct Context<'t> {
     pub(crate) settings: &'t Settings,
     pub(crate) peer: Peer,
-    /// Its place, and what serves it there.
-    pub(crate) place: Option<(Place<'t>, Serve<'t>)>,
+    /// Its place, and what serves it there. Each thread at it has a share in the place.
+    pub(crate) place: Option<(Arc<Place<'t>>, Serve<'t>)>,
 }
 
 /// Serves a connection, beside others.
@@ -62,8 +66,6 @@ impl<'t> Connection<'t> {
         let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
-        let mut exchange = Exchange::new(&limits, settings.head_limit);
-        exchange.front = settings.front;
         // Without limits a stream is waited for as long as it lets its caller wait.
         let _ = transport.set_write_timeout(settings.write_timeout);
         Self {
@@ -72,7 +74,7 @@ impl<'t> Connection<'t> {
             session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            exchange,
+            exchange: Exchange::new(&limits, settings.head_limit, settings.front),
             kept: Default::default(),
             read_limit: None,
             failure: None,
@@ -114,20 +116,20 @@ impl<'t> Connection<'t> {
         self.kept.iter_mut().for_each(Spool::clear);
     }
 
-    /// Leaves the handler of a request that has ended alone, in the place that this returns; without one the
-    /// connection waits for it, as `self`.
-    pub(crate) fn leave_behind(mut self: Box<Self>) -> Result<Place<'t>, Box<Self>> {
-        let another =
-            self.context.place.as_ref().and_then(|(place, serve)| Some((place.another()?, serve.clone())));
-        let Some((place, serve)) = another else {
+    /// Goes on in another thread, without the handler of a request that has ended; if that cannot be, or another
+    /// handler goes on already, the connection is returned and waits for this one.
+    pub(crate) fn leave_behind(mut self: Box<Self>) -> Option<Box<Self>> {
+        let Some((_, serve)) =
+            self.context.place.clone().filter(|(place, _)| Arc::strong_count(place) <= ALONE)
+        else {
             // The client may wait for this.
             while self.session.next(self.now).shutdown && self.turn() {}
-            return Err(self);
+            return Some(self);
         };
         if let Err(error) = serve(self) {
             log::warn!("a connection was dropped, no thread: {error}");
         }
-        Ok(place)
+        None
     }
 
     /// Sends what there is of the request's end; whether there may be more at once.
@@ -182,12 +184,7 @@ impl<'t> Connection<'t> {
         loop {
             let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
             *now = clock::now();
-            let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, *now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, *now),
-                Output::Flush => session.flush(request, answer, *now),
-            };
-            let taken = match written {
+            let taken = match session.output(request, answer, what, *now) {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
                     let result = send(&mut **transport, session, now, &mut batch.slices().map(IoSlice::new));
@@ -277,12 +274,7 @@ impl<'t> Connection<'t> {
         if longer && self.transport.set_read_timeout(limit).is_ok() {
             self.read_limit = limit;
         }
-        let result = loop {
-            match self.transport.read(&mut self.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result,
-            }
-        };
+        let result = read_some(&mut *self.transport, &mut self.buffer);
         // One that has ended waits until it is gone: no other needs to make room in its stead.
         if let (Some((place, _)), Ok(1..)) = (place, &result) {
             place.waits(None);
@@ -331,14 +323,6 @@ impl<'t> Connection<'t> {
     }
 }
 
-/// What a handler writes.
-#[derive(Clone, Copy)]
-pub(crate) enum Output<'d> {
-    Stdout(&'d [u8]),
-    Stderr(&'d [u8]),
-    Flush,
-}
-
 /// Sends bytes that the session handed out, as long as it lets the client take.
 fn send(
     transport: &mut dyn Transport,
@@ -348,13 +332,7 @@ fn send(
 ) -> io::Result<()> {
     let began = *now;
     while !slices.is_empty() {
-        let count = match transport.write_vectored(slices) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => 0,
-            Err(error) => return Err(error),
-        };
+        let count = write_some(transport, slices)?;
         IoSlice::advance_slices(&mut slices, count);
         *now = clock::now();
         session.sent_since(began, count, *now);
@@ -370,9 +348,4 @@ fn send(
         }
     }
     transport.flush()
-}
-
-/// A socket's time limit shows as either.
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

@@ -6,22 +6,22 @@ mod places;
 pub(crate) mod request;
 pub(crate) mod settings;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::thread::Scope;
 use std::time::Duration;
-use std::{env, thread};
 
 use fcgi_proto::Level;
-use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 
 use crate::net::listener::{Listener, is_exhaustion};
+use crate::net::peer::{Peer, Peers};
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
-use crate::server::log::{Peer, log_level, panic_text};
+use crate::server::log::{log_level, panic_text};
 use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
 use crate::server::settings::Settings;
@@ -127,9 +127,7 @@ impl Server {
         T: Into<AppStatus>,
     {
         let Self { listener, settings, handle } = self;
-        let addrs = env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
-        let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
-        let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let peers = Peers::from_env()?;
         let wake = handle.wake()?;
         let places = Places::new(settings.max_connections);
         let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
@@ -147,15 +145,15 @@ impl Server {
                     }
                     Err(error) => break Err(error),
                 };
-                if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
-                    ::log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                let peer = Peer(peer);
+                if !peers.let_in(peer) {
                     continue;
                 }
                 let stream = Arc::new(stream);
                 let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
-                let context = Context { settings, peer: Peer(peer), place: Some((place, serve.clone())) };
+                let context = Context { settings, peer, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
-                    ::log::warn!("{}: dropped, no thread: {error}", Peer(peer));
+                    ::log::warn!("{peer}: dropped, no thread: {error}");
                     places.wait_for_release(EXHAUSTION_PAUSE);
                 }
             };
@@ -207,9 +205,9 @@ fn serve_connection(
     mut connection: Box<Connection<'_>>,
     handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
 ) -> Option<(Level, io::Error)> {
+    let _share = connection.context.place.clone();
     while let Some((begin, params)) = connection.next_request() {
-        let (connected, place) = (RefCell::new(Some(connection)), Cell::default());
-        let mut request = Request { connection: connected, begin, params, place };
+        let mut request = Request { connection: RefCell::new(Some(connection)), begin, params };
         let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));
         let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
         match request.connection.take() {

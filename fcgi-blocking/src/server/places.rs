@@ -58,12 +58,7 @@ impl Places {
         while state.taken.len() >= self.limit && state.stopping.is_none() {
             state = self.wait_for_one(state, None);
         }
-        self.place(state, stream)
-    }
-
-    /// A place, unless all are taken or the server stops.
-    fn place<'p>(&'p self, mut state: MutexGuard<'_, State>, stream: Arc<Stream>) -> Option<Place<'p>> {
-        if state.taken.len() >= self.limit || state.stopping.is_some() {
+        if state.stopping.is_some() {
             return None;
         }
         let number = state.next;
@@ -175,7 +170,7 @@ pub(crate) struct Place<'p> {
     taken: Arc<Taken>,
 }
 
-impl<'p> Place<'p> {
+impl Place<'_> {
     /// Whether the connection waits for a request; if it is to leave, why.
     pub(crate) fn waits(&self, waiting: Option<Waiting>) -> Option<Leave> {
         let mut presence = self.taken.presence();
@@ -187,11 +182,6 @@ impl<'p> Place<'p> {
             self.places.changed.notify_all();
         }
         leaves
-    }
-
-    /// Another place for what the connection leaves behind, if there is one.
-    pub(crate) fn another(&self) -> Option<Place<'p>> {
-        self.places.place(self.places.lock(), Arc::clone(&self.taken.stream))
     }
 
     /// Why the connection is to leave, if so.

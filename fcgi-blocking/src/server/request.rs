@@ -1,14 +1,13 @@
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Read, Write};
 
 use fcgi_proto::cgi::{HeadError, Status};
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::session::{Begin, Stopped, Stream, WriteError};
+use fcgi_proto::server::session::{Begin, Output, Stopped, Stream, WriteError};
 
-use crate::server::connection::{Connection, Output};
-use crate::server::places::Place;
+use crate::server::connection::Connection;
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
 /// (FastCGI 1.0, section 6.2).
@@ -33,8 +32,6 @@ pub struct Request<'c> {
     pub(crate) connection: RefCell<Option<Box<Connection<'c>>>>,
     pub(crate) begin: Begin,
     pub(crate) params: ParamsBuf,
-    /// The handler's, once it was left behind.
-    pub(crate) place: Cell<Option<Place<'c>>>,
 }
 
 impl<'c> Request<'c> {
@@ -48,19 +45,13 @@ impl<'c> Request<'c> {
 
     /// Ends the request: its answer leaves, and what is written or read from now on fails with
     /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on, while its connection serves the next
-    /// request in another thread; that takes one more place of
-    /// [`max_connections`](crate::Settings::max_connections). If there is none, and in
-    /// [`serve_stream`](crate::serve_stream), the connection waits for the handler.
+    /// request in another thread. If a handler of the connection goes on already, and in
+    /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
     pub fn finish(&self) {
         let request = self.begin.request;
         let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(AppStatus(0))));
         let connection = self.connection.take();
-        let left = connection.map(Connection::leave_behind);
-        match left {
-            Some(Err(connection)) => *self.connection.borrow_mut() = Some(connection),
-            Some(Ok(place)) => self.place.set(Some(place)),
-            None => {}
-        }
+        *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
@@ -159,11 +150,7 @@ impl<'c> Request<'c> {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id())
-            .field("role", &self.role())
-            .field("keep_conn", &self.keep_conn())
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("begin", &self.begin).finish_non_exhaustive()
     }
 }
 

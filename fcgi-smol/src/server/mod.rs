@@ -15,8 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fcgi_blocking::{Peer, is_exhaustion, is_transient};
-use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
+use fcgi_blocking::{Peer, Peers, is_exhaustion, is_transient};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
@@ -134,9 +133,7 @@ impl Server {
     {
         // Nobody else may be left to shut it down: that is no shutdown.
         let Self { socket, settings, handle: _handle, stopped } = self;
-        let addrs = std::env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
-        let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
-        let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let peers = Peers::from_env()?;
         let connections = Connections::new(Common::new(settings));
         let _closes = CloseAll(&connections);
         let handler = Arc::new(handler);
@@ -145,11 +142,11 @@ impl Server {
             let accept = async {
                 loop {
                     let (transport, peer) = accept(&socket, &connections).await?;
-                    if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
-                        log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                    let peer = Peer(peer);
+                    if !peers.let_in(peer) {
                         continue;
                     }
-                    let connection = connections.add(transport, Peer(peer));
+                    let connection = connections.add(transport, peer);
                     let handler = Arc::clone(&handler);
                     executor.spawn(ConnectionTask::new(connection, &connections, handler, spawner.clone()));
                 }

@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use fcgi_proto::cgi::{Answer, HeadError, Status};
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::session::{Begin, Request as Key, Stream, WriteError};
+use fcgi_proto::server::session::{Begin, Output, Request as Key, Stream, WriteError};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::server::connection::{Connection, Output, Started};
+use crate::server::connection::Connection;
 
 /// One request: its parameters, its input, and where its answer goes.
 ///
@@ -45,8 +45,7 @@ impl Handle {
 }
 
 impl Request {
-    pub(crate) fn new(connection: Arc<Connection>, started: Started) -> Self {
-        let Started { begin, params, .. } = started;
+    pub(crate) fn new(connection: Arc<Connection>, begin: Begin, params: ParamsBuf) -> Self {
         Self { handle: Handle { connection, key: begin.request }, begin, params }
     }
 
@@ -188,11 +187,7 @@ impl Drop for Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id())
-            .field("role", &self.role())
-            .field("keep_conn", &self.keep_conn())
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("begin", &self.begin).finish_non_exhaustive()
     }
 }
 

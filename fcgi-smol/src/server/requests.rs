@@ -8,6 +8,7 @@ use fcgi_blocking::Spool;
 use fcgi_proto::server::session::{Begin, Exchange, Exchanges, Request, Stopped, Stream};
 
 use crate::server::connections::Common;
+use crate::server::settings::Settings;
 use crate::server::wakers::{Wakers, Wakes};
 
 pub(crate) struct Active {
@@ -27,10 +28,9 @@ pub(crate) struct Active {
 
 impl Active {
     fn new(common: &Common) -> Box<Self> {
-        let mut exchange = Exchange::new(&common.settings.limits, common.settings.head_limit);
-        exchange.front = common.settings.front;
+        let Settings { limits, head_limit, front, .. } = &common.settings;
         Box::new(Self {
-            exchange,
+            exchange: Exchange::new(limits, *head_limit, *front),
             params_len: 0,
             kept: Default::default(),
             offered: false,

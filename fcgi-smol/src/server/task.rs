@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 
 use fcgi_blocking::{log_level, panic_text};
 use fcgi_proto::Level;
-use fcgi_proto::server::session::Request as Key;
+use fcgi_proto::pair::ParamsBuf;
+use fcgi_proto::server::session::{Begin, Request as Key};
 use smol::channel::Sender;
 
 use crate::AppStatus;
 use crate::net::clock::Alarm;
 use crate::server::BoxError;
-use crate::server::connection::{Connection, Started, Turn};
+use crate::server::connection::{Connection, Turn};
 use crate::server::connections::Connections;
 use crate::server::request::Request;
 
@@ -97,10 +98,10 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, started: Started) {
-        let (key, alone) = (started.begin.request, started.alone);
+    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool) {
+        let key = begin.request;
         let connection = Arc::clone(&self.connection);
-        let request = Request::new(Arc::clone(&connection), started);
+        let request = Request::new(Arc::clone(&connection), begin, params);
         let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
             Ok(future) => Box::pin(future),
             Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
@@ -132,7 +133,7 @@ where
                 self.guest = None;
             }
             match self.connection.turn(cx) {
-                Turn::Start(started) => self.start(started),
+                Turn::Start(begin, params, alone) => self.start(begin, params, alone),
                 Turn::Over(failure) => {
                     let left = self.guest.take_if(|guest| guest.has_left());
                     self.spawn(left);

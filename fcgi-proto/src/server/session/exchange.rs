@@ -45,11 +45,11 @@ pub struct Exchange {
 
 impl Exchange {
     /// Room for a request with as many bytes of parameters as these limits allow, and an answer with a head of up to
-    /// `head_limit` bytes.
+    /// `head_limit` bytes for this web server.
     #[must_use]
-    pub fn new(limits: &Limits, head_limit: usize) -> Self {
+    pub fn new(limits: &Limits, head_limit: usize, front: Option<Front>) -> Self {
         let params = usize::try_from(limits.params).unwrap_or(usize::MAX);
-        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit), front: None }
+        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit), front }
     }
 
     /// Forgets the request, and all memory but a little.

@@ -31,6 +31,19 @@ pub enum Write<'a> {
     Wait,
 }
 
+/// What a handler writes.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Output<'d> {
+    /// Bytes of its answer.
+    Stdout(&'d [u8]),
+    /// Bytes for the web server's error log.
+    Stderr(&'d [u8]),
+    /// Nothing; what was written before is to leave.
+    Flush,
+}
+
 /// What of an answer leaves at once: what it held back, some of what was just written, STDERR.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug)]
@@ -193,6 +206,25 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         data: &'a [u8],
     ) -> Result<Option<(Record<'a>, &'a [u8])>, Stopped> {
         self.record(request, data, |session, id, data| session.connection.stderr(id, data))
+    }
+
+    /// [Writes](Self::write), [writes STDERR](Self::write_stderr) or [flushes](Self::flush).
+    ///
+    /// # Errors
+    /// As these.
+    #[cfg(feature = "alloc")]
+    pub fn output<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        what: Output<'a>,
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        match what {
+            Output::Stdout(data) => self.write(request, answer, data, now),
+            Output::Stderr(data) => self.write_stderr(request, answer, data, now),
+            Output::Flush => self.flush(request, answer, now),
+        }
     }
 
     /// Takes what a handler writes to STDOUT: into the answer while that has room and the request's input is to

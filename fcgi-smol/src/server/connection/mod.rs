@@ -18,7 +18,6 @@ use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped, Waiting};
 use smol::io::Cursor;
 
-pub(crate) use self::output::Output;
 use crate::AppStatus;
 use crate::net::clock;
 use crate::net::lock;
@@ -29,20 +28,13 @@ use crate::server::wakers::Wakes;
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start this request's handler, then see again.
-    Start(Started),
+    /// Start the handler of this request with these parameters, then see again; and whether no other is active on
+    /// the connection, and none ever was beside another.
+    Start(Begin, ParamsBuf, bool),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
     Over(Option<(Level, io::Error)>),
-}
-
-/// A request whose parameters are there.
-pub(crate) struct Started {
-    pub(crate) begin: Begin,
-    pub(crate) params: ParamsBuf,
-    /// No other is active on the connection, and none ever was beside another.
-    pub(crate) alone: bool,
 }
 
 pub(crate) struct Connection {
@@ -126,9 +118,9 @@ impl Connection {
         if !state.running && state.session.deadline().is_some_and(sooner) {
             state.call();
         }
-        let wakes = state.wakes.take();
+        let wakes = std::mem::take(&mut state.wakes);
         drop(state);
-        wakes.into_iter().for_each(Wakes::wake);
+        wakes.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -151,7 +143,7 @@ impl Connection {
             if over {
                 return Turn::Over(state.failure.take());
             }
-            state.start().map_or(Turn::Rest, Turn::Start)
+            state.start().unwrap_or(Turn::Rest)
         })
     }
 
@@ -323,13 +315,12 @@ impl State {
     }
 
     /// The next request whose handler is to be started.
-    fn start(&mut self) -> Option<Started> {
+    fn start(&mut self) -> Option<Turn> {
         self.multiplexed |= self.session.requests() > 1;
         loop {
             let request = self.starts.pop_front()?;
             let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
-            let (begin, alone) = (exchange.begin?, !self.multiplexed);
-            return Some(Started { begin, params: exchange.take_params(), alone });
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed));
         }
     }
 

@@ -5,20 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use fcgi_proto::Level;
-use fcgi_proto::server::session::{End, Request, Stopped, Write, WriteError};
+use fcgi_proto::server::session::{End, Output, Request, Stopped, Write, WriteError};
 use smol::io::AsyncWrite;
 
 use super::State;
 use crate::net::clock;
 use crate::net::transport::write_some;
-
-/// What a handler writes.
-#[derive(Clone, Copy)]
-pub(crate) enum Output<'d> {
-    Stdout(&'d [u8]),
-    Stderr(&'d [u8]),
-    Flush,
-}
 
 impl State {
     /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too; whether all of
@@ -100,12 +92,7 @@ impl State {
                 return Poll::Ready(Err(Stopped::Over.into()));
             };
             let answer = &mut active.exchange.answer;
-            let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, *now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, *now),
-                Output::Flush => session.flush(request, answer, *now),
-            };
-            let sent = match written {
+            let sent = match session.output(request, answer, what, *now) {
                 Ok(Write::Taken(count)) => return Poll::Ready(Ok(count)),
                 Ok(Write::Send(batch)) => {
                     let parts = batch.slices();
