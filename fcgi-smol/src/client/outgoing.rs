@@ -85,8 +85,9 @@ impl<'b> Outgoing<'b> {
     /// is read.
     ///
     /// A request is sent twice only if not one byte of an answer came, on a connection that had been kept and
-    /// turned out to be dead; by a [`Pool`](crate::Pool) also elsewhere, as it says. Dropping the future aborts
-    /// the request.
+    /// turned out to be dead or silent, and if it may be executed twice: see
+    /// [`resend`](crate::ClientSettings::resend). Or if not one byte of it was sent; by a [`Pool`](crate::Pool) also
+    /// elsewhere, as it says. Dropping the future aborts the request.
     ///
     /// # Errors
     /// [`ClientError`].
