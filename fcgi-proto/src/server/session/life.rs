@@ -115,6 +115,8 @@ impl Life {
 
     /// Its handler has read some of its input.
     pub(super) const HAS_READ: u16 = 1 << 9;
+    /// Some of its input was thrown away since its handler was told that no more comes.
+    pub(super) const LOST: u16 = 1 << 10;
 
     /// A free slot, to fill an array with.
     pub const FREE: Self = Self {
