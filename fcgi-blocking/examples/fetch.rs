@@ -119,12 +119,8 @@ fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
         let (file, length) = open(&path)?;
         request = request.data(file, length);
     }
-    let error = match request.send() {
-        Ok(response) => return print(response),
-        Err(error) => error,
-    };
-    io::stderr().write_all(&client.take_stderr())?;
-    Err(error.into())
+    let request = request.stderr(|bytes| _ = io::stderr().write_all(bytes));
+    print(request.send()?)
 }
 
 fn open(path: &str) -> io::Result<(File, u64)> {
@@ -144,9 +140,7 @@ fn print(mut response: Response<'_>) -> Result<u8, Box<dyn Error>> {
     out.write_all(b"\r\n")?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let result = response.read(&mut buffer);
-        io::stderr().write_all(&response.take_stderr())?;
-        match result? {
+        match response.read(&mut buffer)? {
             0 => break,
             count => out.write_all(&buffer[..count])?,
         }

@@ -21,16 +21,18 @@ mod process;
 mod server;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
-pub use fcgi_proto::cgi::{HeadError, Status};
+pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use net::endpoint::{Endpoint, ParseEndpointError};
 pub use net::listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
+#[doc(hidden)]
+pub use net::peer::{Peer, Peers};
 #[doc(hidden)]
 pub use net::spool::Spool;
 pub use net::stream::Stream;
 pub use process::{Process, Running};
 #[doc(hidden)]
-pub use server::log::{Name, Peer, log_level, panic_text};
+pub use server::log::{Name, log_level, panic_text};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::{BoxError, Handle, Server, serve_stream};

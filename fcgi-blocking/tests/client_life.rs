@@ -1,5 +1,5 @@
-//! The client and what it decides about a connection's life: the cases of `client/late.rs`, `client/kept.rs` and
-//! `client/lines.rs`, which know it by the names in `adapter`.
+//! The client and what it decides about a connection's life: the cases of `client/any.rs`, `client/kept.rs`,
+//! `client/late.rs` and `client/lines.rs`, which know it by the names in `adapter`.
 
 #![allow(unused_mut, reason = "the cases are also those of clients that need it")]
 
@@ -9,6 +9,10 @@ mod adapter {
     pub(crate) use fcgi_blocking::{Client, Response};
 }
 
+#[path = "client/any.rs"]
+mod any;
+#[path = "client/anything.rs"]
+mod anything;
 #[path = "client/kept.rs"]
 mod kept;
 #[path = "client/late.rs"]

@@ -367,6 +367,24 @@ fn descriptor_0_is_adopted_unix_or_tcp() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn an_abstract_socket_has_its_name_back_and_one_too_long_is_a_clear_error() {
+    let name = format!("fcgi-blocking-{}", std::process::id());
+    let endpoint: Endpoint = format!("unix:@{name}").parse().unwrap();
+    let listener = Listener::bind_endpoint(&endpoint).unwrap();
+    assert_eq!(listener.local_endpoint().unwrap(), endpoint);
+    let _client = Stream::connect(&endpoint).unwrap();
+    assert_eq!(accept(&listener).1, None);
+    let error = Listener::bind_endpoint(&endpoint).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    drop(listener);
+    assert_eq!(Stream::connect(&endpoint).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let error = Listener::bind(format!("unix:@{}", "x".repeat(108))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("107"), "{error}");
+}
+
+#[test]
 fn descriptor_0_that_is_no_listening_socket_is_a_clear_error() {
     let stream = OwnedFd::from(never().0);
     let udp = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").unwrap());

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use fcgi_blocking::{AppStatus, BoxError, Request, Role, Settings, Status, serve_stream};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
@@ -150,19 +150,25 @@ fn a_handler_that_fails_gives_a_500_and_its_error_on_stderr() {
 }
 
 #[test]
-fn a_handler_that_fails_in_the_middle_ends_the_answer_that_it_began() {
+fn w32_a_handler_that_fails_in_the_middle_ends_its_answer_only_if_its_length_shows_that_it_was_cut() {
     let server = Running::unix(Settings::default(), |request: &mut Request| -> Result<(), BoxError> {
         let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+        if request.param_str("REQUEST_URI") == Some("/length") {
+            page = page.header("Content-Length", "100")?;
+        }
         page.write_all(b"half")?;
         page.flush()?;
         Err("no more".into())
     });
     let mut client = server.connect();
     for _ in 0..2 {
-        let answer = client.call(&Call::get("/"));
+        let answer = client.call(&Call::get("/length"));
         answer.assert_ok("half");
         assert_eq!(answer.log(), "no more\n");
     }
+    client.send(Call::get("/").bytes());
+    let answer = client.cut_answer();
+    assert_eq!((answer.text(), answer.log()), ("half", "no more\n"));
 }
 
 #[test]
@@ -374,5 +380,70 @@ fn a_filter_that_reads_nothing_is_answered_after_its_stdin() {
         call.keep_conn = keep_conn;
         let duplex = serve([call.opening(), call.bodies()], say("fine"));
         Answer::read(&*duplex.written(), 1).expect("a whole answer").assert_ok("fine");
+    }
+}
+
+/// What a handler gets that reads, writes and flushes after it finished its request.
+type Errors = mpsc::Receiver<[ErrorKind; 3]>;
+
+/// Answers, and for `/later` has finished that, then waits to be told to go on, and tells what is left to it.
+fn later() -> (impl Fn(&mut Request<'_>) -> Result<(), BoxError> + Send + Sync, mpsc::Sender<()>, Errors) {
+    let (go_on, may_go_on) = mpsc::channel();
+    let (done, is_done) = mpsc::channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let handler = move |request: &mut Request<'_>| {
+        say("ok")(request)?;
+        if request.param_str("REQUEST_URI") == Some("/later") {
+            request.finish();
+            request.finish();
+            may_go_on.lock().expect("no handler panics").recv_timeout(PATIENCE)?;
+            let read = request.stdin().read(&mut [0]).unwrap_err();
+            let write = request.stdout().write(b"more").unwrap_err();
+            let flush = request.stdout().flush().unwrap_err();
+            assert!(request.respond(Status::OK).header("A", "b").is_err());
+            done.send([read, write, flush].map(|error| error.kind()))?;
+        }
+        Ok(())
+    };
+    (handler, go_on, is_done)
+}
+
+#[test]
+fn a_handler_that_finished_its_request_goes_on_while_its_connection_serves_the_next() {
+    let (handler, go_on, is_done) = later();
+    let server = Running::unix(Settings::default(), handler);
+    let mut client = server.connect();
+    client.call(&Call::post("/later", "a body that nobody reads")).assert_ok("ok");
+    client.call(&Call::get("/")).assert_ok("ok");
+    // One that is not kept closes.
+    let mut other = server.connect();
+    other.call(&Call::get("/later").closing()).assert_ok("ok");
+    other.assert_closed();
+    for _ in 0..2 {
+        go_on.send(()).expect("the handler waits");
+        let errors = is_done.recv_timeout(PATIENCE).expect("it goes on");
+        assert_eq!(errors, [ErrorKind::NotConnected; 3]);
+    }
+    client.call(&Call::get("/")).assert_ok("ok");
+}
+
+#[test]
+fn a_connection_waits_for_the_second_handler_that_goes_on_after_it_finished_its_request() {
+    let (handler, go_on, is_done) = later();
+    let server = Running::unix(settings(|settings| settings.max_connections = 1), handler);
+    let mut client = server.connect();
+    client.call(&Call::get("/later")).assert_ok("ok");
+    client.call(&Call::get("/later")).assert_ok("ok");
+    client.send(Call::get("/later").closing().bytes());
+    client.assert_silent();
+    for _ in 0..2 {
+        go_on.send(()).expect("the handlers wait");
+    }
+    client.answer(1).assert_ok("ok");
+    // What the client may wait for is there all the same.
+    client.assert_closed();
+    go_on.send(()).expect("the handler waits");
+    for _ in 0..3 {
+        is_done.recv_timeout(PATIENCE).expect("it goes on");
     }
 }

@@ -393,7 +393,13 @@ impl<const C: usize, const S: usize> Session<C, S> {
     }
 
     fn reject(&mut self, number: u16, more: u8) {
-        let whys = [Refusal::Overloaded, Refusal::Malformed, Refusal::UnknownRole, Refusal::CantMpxConn];
+        let whys = [
+            Refusal::Overloaded,
+            Refusal::ParamsTooLong,
+            Refusal::Malformed,
+            Refusal::UnknownRole,
+            Refusal::CantMpxConn,
+        ];
         let why = whys[usize::from(more) % whys.len()];
         let expected = match self.answers.requests.remove(&number) {
             None => Err(server::SendError::Inactive { id: id(number) }),

@@ -30,6 +30,7 @@ EXCEPTIONS = [
             "finish_answer",
             "flush",
             "growing",
+            "output",
             "shrink",
             "take_in",
             "write",

@@ -180,6 +180,11 @@ fn kept(life: &mut Life<1>) {
 
 const STAYED_OPEN: Duration = Duration::from_millis(200);
 
+/// Of applications that end with their answer.
+fn patient() -> Settings {
+    settings(|s| s.kept_first_byte = Duration::MAX)
+}
+
 /// Whether a GET, and a POST, go on the connection, which has been idle for so long.
 fn may_use(life: &Life<1>, manners: &mut Manners, idle: Duration) -> (bool, bool) {
     let mut may = |method| manners.may_use(&life.session, &ask(method), idle, life.now);
@@ -189,7 +194,7 @@ fn may_use(life: &Life<1>, manners: &mut Manners, idle: Duration) -> (bool, bool
 #[test]
 fn a_request_that_must_not_be_sent_twice_goes_on_a_kept_connection_once_the_application_showed_that_it_keeps_them()
  {
-    each::<1>(Settings::default(), |life| {
+    each::<1>(patient(), |life| {
         let mut manners = Manners::default();
         kept(life);
         assert_eq!(may_use(life, &mut manners, STAYED_OPEN / 2), (true, false));
@@ -201,7 +206,7 @@ fn a_request_that_must_not_be_sent_twice_goes_on_a_kept_connection_once_the_appl
         assert_eq!(may_use(life, &mut manners, Duration::ZERO), (true, true));
     });
     // It carried a second request.
-    each::<1>(Settings::default(), |life| {
+    each::<1>(patient(), |life| {
         let mut manners = Manners::default();
         let second = begun(life, "GET", false);
         life.flush();
@@ -219,15 +224,33 @@ fn a_request_that_must_not_be_sent_twice_goes_on_a_kept_connection_once_the_appl
     });
 }
 
+#[test]
+fn a_request_that_must_not_be_sent_twice_waits_for_no_worker_that_may_be_at_work_on_the_one_before() {
+    each::<1>(Settings::default(), |life| {
+        let mut manners = Manners::default();
+        kept(life);
+        for idle in [Duration::ZERO, STAYED_OPEN, 100 * STAYED_OPEN] {
+            assert_eq!(may_use(life, &mut manners, idle), (true, false), "{idle:?}");
+        }
+    });
+    // For other applications there is a setting.
+    for (kept_first_byte, expected) in [(59, false), (60, true), (61, true)] {
+        each::<1>(settings(|s| s.kept_first_byte = kept_first_byte * SECOND), |life| {
+            kept(life);
+            assert_eq!(may_use(life, &mut Manners::default(), STAYED_OPEN), (true, expected));
+        });
+    }
+}
+
 /// Another connection of the application, between two requests.
 fn another(life: &mut Life<1>) {
-    life.session = Session::new(Settings::default());
+    life.session = Session::new(patient());
     kept(life);
 }
 
 #[test]
 fn after_a_kept_connection_closed_under_a_request_none_is_used_before_one_has_stayed_open() {
-    each::<1>(Settings::default(), |life| {
+    each::<1>(patient(), |life| {
         let mut manners = Manners::default();
         let request = begun(life, "GET", false);
         life.flush();
@@ -264,7 +287,7 @@ fn after_a_kept_connection_stayed_silent_none_is_used_for_a_minute() {
         life.poll(request).unwrap();
         life.wait();
         manners.learn(&life.session, request, life.now);
-        life.session = Session::new(Settings::default());
+        life.session = Session::new(patient());
         life.now += 59 * SECOND;
         assert_eq!(may_use(life, &mut manners, 10 * SECOND), (false, false));
         life.now += SECOND;

@@ -133,6 +133,23 @@ fn an_application_that_trickles_its_answer_is_left_at_last() {
 }
 
 #[test]
+fn an_application_that_has_nothing_but_words_for_the_log_is_left_at_last() {
+    each::<1>(settings(|s| s.total = 100 * SECOND), |life| {
+        let request = life.get();
+        let start = life.now;
+        while life.poll(request) == Ok(None) {
+            life.now += SECOND;
+            life.session.expire(life.now);
+            life.feed(&*Server::new().stderr(1, &[b'x'; 10_000]));
+            // What was sent earned something.
+            assert!(life.now - start <= 101 * SECOND, "{:?}", life.now - start);
+        }
+        let limit = 100 * SECOND;
+        assert_eq!(life.poll(request), Err(Failure::TimedOut { wait: Wait::Total, limit }));
+    });
+}
+
+#[test]
 fn an_application_that_trickles_what_it_takes_is_left_at_last() {
     each::<1>(settings(|s| s.total = 100 * SECOND), |life| {
         let request = life.begin(post(1000));

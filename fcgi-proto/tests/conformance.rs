@@ -676,25 +676,32 @@ fn b6_a_request_beyond_the_slots_is_refused_as_overloaded() {
 }
 
 #[test]
-fn b6_a_request_that_passes_a_limit_is_refused_as_overloaded() {
+fn b6_a_request_whose_body_passes_a_limit_is_refused_as_overloaded_and_too_many_parameters_with_431() {
     let limits = limits(|limits| (limits.params, limits.stdin, limits.data) = (20, 4, 4));
     let fits = Client::new().begin(1, FILTER, KEEP).params(1, &get()).params(1, b"").stdin(1, b"four");
     let fits = fits.stdin(1, b"").data(1, b"123").data(1, b"4");
     let t = check_limits::<1>(limits, App::Complete, &fits);
     assert_eq!(t.story(), "BEGIN#1 PARAMS#1:19 PARAMS#1:0 STDIN#1:4 STDIN#1:0 DATA#1:4");
-    for (too_much, story) in [
-        (Client::new().begin(1, FILTER, KEEP).params(1, &get()).params(1, b"xx"), "BEGIN#1 PARAMS#1:19"),
+    for (too_much, story, why, answer) in [
+        (
+            Client::new().begin(1, FILTER, KEEP).params(1, &get()).params(1, b"xx"),
+            "BEGIN#1 PARAMS#1:19",
+            "ParamsTooLong",
+            too_large(1),
+        ),
         (
             Client::new().head(1, KEEP).stdin(1, b"fi").stdin(1, b"ve!"),
             "BEGIN#1 PARAMS#1:19 PARAMS#1:0 STDIN#1:2",
+            "Overloaded",
+            refused(1, 2),
         ),
-        (fits.data(1, b"5"), &t.story()),
+        (fits.data(1, b"5"), &t.story(), "Overloaded", refused(1, 2)),
     ] {
         let t = check_limits::<1>(limits, App::Complete, &too_much);
-        assert_eq!(t.story(), two(story, "REJECTED#1(Overloaded)"));
-        assert_eq!(t.answers(), refused(1, 2));
+        assert_eq!(t.story(), two(story, &format!("REJECTED#1({why})")));
+        assert_eq!(t.answers(), answer);
         let t = check_limits::<1>(limits, App::Complete, &too_much.stdin(1, b"late").request(1, KEEP));
-        assert_eq!(t.answers(), two(&refused(1, 2), &answered(1)));
+        assert_eq!(t.answers(), two(&answer, &answered(1)));
     }
 }
 

@@ -53,8 +53,8 @@ fn params_without_an_end_are_bounded() {
     let bytes = [&Client::new().begin(1, RESPONDER, KEEP)[..], &record.repeat(12)].concat();
     let t = check(&bytes);
     assert_eq!(t.params(1).len(), 8 * 65_000, "the default limit is 512 KiB");
-    assert!(t.story().ends_with("REJECTED#1(Overloaded)"));
-    assert_eq!(t.answers(), refused(1, 2));
+    assert!(t.story().ends_with("REJECTED#1(ParamsTooLong)"));
+    assert_eq!(t.answers(), too_large(1));
 }
 
 #[test]

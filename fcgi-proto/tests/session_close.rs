@@ -382,16 +382,28 @@ fn w28_how_long_a_connection_has_waited_is_told_for_the_longest_to_go() {
         let opened = line.now;
         let told = |line: &mut Line<2>| line.session.waiting();
         line.wait(secs(3));
-        assert_eq!(told(line), Some(Waiting { since: opened, comes: true, begun: false }), "fresh");
+        assert_eq!(
+            told(line),
+            Some(Waiting { since: opened, comes: true, begun: false, leaving: false }),
+            "fresh"
+        );
         line.comes(&[1, BEGIN]);
         let cut = line.now;
         line.wait(secs(1));
-        assert_eq!(told(line), Some(Waiting { since: cut, comes: true, begun: true }), "half a record");
+        assert_eq!(
+            told(line),
+            Some(Waiting { since: cut, comes: true, begun: true, leaving: false }),
+            "half a record"
+        );
         let begin = Client::new().begin(1, RESPONDER, KEEP);
         line.comes(&begin[2..]);
         let began = line.now;
         line.wait(secs(1));
-        assert_eq!(told(line), Some(Waiting { since: began, comes: true, begun: true }), "parameters");
+        assert_eq!(
+            told(line),
+            Some(Waiting { since: began, comes: true, begun: true, leaving: false }),
+            "parameters"
+        );
         line.comes(&Client::new().params(1, &get()).params(1, b"").stdin(1, b""));
         assert_eq!(told(line), None, "a handler runs");
         let request = line.started(1);
@@ -401,7 +413,7 @@ fn w28_how_long_a_connection_has_waited_is_told_for_the_longest_to_go() {
         line.takes(usize::MAX);
         let idle = line.now;
         line.wait(secs(2));
-        assert_eq!(told(line), Some(Waiting { since: idle, comes: false, begun: false }));
+        assert_eq!(told(line), Some(Waiting { since: idle, comes: false, begun: false, leaving: false }));
         line.comes(&Client::new().get_values(VALUES));
         line.wait(secs(2));
         let after = told(line).unwrap();
@@ -429,7 +441,7 @@ fn a_connection_that_ends_does_not_wait_for_a_request() {
 fn when_a_waiting_connection_may_close_depends_on_why_it_is_left() {
     let waiting = |comes, begun| {
         let since = secs(10);
-        Waiting { since, comes, begun }
+        Waiting { since, comes, begun, leaving: false }
     };
     for (comes, begun, why, at) in [
         (false, false, Leave::Shutdown, secs(20)),
@@ -455,9 +467,9 @@ fn a_warning_is_told_once_a_connection_and_names_its_request() {
         assert_eq!(
             line.log(),
             [
-                "Warn: request 3: refused: overloaded",
-                "Debug: request 4: refused: overloaded",
-                "Debug: request 5: refused: overloaded",
+                "Warn: request 3: refused: more parameters than Limits::params, 10 bytes",
+                "Debug: request 4: refused: more parameters than Limits::params, 10 bytes",
+                "Debug: request 5: refused: more parameters than Limits::params, 10 bytes",
                 "Debug: request 6: refused: unknown role",
                 "Debug: record of protocol version 103, not 1",
             ]

@@ -6,7 +6,7 @@ mod support;
 
 use fcgi_proto::cgi::HeadError;
 use fcgi_proto::server::Refusal;
-use fcgi_proto::server::session::{Stopped, Stream};
+use fcgi_proto::server::session::{Request, Stopped, Stream};
 use fcgi_proto::{Level, Limits};
 use session_support::*;
 use support::*;
@@ -192,17 +192,161 @@ fn a_handler_that_fails_has_answered_500() {
     });
 }
 
+/// A page whose head has left, and 11 bytes more.
+fn half_a_page<const N: usize>(line: &mut Line<N>, id: u16, head: &[u8]) -> Request {
+    let request = line.started(id);
+    line.writes(request, head);
+    assert_eq!(line.flush(request), Ok(true));
+    line.writes(request, b"half a page");
+    request
+}
+
+const SIZED: &[u8] = b"Status: 200 OK\r\nContent-Type: a/b\r\nContent-Length: 100\r\n\r\n";
+
 #[test]
-fn a_handler_that_fails_when_its_answer_has_begun_only_ends_it() {
+fn w32_an_answer_without_a_length_that_fails_half_way_is_not_ended_but_its_connection() {
+    for flags in [KEEP, 0] {
+        play::<4>(|line| {
+            line.comes(&Client::new().request(1, flags));
+            let request = half_a_page(line, 1, PAGE);
+            assert_eq!(line.finish_as(request, Some("no more paper"), 0), Ok(true));
+            assert_eq!(line.answers(), "STDOUT#1:48 STDERR#1:14");
+            assert_eq!(line.output(STDERR, 1), b"no more paper\n");
+            assert_eq!(line.shut, Some(line.sent.len()));
+            line.comes(&Client::new().request(1, KEEP));
+            assert!(!line.runs(1), "nothing begins on it any more");
+            line.closes();
+            assert!(line.closed && !line.session.is_alive(request));
+        });
+    }
+}
+
+#[test]
+fn w32_an_answer_with_a_length_that_fails_half_way_is_ended() {
+    play::<4>(|line| {
+        line.comes(&Client::new().request(1, KEEP));
+        let request = half_a_page(line, 1, SIZED);
+        assert_eq!(line.finish_as(request, Some("no more paper"), 0), Ok(true));
+        assert_eq!(line.answers(), "STDOUT#1:69 STDERR#1:14 STDERR#1:0 STDOUT#1:0 END#1(0,0)");
+        assert!(line.shut.is_none() && line.reads());
+    });
+}
+
+/// A GET from this web server.
+fn asked_by(software: &str, flags: u8) -> Client {
+    let params = pairs(&[("REQUEST_METHOD", "GET"), ("SERVER_SOFTWARE", software)]);
+    Client::new().begin(1, RESPONDER, flags).params(1, &params).params(1, b"").stdin(1, b"")
+}
+
+#[test]
+fn w32_an_answer_with_a_length_ends_as_shows_its_web_server_that_it_was_cut() {
+    for (software, flags, ends) in [
+        ("nginx/1.22.1", KEEP, false),
+        ("nginx/1.22.1", CLOSE, true),
+        ("HAProxy 2.6.12", KEEP, false),
+        ("Apache/2.4.62 (Debian)", CLOSE, false),
+        ("lighttpd/1.4.69", CLOSE, false),
+    ] {
+        play::<4>(|line| {
+            line.comes(&asked_by(software, flags));
+            let request = half_a_page(line, 1, SIZED);
+            assert_eq!(line.finish_as(request, Some("no more paper"), 0), Ok(true));
+            assert_eq!(line.answers().ends_with("END#1(0,0)"), ends, "{software}: {}", line.answers());
+            assert_eq!(line.shut, Some(line.sent.len()), "{software}");
+        });
+    }
+}
+
+#[test]
+fn w33_what_a_handler_wrote_without_a_head_reaches_nginx_as_it_is_and_its_caller_is_told() {
     play::<1>(|line| {
+        line.comes(&asked_by("nginx/1.22.1", KEEP));
+        let request = line.started(1);
+        line.writes(request, b"BAD");
+        assert_eq!(line.finish_as(request, None, 0), Err(HeadError::Unfinished));
+        assert_eq!(line.output(STDOUT, 1), b"BAD");
+        assert_eq!(line.answers(), "STDOUT#1:3 STDOUT#1:0 END#1(0,0)");
+    });
+}
+
+#[test]
+fn w33_stderr_leaves_before_the_answer_for_nginx() {
+    play::<1>(|line| {
+        for path in [false, true] {
+            line.sent.clear();
+            line.comes(&asked_by("nginx/1.22.1", KEEP));
+            let request = line.started(1);
+            assert!(line.write_stderr(request, b"sample").is_ok());
+            line.writes(request, PAGE);
+            if path {
+                assert_eq!(line.flush(request), Ok(true));
+            }
+            assert_eq!(line.finish_as(request, None, 0), Ok(true));
+            assert_eq!(line.answers(), "STDERR#1:6 STDOUT#1:37 STDERR#1:0 STDOUT#1:0 END#1(0,0)");
+        }
+    });
+}
+
+#[test]
+fn w32_beside_other_requests_an_answer_that_fails_half_way_ends_with_the_status_1() {
+    play::<4>(|line| {
+        line.comes(&Client::new().request(1, KEEP).request(2, KEEP));
+        let request = half_a_page(line, 1, PAGE);
+        assert_eq!(line.finish_as(request, Some("no more paper"), 0), Ok(true));
+        assert_eq!(line.answers(), "STDOUT#1:48 STDERR#1:14 STDERR#1:0 STDOUT#1:0 END#1(1,0)");
+        let other = line.started(2);
+        assert!(line.answer(other, PAGE));
+        assert!(line.shut.is_none() && line.reads());
+    });
+}
+
+#[test]
+fn w32_an_answer_whose_head_is_all_that_is_wanted_is_ended_though_its_handler_fails() {
+    let head =
+        Client::new().begin(1, 1, KEEP).params(1, &pairs(&[("REQUEST_METHOD", "HEAD")])).params(1, b"");
+    for (request, head) in [
+        (head.stdin(1, b""), PAGE),
+        (Client::new().request(1, KEEP), &b"Status: 304 Not Modified\r\n\r\n"[..]),
+    ] {
+        play::<4>(|line| {
+            line.comes(&request);
+            let request = half_a_page(line, 1, head);
+            assert_eq!(line.finish_as(request, Some("too late"), 0), Ok(true));
+            assert!(line.answers().ends_with("END#1(0,0)"), "{}", line.answers());
+        });
+    }
+}
+
+#[test]
+fn w32_an_answer_whose_input_stops_is_cut_when_its_handler_fails_of_that() {
+    type Stops = fn(&mut Line<4>);
+    let stops: [Stops; 3] =
+        [|line| line.wait(secs(30)), |line| line.closes(), |line| line.comes(&Client::new().raw(&[9; 8]))];
+    for stops in stops {
+        play::<4>(|line| {
+            line.comes(&posted(1, KEEP).stdin(1, b"half a form"));
+            let request = half_a_page(line, 1, PAGE);
+            assert_eq!(line.read(request, Stream::Stdin), Ok(Got::Bytes(b"half a form".to_vec())));
+            assert_eq!(line.read(request, Stream::Stdin), Ok(Got::Nothing));
+            stops(line);
+            let stopped = line.read(request, Stream::Stdin).unwrap_err();
+            assert_eq!(line.finish_as(request, Some(&stopped.to_string()), 0), Ok(true));
+            assert!(!line.answers().contains("END"), "{stopped}: {}", line.answers());
+        });
+    }
+}
+
+#[test]
+fn w32_a_handler_with_records_of_its_own_says_that_its_answer_is_cut() {
+    play::<4>(|line| {
         line.comes(&Client::new().request(1, KEEP));
         let request = line.started(1);
-        line.writes(request, PAGE);
-        assert_eq!(line.flush(request), Ok(true));
-        line.writes(request, b"half a page");
-        assert_eq!(line.finish_as(request, Some("no more paper"), 0), Ok(true));
-        assert_eq!(line.output(STDOUT, 1), [PAGE, b"half a page"].concat());
-        assert_eq!(line.output(STDERR, 1), b"no more paper\n");
+        assert_eq!(line.stdout(request, PAGE), Ok(37));
+        let now = line.now;
+        line.session.fail(request, now);
+        assert_eq!(line.finish_as(request, None, 0), Ok(true));
+        assert_eq!(line.answers(), "STDOUT#1:37");
+        assert_eq!(line.shut, Some(line.sent.len()));
     });
 }
 

@@ -7,7 +7,11 @@ mod support;
 use std::time::Duration;
 
 use fcgi_proto::Limits;
-use fcgi_proto::server::session::{Leave, Stopped, Stream, Wait, WriteError};
+use fcgi_proto::cgi::{HEAD_LIMIT, Status};
+use fcgi_proto::server::Session;
+use fcgi_proto::server::session::{
+    Exchange, Input, Leave, Patience, Stopped, Stream, Wait, Write, WriteError,
+};
 use session_support::*;
 use support::*;
 
@@ -548,4 +552,37 @@ fn an_end_that_waits_for_room_is_due_when_the_client_is() {
         line.wait(secs(1));
         assert!(line.closed);
     });
+}
+
+#[test]
+fn a_client_that_lets_each_write_block_uses_up_the_time_to_wait_for_it_and_one_that_does_not_uses_none() {
+    for (blocked, cut) in [(secs(20), true), (millis(9), false)] {
+        let mut session: Session<1> = Session::new(Limits::default(), &Patience::new());
+        let bytes = Client::new().request(1, KEEP);
+        let mut input = &bytes[..];
+        let mut exchange = Exchange::new(&Limits::default(), HEAD_LIMIT, None);
+        let mut now = secs(1);
+        let Some(Input::Start { request }) = session.take_in(&mut exchange, &mut input, now) else {
+            panic!("it starts")
+        };
+        exchange.answer.respond(Status::OK).unwrap();
+        let mut result = Ok(());
+        for _ in 0..1000 {
+            let written = session.write(request, &mut exchange.answer, b"a small piece", now).map(drop);
+            result = written.and_then(|()| match session.flush(request, &mut exchange.answer, now)? {
+                Write::Send(batch) => {
+                    let (since, count) = (now, batch.slices().iter().map(|slice| slice.len()).sum());
+                    exchange.answer.sent();
+                    now += blocked;
+                    session.sent_since(since, count, now);
+                    Ok(())
+                }
+                _ => Ok(()),
+            });
+            if result.is_err() {
+                break;
+            }
+        }
+        assert_eq!(result.is_err(), cut, "each write blocked for {blocked:?}: {result:?}");
+    }
 }

@@ -217,8 +217,11 @@ fn parameters_beyond_the_protocols_limit_end_the_request_and_it_is_forgotten() {
     play_with::<2>(server, |line| {
         line.comes(&Client::new().begin(1, RESPONDER, KEEP).params(1, b"12345").params(1, &get()));
         assert_eq!(line.story(), "BEGIN#1(Responder,true) PARAMS#1:5 OVER#1");
-        assert_eq!(line.answers(), refused(1, OVERLOADED));
-        assert_eq!(line.log(), ["Warn: request 1: refused: overloaded"]);
+        assert_eq!(line.answers(), too_large(1));
+        assert!(line.output(STDOUT, 1).starts_with(b"Status: 431 Request Header Fields Too Large\r\n"));
+        // What an operator can change has its name.
+        let log = "Warn: request 1: refused: more parameters than Limits::params, 10 bytes";
+        assert_eq!(line.log(), [log]);
     });
 }
 

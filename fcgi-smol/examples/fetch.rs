@@ -6,8 +6,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use fcgi_proto::record::ProtocolStatus;
-use fcgi_smol::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role, Status};
+use fcgi_smol::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role};
 use lexopt::{Arg, ValueExt};
 use smol::fs::File;
 use smol::io::AsyncReadExt;
@@ -123,12 +122,8 @@ async fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
         let (file, length) = open(&path).await?;
         request = request.data(file, length);
     }
-    let error = match request.send().await {
-        Ok(response) => return print(response).await,
-        Err(error) => error,
-    };
-    io::stderr().write_all(&client.take_stderr())?;
-    Err(error.into())
+    let request = request.stderr(|bytes| _ = io::stderr().write_all(bytes));
+    print(request.send().await?).await
 }
 
 async fn open(path: &str) -> io::Result<(File, u64)> {
@@ -149,24 +144,18 @@ async fn print(mut response: Response<'_>) -> Result<u8, Box<dyn Error>> {
     out.write_all(b"\r\n")?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let result = response.read(&mut buffer).await;
-        io::stderr().write_all(&response.take_stderr())?;
-        match result? {
+        match response.read(&mut buffer).await? {
             0 => break,
             count => out.write_all(&buffer[..count])?,
         }
         out.flush()?;
     }
     let end = response.end().ok_or(ClientError::Truncated)?;
-    // Some applications count their statuses from 1: with an answer other than 503 it was none.
-    match ProtocolStatus::from_wire(end.protocol_status) {
-        Some(status)
-            if status != ProtocolStatus::RequestComplete
-                && response.status() == Status::SERVICE_UNAVAILABLE =>
-        {
+    match end.refusal {
+        Some(status) => {
             eprintln!("fetch: {}", ClientError::Refused(status));
             Ok(REFUSED)
         }
-        _ => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
+        None => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
     }
 }

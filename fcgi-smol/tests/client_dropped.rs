@@ -13,6 +13,7 @@ mod script;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use fcgi_smol::{Client, Params};
 use polls::at_most;
@@ -192,6 +193,28 @@ fn a_client_over_any_stream_asks_until_the_stream_ends() {
     });
     block_on(client.request(Params::get("/")).send()).expect_err("it has closed");
     assert_eq!(app.connections(), 1);
+}
+
+#[test]
+fn a_slow_answer_over_the_only_stream_is_waited_for() {
+    let app = App::unix(|_, peer| {
+        peer.serve(page("one"));
+        peer.request();
+        peer.assert_silent();
+        peer.send(page("slow"));
+    });
+    let fcgi_smol::Endpoint::Unix(path) = &app.endpoint else { panic!("it is one") };
+    block_on(async {
+        let stream = smol::net::unix::UnixStream::connect(path).await.expect("it listens");
+        let client =
+            Client::over(stream, limits(|settings| settings.kept_first_byte_timeout = Duration::ZERO));
+        for expected in ["one", "slow"] {
+            let mut text = String::new();
+            let mut response = client.request(Params::get("/")).send().await.expect("an answer");
+            response.read_to_string(&mut text).await.expect("a whole body");
+            assert_eq!(text, expected);
+        }
+    });
 }
 
 #[test]

@@ -6,6 +6,10 @@ mod support;
 #[path = "adapter/client.rs"]
 mod adapter;
 
+#[path = "../../fcgi-blocking/tests/client/any.rs"]
+mod any;
+#[path = "../../fcgi-blocking/tests/client/anything.rs"]
+mod anything;
 #[path = "../../fcgi-blocking/tests/client/kept.rs"]
 mod kept;
 #[path = "../../fcgi-blocking/tests/client/late.rs"]

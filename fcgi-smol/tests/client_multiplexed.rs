@@ -24,7 +24,7 @@ use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::{Header, RecordType};
 use fcgi_smol::{Client, ClientError, Endpoint, Params, Response};
 use polls::{at_most, together};
-use script::{App, Peer, limits};
+use script::{App, Peer, limits, page};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Async, Executor, Timer, block_on};
@@ -387,6 +387,34 @@ fn every_request_of_a_connection_that_fails_has_the_error_and_the_next_one_anoth
 }
 
 #[test]
+fn w32_an_answer_beside_others_that_ends_with_a_status_and_has_no_length_is_cut() {
+    let app = App::unix(|_, peer| {
+        let mut open = Open::new();
+        while open.values().filter(|asked| asked.whole).count() < 3 {
+            assert!(read(peer, &mut open));
+        }
+        for (id, asked) in open {
+            let head = if asked.target == "/length" { "Content-Length: 4" } else { "A: b" };
+            let status = u8::from(asked.target != "/whole");
+            peer.send(record(RecordType::Stdout, id, format!("{head}\r\n\r\npart").as_bytes()));
+            peer.send(record(RecordType::EndRequest, id, &[0, 0, 0, status, 0, 0, 0, 0]));
+        }
+    });
+    let client = client(&app.endpoint);
+    let asked = |target: &'static str| {
+        let client = &client;
+        async move {
+            let mut response = client.request(Params::post(target)).send().await.expect("a head");
+            let mut body = Vec::new();
+            let result = response.read_to_end(&mut body).await;
+            assert_eq!((result.is_ok(), &body[..]), (target != "/cut", &b"part"[..]), "{target}");
+        }
+    };
+    block_on(together(["/cut", "/length", "/whole"].map(asked)));
+    assert_eq!(app.connections(), 1);
+}
+
+#[test]
 fn a_mute_answer_among_others_times_out_alone() {
     let app = App::unix(|_, peer| {
         let mut open = Open::new();
@@ -440,6 +468,28 @@ fn requests_that_come_and_go_on_two_threads_stall_nobody() {
         (0..16).map(task).collect()
     });
     drop(client);
+}
+
+#[test]
+fn a_connection_that_multiplexes_carries_whatever_comes_next_however_slow_the_answer() {
+    let app = App::unix(|_, peer| {
+        peer.serve(page("first"));
+        for next in ["get", "post"] {
+            peer.request();
+            peer.assert_silent();
+            peer.send(page(next));
+        }
+    });
+    let settings = limits(|settings| settings.kept_first_byte_timeout = Duration::ZERO);
+    let client = Client::multiplexed(app.endpoint.clone(), settings, 64);
+    block_on(async {
+        for (params, expected) in
+            [(Params::get("/"), "first"), (Params::get("/"), "get"), (Params::post("/"), "post")]
+        {
+            assert_eq!(text(client.request(params).send().await.expect("an answer")).await, expected);
+        }
+    });
+    assert_eq!(app.connections(), 1);
 }
 
 #[test]

@@ -20,11 +20,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Mutex;
 use std::sync::mpsc;
+use std::thread;
 
 use fcgi_proto::record::RecordType;
-use script::{App, answer, page, stdout};
+use script::{App, answer, end, page, stdout};
 use support::{PATIENCE, executable, record};
-use web::http::{ask, begin};
+use web::http::{Seen, ask, begin, look};
 use web::process::wait_until;
 use web::{Fpm, Gateway, Inspect, example, folder, skip};
 
@@ -273,6 +274,15 @@ fn nginx_2020_07_06_an_answer_that_is_cut_short_is_cut_for_the_browser_too() {
 }
 
 #[test]
+fn w32_a_handler_that_fails_half_way_is_cut_for_the_browser() {
+    let gateway = Gateway::start(&[]);
+    for path in ["/fail/30000", "/fail/30000/100000"] {
+        assert_eq!(look(gateway.address, path), Seen::Cut, "{path}");
+    }
+    assert!(wait_until(|| gateway.log().contains("failed, as asked for")), "{}", gateway.log());
+}
+
+#[test]
 fn nginx_2020_07_06_an_answer_that_goes_on_behind_its_length_is_cut() {
     let app = App::tcp(|_, peer| {
         peer.serve(answer("Content-Length: 2\r\n\r\nok, and more"));
@@ -322,6 +332,63 @@ fn haproxy_2026_08_07_php_cve_2024_9026_stderr_is_in_the_log_line_by_line_and_es
     assert!(wait_until(|| lines.iter().all(|line| gateway.log().contains(line))), "{}", gateway.log());
     assert!(!gateway.log().contains(['\r', '\0', '\x1b']), "{:?}", gateway.log());
     drop(gateway);
+}
+
+#[test]
+fn stderr_is_in_the_log_before_there_is_an_answer_and_while_it_is_under_way() {
+    let (tell, told) = mpsc::channel();
+    let told = Mutex::new(told);
+    let app = App::tcp(move |_, peer| {
+        let told = told.lock().expect("nobody panics with it");
+        let seen = || told.recv_timeout(PATIENCE).expect("it is in the log before anything else comes");
+        peer.serve(record(RecordType::Stderr, 1, b"first\n"));
+        seen();
+        peer.send(
+            [stdout("Content-Type: text/plain\r\n\r\nok"), record(RecordType::Stderr, 1, b"second\n")]
+                .concat(),
+        );
+        seen();
+        peer.send(end(0, 0));
+    });
+    let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
+    let asking = {
+        let browser = gateway.browser();
+        thread::spawn(move || browser.get("/").text())
+    };
+    for line in ["] first\n", "] second\n"] {
+        assert!(wait_until(|| gateway.log().contains(line)), "{}", gateway.log());
+        tell.send(()).expect("it waits");
+    }
+    assert_eq!(asking.join().expect("it asks"), "ok");
+    drop(gateway);
+}
+
+#[test]
+fn what_a_head_says_oddly_reaches_a_browser_as_it_should() {
+    for (head, begins, fields) in [
+        ("Status: 999\r\nA: b\r\n\r\n", "HTTP/1.1 999 \r\n", &["a: b"][..]),
+        ("Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n", "HTTP/1.1 200 OK\r\n", &["content-type: c/d"]),
+        ("Connection: X-Priv\r\nX-Priv: secret\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\n", &["a: b"]),
+        ("Status: 204\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 204 No Content\r\n", &[]),
+    ] {
+        let app = App::tcp(move |_, peer| drop(peer.serve(answer(head))));
+        let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
+        for method in ["GET", "HEAD"] {
+            let request = format!("{method} / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+            let mut said = String::new();
+            begin(gateway.address, request.as_bytes()).read_to_string(&mut said).expect("an answer");
+            let (head, _) = said.split_once("\r\n\r\n").expect("a head");
+            let of_the_front = ["date: ", "connection: ", "transfer-encoding: ", "content-length: 0"];
+            let found: Vec<_> = head
+                .lines()
+                .skip(1)
+                .filter(|line| !of_the_front.iter().any(|own| line.starts_with(own)))
+                .collect();
+            assert!(said.starts_with(begins), "{said}");
+            assert_eq!(found, fields, "{method}: {said}");
+        }
+        drop(gateway);
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use script::{App, answer, end, page, stdout};
+use support::disk::Small;
 use support::{PATIENCE, executable};
 use web::http::{ask, begin};
 use web::process::wait_until;
@@ -80,6 +81,56 @@ fn a_full_disk_is_500_and_not_the_browsers_fault_and_the_log_names_the_folder() 
     assert!(gateway.log().contains("POST /: "), "{}", gateway.log());
     assert!(gateway.log().contains("/nonexistent/folder"), "{}", gateway.log());
     assert_eq!(app.connections(), 0);
+}
+
+/// A gateway in front of the application that makes its temporary files where there is no room for many; or why
+/// there can be none here.
+fn on_a_full_disk(app: &App) -> Result<(Small, Gateway), String> {
+    let small = Small::new()?;
+    let folder = small.path().to_str().expect("temporary paths are UTF-8");
+    let gateway = Gateway::with_folder(folder, &["--app", &app.endpoint.to_string()]);
+    Ok((small, gateway))
+}
+
+#[test]
+fn a_full_disk_is_507_for_an_upload_and_the_next_one_that_fits_is_taken() {
+    let app = App::tcp(|_, peer| {
+        let asked = peer.request();
+        peer.send(page(&asked.stdin.len().to_string()));
+    });
+    let (small, gateway) = match on_a_full_disk(&app) {
+        Ok(both) => both,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    for size in [1_000_000, 300_000] {
+        let answer = gateway.browser().post("/", &vec![b'x'; size]);
+        assert_eq!(answer.status, 507);
+        assert_eq!(app.connections(), 0);
+    }
+    let said = format!("POST /: request body, kept in {}: No space left", small.path().display());
+    assert_eq!(gateway.log().matches(&said).count(), 2, "{}", gateway.log());
+    assert_eq!(gateway.browser().post("/", &vec![b'x'; 200_000]).text(), "200000");
+    drop(gateway);
+}
+
+#[test]
+fn an_answer_that_a_full_disk_does_not_take_waits_for_its_reader() {
+    let app = App::tcp(|_, peer| {
+        peer.request();
+        much(peer, MUCH);
+    });
+    let (small, gateway) = match on_a_full_disk(&app) {
+        Ok(both) => both,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    let mut stream = begin(gateway.address, b"GET / HTTP/1.0\r\n\r\n");
+    let said = format!("an answer is not taken in: {}: No space left", small.path().display());
+    assert!(wait_until(|| gateway.log().contains(&said)), "{}", gateway.log());
+    let (answer, end) = read_all(&mut stream);
+    end.expect("a whole answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(body.len() == MUCH && body.bytes().all(|byte| byte == b'x'), "{} bytes", body.len());
+    drop(gateway);
 }
 
 /// Ends its answer, and works on until there is a file.

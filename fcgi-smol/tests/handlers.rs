@@ -61,14 +61,18 @@ fn a_handler_that_panics_costs_its_request_only() {
 }
 
 #[test]
-fn a_handler_that_fails_gives_a_500_or_ends_the_answer_that_it_began() {
+fn w32_a_handler_that_fails_gives_a_500_or_ends_its_answer_only_if_its_length_shows_that_it_was_cut() {
     for server in Running::both(Settings::default(), |request: Request| async move {
         match request.param_str("REQUEST_URI") {
             Some("/io") => return Err(io::Error::other("the disk is full").into()),
             Some("/late") => answer(&request, "gathered, not sent").await?,
-            Some("/half") => {
-                answer(&request, "half").await?;
-                request.stdout().flush().await?;
+            Some(path @ ("/half" | "/length")) => {
+                let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+                if path == "/length" {
+                    page = page.header("Content-Length", "100")?;
+                }
+                page.write_all(b"half").await?;
+                page.flush().await?;
             }
             _ => return answer(&request, "fine").await,
         }
@@ -81,9 +85,12 @@ fn a_handler_that_fails_gives_a_500_or_ends_the_answer_that_it_began() {
             assert_eq!(answer.log(), log);
             client.call(&Call::get("/")).assert_ok("fine");
         }
-        let answer = client.call(&Call::get("/half"));
+        let answer = client.call(&Call::get("/length"));
         answer.assert_ok("half");
         assert_eq!(answer.log(), "no more\n");
+        client.send(Call::get("/half").bytes());
+        let answer = client.cut_answer();
+        assert_eq!((answer.text(), answer.log()), ("half", "no more\n"));
     }
 }
 
@@ -260,4 +267,66 @@ fn w16_the_head_leaves_in_one_record_and_before_any_stderr() {
             assert!(answer.stderr.iter().all(|byte| *byte == b'!') && !answer.stderr.is_empty());
         }
     }
+}
+
+#[test]
+fn a_handler_that_finished_its_request_goes_on_while_its_connection_serves_the_next() {
+    let (go_on, may_go_on) = smol::channel::unbounded::<()>();
+    let (done, is_done) = mpsc::channel();
+    let server = Running::unix(Settings::default(), move |request: Request| {
+        let (may_go_on, done) = (may_go_on.clone(), done.clone());
+        async move {
+            answer(&request, "ok").await?;
+            if request.param_str("REQUEST_URI") == Some("/later") {
+                request.finish();
+                request.finish();
+                may_go_on.recv().await?;
+                let read = request.stdin().read(&mut [0]).await.unwrap_err();
+                let write = request.stdout().write(b"more").await.unwrap_err();
+                let flush = request.stdout().flush().await.unwrap_err();
+                assert!(request.respond(Status::OK).header("A", "b").is_err());
+                done.send([read, write, flush].map(|error| error.kind()))?;
+            }
+            Ok(())
+        }
+    });
+    let mut client = server.connect();
+    client.call(&Call::post("/later", "a body that nobody reads")).assert_ok("ok");
+    client.call(&Call::get("/")).assert_ok("ok");
+    // Beside others.
+    client.send([Call::post("/", "").id(3).opening(), Call::get("/later").id(4).bytes()].concat());
+    client.answer(4).assert_ok("ok");
+    client.send(record(RecordType::Stdin, 3, b""));
+    client.answer(3).assert_ok("ok");
+    // One that is not kept closes.
+    let mut other = server.connect();
+    other.call(&Call::get("/later").closing()).assert_ok("ok");
+    other.assert_closed();
+    for _ in 0..3 {
+        go_on.try_send(()).expect("the handler waits");
+        let errors = is_done.recv_timeout(PATIENCE).expect("it goes on");
+        assert_eq!(errors, [ErrorKind::NotConnected; 3]);
+    }
+    client.call(&Call::get("/")).assert_ok("ok");
+}
+
+#[test]
+fn a_handler_that_goes_on_after_its_request_counts_as_one() {
+    let (go_on, may_go_on) = smol::channel::unbounded::<()>();
+    let server = Running::unix(settings(|settings| settings.max_requests = 1), move |request: Request| {
+        let may_go_on = may_go_on.clone();
+        async move {
+            answer(&request, "ok").await?;
+            request.finish();
+            may_go_on.recv().await?;
+            Ok(())
+        }
+    });
+    let mut client = server.connect();
+    client.call(&Call::get("/")).assert_ok("ok");
+    client.call(&Call::get("/")).assert_ended(503, ProtocolStatus::Overloaded);
+    go_on.try_send(()).expect("the handler waits");
+    let status = || client.call(&Call::get("/")).status();
+    assert!(std::iter::repeat_with(status).take(100_000).any(|status| status == 200));
+    go_on.try_send(()).expect("the handler waits");
 }

@@ -191,7 +191,7 @@ fn a_refused_request_of_many_costs_itself_only() {
         let call = |id: u16| Call::post("/", "body").param("QUERY_STRING", "0").id(id);
         client.send([call(1).opening(), call(2).opening()].concat());
         // Parameters too long, parameters cut inside a pair, an unknown role, a body too long.
-        client.call(&call(3).param("LONG", [b'l'; 1000])).assert_ended(503, ProtocolStatus::Overloaded);
+        client.call(&call(3).param("LONG", [b'l'; 1000])).assert_ended(431, ProtocolStatus::RequestComplete);
         let cut = [call(4).begin(), stream(RecordType::Params, 4, b"\x09\x09x"), call(4).bodies()].concat();
         client.send(cut);
         client.answer(4).assert_ended(400, ProtocolStatus::RequestComplete);

@@ -444,7 +444,7 @@ fn trailers_are_dropped() {
 }
 
 #[test]
-fn a_body_that_fails_is_a_500_if_nothing_was_sent_and_ends_there_else() {
+fn w32_a_body_that_fails_is_a_500_if_nothing_was_sent_and_is_cut_else() {
     let mut client = connect_fn(async |request: Request<Body>| {
         let size: usize = request.uri().path()[1..].parse()?;
         let frames = [frame(vec![b'x'; size]), Err("out of paper".into()), frame("never sent")];
@@ -453,8 +453,9 @@ fn a_body_that_fails_is_a_500_if_nothing_was_sent_and_ends_there_else() {
     let answer = client.call(&Call::get("/10"));
     answer.assert_ended(500, ProtocolStatus::RequestComplete);
     assert_eq!(answer.log(), "out of paper\n");
-    let answer = client.call(&Call::get("/100000"));
-    answer.assert_ok(vec![b'x'; 100_000]);
+    client.send(Call::get("/100000").bytes());
+    let answer = client.cut_answer();
+    assert!(answer.body() == vec![b'x'; 100_000], "{answer:?}");
     assert_eq!(answer.log(), "out of paper\n");
 }
 

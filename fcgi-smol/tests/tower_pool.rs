@@ -317,6 +317,19 @@ fn fields_of_one_connection_are_dropped_and_others_are_all_there() {
 }
 
 #[test]
+fn fields_that_connection_names_are_dropped_and_what_may_come_once_is_the_last_one() {
+    let response = answered(
+        "Connection: X-Priv, close\r\nX-Priv: secret\r\nconnection: \"x\", x-other\r\nX-Other: a\r\nX-Other: b\r\n\
+         Content-Type: text/html\r\ncontent-type: text/plain\r\nX-Kept: c\r\nX-Kept: d\r\n\r\nok",
+        get("/"),
+    );
+    let mut fields: Vec<_> =
+        response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    fields.sort();
+    assert_eq!(fields, [("content-type", &b"text/plain"[..]), ("x-kept", b"c"), ("x-kept", b"d")]);
+}
+
+#[test]
 fn a_location_without_a_status_is_a_302_also_a_local_one() {
     for location in ["Location: /elsewhere?a=b\r\n\r\n", "Location: https://example.org/\r\n\r\n"] {
         let response = answered(location, get("/"));
@@ -331,6 +344,8 @@ fn answers_to_head_and_with_204_and_304_have_no_body_and_no_length_of_ours() {
         ("HEAD", "Content-Type: text/plain\r\n\r\nbody", None),
         ("HEAD", "Content-Length: 4\r\n\r\nbody", Some("4")),
         ("GET", "Status: 204 No Content\r\n\r\nbody", None),
+        ("GET", "Status: 204 No Content\r\nContent-Length: 4\r\n\r\nbody", None),
+        ("HEAD", "Status: 204 No Content\r\nContent-Length: 4\r\n\r\n", None),
         ("GET", "Status: 304 Not Modified\r\n\r\nbody", None),
     ] {
         let mut request = get("/");

@@ -29,8 +29,10 @@ pub(crate) fn run(usage: &str, program: impl FnOnce(Arguments) -> Result<(), Box
 pub(crate) fn address(arguments: &mut Arguments) -> Result<Endpoint, Box<dyn Error>> {
     match arguments.next() {
         Some(address) => Ok(address.parse()?),
-        None if Listener::is_inherited() => Ok(Endpoint::Inherited),
-        None => Err("no ADDR, and descriptor 0 is not a listening socket".into()),
+        None => match Listener::inherited() {
+            Ok(_) => Ok(Endpoint::Inherited),
+            Err(why) => Err(format!("no ADDR, and {why}").into()),
+        },
     }
 }
 

@@ -63,6 +63,13 @@ fn respond(request: &Request) -> Result<AppStatus, BoxError> {
             },
             "ignore" => ok(request),
             "early" => early(request),
+            "fail" => match number().and_then(|count| usize::try_from(count).ok()) {
+                Some(count) => fail(request, count, segments.next()),
+                None => bad(request),
+            },
+            "later" => {
+                number().map_or_else(|| bad(request), |pause| later(request, Duration::from_millis(pause)))
+            }
             "panic" => panic!("as asked for"),
             _ => continue,
         };
@@ -92,6 +99,26 @@ fn echo(request: &Request) -> Result<(), BoxError> {
     let content_type = content_type.unwrap_or(b"application/octet-stream");
     let mut body = request.respond(Status::OK).header("Content-Type", content_type)?;
     io::copy(&mut BufReader::with_capacity(CHUNK, request.stdin()), &mut body)?;
+    Ok(())
+}
+
+/// Half an answer, with a length or without.
+fn fail(request: &Request, count: usize, length: Option<&str>) -> Result<(), BoxError> {
+    let mut body = text(request, Status::OK)?;
+    if let Some(length) = length {
+        body = body.header("Content-Length", length)?;
+    }
+    body.write_all(&vec![b'x'; count])?;
+    body.flush()?;
+    Err("failed, as asked for".into())
+}
+
+/// The answer at once, and some work after it.
+fn later(request: &Request, pause: Duration) -> Result<(), BoxError> {
+    ok(request)?;
+    request.finish();
+    thread::sleep(pause);
+    log::warn!("{} ms later", pause.as_millis());
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! What a request sends after its parameters: STDIN of a known length, for a Filter DATA.
+//! What a request sends after its parameters, STDIN of a known length, for a Filter DATA; and who listens to what
+//! comes on STDERR.
 
 use std::io::{self, Read, Seek, Write};
 
@@ -67,40 +68,47 @@ impl<'b> Source<'b> {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let reader: &mut dyn Read = match &mut self.reader {
-            Reader::Once(reader) => reader,
-            Reader::Again(reader) => reader,
+        let (reader, failure): (&mut dyn Read, fn(_) -> _) = match &mut self.reader {
+            Reader::Once(reader) => (reader, ClientError::Body),
+            Reader::Again(reader) => (reader, ClientError::spool),
         };
         let count = match reader.read(&mut buffer[..wanted]) {
             Ok(0) => return Err(ClientError::BodyTooShort { missing: self.left }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            result => result.map_err(ClientError::Body)?,
+            result => result.map_err(failure)?,
         };
         self.left -= count as u64;
         Ok(count)
     }
 }
 
-/// A request's input streams, in their order: STDIN, DATA.
-pub(crate) struct Body<'b>(pub(crate) [Option<Source<'b>>; 2]);
+/// Who is told what comes on STDERR.
+type Listener<'b> = Box<dyn FnMut(&[u8]) + 'b>;
+
+/// A request's input streams, in their order, STDIN and DATA, and who listens to its STDERR.
+#[derive(Default)]
+pub(crate) struct Body<'b> {
+    pub(crate) streams: [Option<Source<'b>>; 2],
+    pub(crate) listener: Option<Listener<'b>>,
+}
 
 impl Body<'_> {
     pub(crate) fn lengths(&self) -> [Option<u64>; 2] {
-        self.0.each_ref().map(|source| source.as_ref().map(|source| source.length))
+        self.streams.each_ref().map(|source| source.as_ref().map(|source| source.length))
     }
 
     pub(crate) fn is_repeatable(&self) -> bool {
-        let mut sources = self.0.iter().flatten();
+        let mut sources = self.streams.iter().flatten();
         sources.all(|source| source.length == 0 || matches!(source.reader, Reader::Again(_)))
     }
 
     pub(crate) fn rewind(&mut self) -> bool {
-        self.0.iter_mut().flatten().all(Source::rewind)
+        self.streams.iter_mut().flatten().all(Source::rewind)
     }
 
     /// Some of the next bytes, of which there are some; none when it was interrupted.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let source = self.0.iter_mut().flatten().find(|source| source.left > 0);
+        let source = self.streams.iter_mut().flatten().find(|source| source.left > 0);
         source.map_or(Ok(0), |source| source.read(buffer))
     }
 }

@@ -5,7 +5,6 @@ use std::net::Shutdown;
 use std::ops::Range;
 use std::time::Duration;
 
-use fcgi_proto::Level;
 use fcgi_proto::client::{Again, Ask, End, Failure, Input, Manners, Request, Session, Stderr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -13,6 +12,7 @@ use super::body::Body;
 use super::{ClientError, ClientSettings, Result, Value};
 use crate::net::clock::now;
 use crate::net::stream::Stream;
+use crate::server::log::log_level;
 
 /// Bytes read at a time, of the socket and of a request's body.
 const READ_ROOM: usize = 64 * 1024;
@@ -64,7 +64,7 @@ impl Link {
         let (request, record) = self.session.get_values(now()).map_err(Failure::from)?;
         self.out.extend_from_slice(&record);
         let mut pairs = Vec::new();
-        while self.next(request, &mut Body([None, None]))?.is_none() {
+        while self.next(request, &mut Body::default())?.is_none() {
             pairs.extend_from_slice(self.chunk());
             self.take_chunk(request, self.chunk().len());
         }
@@ -85,6 +85,7 @@ impl Link {
     pub(crate) fn next(&mut self, request: Request, body: &mut Body<'_>) -> Result<Option<End>> {
         loop {
             self.take_in();
+            self.stderr.hand_on(body.listener.as_deref_mut());
             if !self.chunk().is_empty() {
                 return Ok(None);
             }
@@ -107,16 +108,15 @@ impl Link {
     /// A line in the log for a request that failed.
     pub(crate) fn log_failure(&mut self, request: Request) {
         if let Err(failure) = self.session.poll(request, now()) {
-            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
-            log::log!(level, "{}: {failure}", self.name);
+            log::log!(log_level(failure.level()), "{}: {failure}", self.name);
         }
     }
 
     /// The request has ended: the connection, if it can carry another.
     pub(crate) fn finish(mut self, request: Request, manners: &mut Manners) -> Option<Self> {
         manners.learn(&self.session, request, now());
-        let abort = self.session.leave(request, now());
-        debug_assert!(abort.is_empty(), "it ended");
+        // It ended: there is nothing to abort.
+        let _ = self.session.leave(request, now());
         self.take_in();
         self.idle_since = now();
         (!self.session.next().close).then_some(self)

@@ -29,9 +29,7 @@ impl Response<'_> {
     pub(crate) fn read_head(&mut self) -> Result<()> {
         while !self.head().is_complete() {
             self.read_more()?;
-            if let Some(end) = &self.end {
-                self.page.finish(end)?;
-            }
+            self.end.iter().try_for_each(|end| self.page.finish(end))?;
         }
         Ok(())
     }

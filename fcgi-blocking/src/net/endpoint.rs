@@ -16,6 +16,7 @@ use std::str::FromStr;
 /// | `127.0.0.1:9000`, `[::1]:9000` | [`Tcp`](Endpoint::Tcp); names are not looked up |
 /// | `unix:/run/app.sock`, `unix:app.sock` | [`Unix`](Endpoint::Unix) |
 /// | `/run/app.sock`, `./app.sock` | the same: a bare path must hold a `/` |
+/// | `unix:@app` | [`Abstract`](Endpoint::Abstract); `unix:./@app` is a file |
 /// | `fd:0` | [`Inherited`](Endpoint::Inherited) |
 ///
 /// ```
@@ -35,6 +36,9 @@ pub enum Endpoint {
     Tcp(SocketAddr),
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// The name of a Unix stream socket without a file, which only Linux has. It ends with whoever listens on it, and
+    /// has no permissions: every user of the machine may connect.
+    Abstract(String),
     /// The listening socket that the process was started with on descriptor 0,
     /// `FCGI_LISTENSOCK_FILENO` (section 2.2).
     Inherited,
@@ -46,6 +50,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
             Self::Inherited => f.write_str("fd:0"),
         }
     }
@@ -73,7 +78,8 @@ fn parse(text: &str) -> Result<Endpoint, Problem> {
     }
     if let Some(path) = text.strip_prefix("unix:") {
         return match path {
-            "" => Err(Problem::NoPath),
+            "" | "@" => Err(Problem::NoPath),
+            path if path.starts_with('@') => Ok(Endpoint::Abstract(path[1..].into())),
             path => Ok(Endpoint::Unix(path.into())),
         };
     }
@@ -143,7 +149,7 @@ impl fmt::Display for ParseEndpointError {
                 f.write_str("write 127.0.0.1:9000, [::1]:9000, unix:/path/to/socket or fd:0")
             }
             Problem::Nul => f.write_str("it holds a NUL byte"),
-            Problem::NoPath => f.write_str("there is no path after unix:"),
+            Problem::NoPath => f.write_str("there is no path after unix:, and no name after unix:@"),
             Problem::Descriptor => {
                 f.write_str("only descriptor 0 can be a listening socket (write fd:0)")
             }
@@ -195,6 +201,10 @@ mod tests {
             ("/run/app.sock", unix("/run/app.sock")),
             ("./app.sock", unix("./app.sock")),
             ("dir/127.0.0.1:9000", unix("dir/127.0.0.1:9000")),
+            ("unix:@app", Endpoint::Abstract("app".into())),
+            ("unix:@/run/@", Endpoint::Abstract("/run/@".into())),
+            ("unix:./@app", unix("./@app")),
+            ("./@app", unix("./@app")),
             ("fd:0", Endpoint::Inherited),
         ];
         for (text, endpoint) in cases {
@@ -209,6 +219,7 @@ mod tests {
             ("", "write 127.0.0.1:9000"),
             ("/run/a\0b", "NUL"),
             ("unix:", "no path after unix:"),
+            ("unix:@", "no name after unix:@"),
             ("fd:3", "only descriptor 0"),
             ("fd:", "only descriptor 0"),
             ("tcp://127.0.0.1:9000", "it is a URL"),

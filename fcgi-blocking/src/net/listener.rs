@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use crate::net::stream::{explain, invalid, unix_address, unix_socket};
+use crate::net::stream::{abstract_address, explain, invalid, unix_address, unix_socket};
 use crate::{Endpoint, Stream};
 
 /// How many connections may wait to be accepted. A web server opens many at
@@ -79,8 +79,8 @@ impl Listener {
     }
 
     /// Listens on `endpoint`: a TCP address, with `SO_REUSEADDR`; a Unix
-    /// socket, as [`bind_unix`](Listener::bind_unix) with mode `0o660`; or the
-    /// [inherited](Listener::inherited) descriptor 0.
+    /// socket, as [`bind_unix`](Listener::bind_unix) with mode `0o660`; an abstract
+    /// one; or the [inherited](Listener::inherited) descriptor 0.
     ///
     /// # Errors
     ///
@@ -98,6 +98,15 @@ impl Listener {
                 listen().map(Self::from).map_err(|error| explain("listen on", endpoint, &error))
             }
             Endpoint::Unix(path) => Self::bind_unix(path, DEFAULT_MODE),
+            Endpoint::Abstract(name) => {
+                let listen = || {
+                    let socket = unix_socket()?;
+                    rustix::net::bind(&socket, &abstract_address(name)?)?;
+                    rustix::net::listen(&socket, BACKLOG)?;
+                    Ok(UnixListener::from(socket))
+                };
+                listen().map(Self::from).map_err(|error| explain("listen on", endpoint, &error))
+            }
             Endpoint::Inherited => Self::inherited(),
         }
     }
@@ -137,11 +146,11 @@ impl Listener {
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidInput`] if descriptor 0 is not a listening
-    /// socket, TCP or Unix.
+    /// socket, TCP or Unix. If that is so because the program was started as a
+    /// CGI program (RFC 3875, section 4.1.4), the text says that.
     pub fn inherited() -> io::Result<Listener> {
         let stdin = io::stdin();
-        let family = listening_family(stdin.as_fd())
-            .ok_or_else(|| invalid("descriptor 0 is not a listening socket"))?;
+        let family = listening_family(stdin.as_fd()).ok_or_else(|| invalid(not_inherited()))?;
         let socket = stdin.as_fd().try_clone_to_owned()?;
         Ok(match family {
             AddressFamily::UNIX => UnixListener::from(socket).into(),
@@ -195,15 +204,19 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] for a Unix socket without a path (Linux's
-    /// abstract ones).
+    /// [`io::ErrorKind::Unsupported`] for a Unix socket without a path or a name
+    /// that is UTF-8.
     pub fn local_endpoint(&self) -> io::Result<Endpoint> {
         match &self.socket {
             StdListener::Tcp(socket) => socket.local_addr().map(Endpoint::Tcp),
-            StdListener::Unix(socket) => match socket.local_addr()?.as_pathname() {
-                Some(path) => Ok(Endpoint::Unix(path.into())),
-                None => Err(io::Error::new(io::ErrorKind::Unsupported, "the Unix socket has no path")),
-            },
+            StdListener::Unix(socket) => {
+                let address = socket.local_addr()?;
+                let path = address.as_pathname().map(|path| Endpoint::Unix(path.into()));
+                let endpoint = path.or_else(|| Some(Endpoint::Abstract(abstract_name(&address)?)));
+                let none =
+                    || io::Error::new(io::ErrorKind::Unsupported, "the Unix socket has no path and no name");
+                endpoint.ok_or_else(none)
+            }
         }
     }
 
@@ -323,6 +336,29 @@ fn listening_family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
     }
     let family = rustix::net::getsockname(fd).ok()?.address_family();
     [AddressFamily::UNIX, AddressFamily::INET, AddressFamily::INET6].contains(&family).then_some(family)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_name(address: &std::os::unix::net::SocketAddr) -> Option<String> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+    String::from_utf8(address.as_abstract_name()?.to_vec()).ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name(_: &std::os::unix::net::SocketAddr) -> Option<String> {
+    None
+}
+
+/// Why descriptor 0 is of no use.
+fn not_inherited() -> &'static str {
+    if std::env::var_os("GATEWAY_INTERFACE").is_some() {
+        "descriptor 0 is not a listening socket: the web server starts this FastCGI program as a CGI program"
+    } else {
+        "descriptor 0 is not a listening socket"
+    }
 }
 
 fn listen_unix(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod endpoint;
 pub(crate) mod listener;
+pub(crate) mod peer;
 pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod transport;

@@ -131,20 +131,20 @@ fn connect(endpoint: &Endpoint, limit: Option<Duration>) -> io::Result<Stream> {
             socket.set_nodelay(true)?;
             Ok(Stream::Tcp(socket))
         }
-        Endpoint::Unix(path) => connect_unix(path, limit).map(Stream::Unix),
+        Endpoint::Unix(path) => connect_unix(&unix_address(path)?, limit).map(Stream::Unix),
+        Endpoint::Abstract(name) => connect_unix(&abstract_address(name)?, limit).map(Stream::Unix),
         Endpoint::Inherited => {
             Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptor 0 only accepts connections"))
         }
     }
 }
 
-fn connect_unix(path: &Path, limit: Option<Duration>) -> io::Result<UnixStream> {
-    let address = unix_address(path)?;
+fn connect_unix(address: &SocketAddrUnix, limit: Option<Duration>) -> io::Result<UnixStream> {
     let socket = unix_socket()?;
     // The limit for sending is also the one for a place in the queue of the
     // listening socket, the only thing that connecting waits for.
     set_socket_timeout(&socket, Timeout::Send, limit)?;
-    match rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address)) {
+    match rustix::io::retry_on_intr(|| rustix::net::connect(&socket, address)) {
         Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
         result => result?,
     }
@@ -183,6 +183,20 @@ pub(crate) fn unix_address(path: &Path) -> io::Result<SocketAddrUnix> {
         return Ok(SocketAddrUnix::new(path)?);
     };
     Err(invalid(problem))
+}
+
+/// The address of an abstract Unix socket, where there is such a thing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn abstract_address(name: &str) -> io::Result<SocketAddrUnix> {
+    SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(|_| {
+        invalid(format!("the name has {} bytes, more than an abstract Unix socket's (107)", name.len()))
+    })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn abstract_address(name: &str) -> io::Result<SocketAddrUnix> {
+    let text = format!("only Linux has Unix sockets without a file (write unix:./@{name} for one with)");
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
 pub(crate) fn invalid(text: impl Into<String>) -> io::Error {

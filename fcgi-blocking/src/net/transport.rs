@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::net::stream::Stream;
@@ -9,7 +10,7 @@ use crate::net::stream::Stream;
 /// The system takes no limit of 0.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-pub(crate) trait Transport {
+pub(crate) trait Transport: Send {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     fn flush(&mut self) -> io::Result<()>;
@@ -20,16 +21,43 @@ pub(crate) trait Transport {
     fn shutdown_write(&self) -> io::Result<()>;
 }
 
-impl Transport for &Stream {
+/// Reads what there is, up to the buffer's length.
+pub(crate) fn read_some(transport: &mut dyn Transport, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match transport.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Writes what the stream takes: how many bytes, 0 if the limit has passed.
+pub(crate) fn write_some(transport: &mut dyn Transport, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        match transport.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => return Ok(0),
+            result => return result,
+        }
+    }
+}
+
+/// Whether a stream's time limit has passed, which shows as either.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl Transport for Arc<Stream> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Read::read(self, buffer)
+        Read::read(&mut &**self, buffer)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
             // A plain write costs the system less.
-            [slice] => Write::write(self, slice),
-            slices => Write::write_vectored(self, slices),
+            [slice] => Write::write(&mut &**self, slice),
+            slices => Write::write_vectored(&mut &**self, slices),
         }
     }
 
@@ -53,7 +81,7 @@ impl Transport for &Stream {
 /// A stream that knows neither limits nor half-closing.
 pub(crate) struct Plain<S>(pub(crate) S);
 
-impl<S: Read + Write> Transport for Plain<S> {
+impl<S: Read + Write + Send> Transport for Plain<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }

@@ -3,6 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,37 +11,41 @@ use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{
-    Begin, End, Exchange, Input, Read, Request, Stopped, Stream, Write, WriteError,
+    Begin, End, Exchange, Input, Output, Read, Request, Stopped, Stream, Write, WriteError,
 };
 
-use super::log::{Name, Peer, log_level};
+use super::log::{Name, log_level};
 use super::places::Place;
 use super::request::AppStatus;
 use super::settings::Settings;
 use crate::net::clock;
+use crate::net::peer::Peer;
 use crate::net::spool::Spool;
-use crate::net::transport::Transport;
+use crate::net::transport::{Transport, is_timeout, read_some, write_some};
 
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;
 
-/// A write that took no longer waited for nobody.
-const GLANCE: Duration = Duration::from_millis(10);
+/// Shares in a place while no handler goes on by itself: the connection's, its thread's, and who counts them.
+const ALONE: usize = 3;
 
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
 
 /// What a connection is served for.
-#[derive(Clone, Copy)]
 pub(crate) struct Context<'t> {
     pub(crate) settings: &'t Settings,
-    pub(crate) place: Option<&'t Place<'t>>,
     pub(crate) peer: Peer,
+    /// Its place, and what serves it there. Each thread at it has a share in the place.
+    pub(crate) place: Option<(Arc<Place<'t>>, Serve<'t>)>,
 }
 
+/// Serves a connection, beside others.
+pub(crate) type Serve<'t> = Arc<dyn Fn(Box<Connection<'t>>) -> io::Result<()> + Send + Sync + 't>;
+
 pub(crate) struct Connection<'t> {
-    transport: &'t mut dyn Transport,
-    context: Context<'t>,
+    transport: Box<dyn Transport + 't>,
+    pub(crate) context: Context<'t>,
     session: Session<1>,
     buffer: Box<[u8]>,
     /// What of `buffer` the session has not taken.
@@ -57,7 +62,7 @@ pub(crate) struct Connection<'t> {
 }
 
 impl<'t> Connection<'t> {
-    pub(crate) fn new(transport: &'t mut dyn Transport, context: Context<'t>) -> Self {
+    pub(crate) fn new(transport: Box<dyn Transport + 't>, context: Context<'t>) -> Self {
         let settings = context.settings;
         let mut limits = settings.limits;
         limits.max_conns = u32::try_from(settings.max_connections).unwrap_or(u32::MAX);
@@ -69,7 +74,7 @@ impl<'t> Connection<'t> {
             session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            exchange: Exchange::new(&limits, settings.head_limit),
+            exchange: Exchange::new(&limits, settings.head_limit, settings.front),
             kept: Default::default(),
             read_limit: None,
             failure: None,
@@ -98,7 +103,7 @@ impl<'t> Connection<'t> {
     pub(crate) fn end_request(
         &mut self,
         request: Request,
-        params: ParamsBuf,
+        params: &ParamsBuf,
         outcome: Result<AppStatus, String>,
     ) {
         self.now = clock::now();
@@ -107,20 +112,35 @@ impl<'t> Connection<'t> {
         if let Some((level, why)) = session.complete(request, answer, failed, *now) {
             log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
         }
-        self.exchange.params = params;
         while self.end(request, status) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
         self.kept.iter_mut().for_each(Spool::clear);
     }
 
+    /// Goes on in another thread, without the handler of a request that has ended; if that cannot be, or another
+    /// handler goes on already, the connection is returned and waits for this one.
+    pub(crate) fn leave_behind(mut self: Box<Self>) -> Option<Box<Self>> {
+        let Some((_, serve)) =
+            self.context.place.clone().filter(|(place, _)| Arc::strong_count(place) <= ALONE)
+        else {
+            // The client may wait for this.
+            while self.session.next(self.now).shutdown && self.turn() {}
+            return Some(self);
+        };
+        if let Err(error) = serve(self) {
+            log::warn!("a connection was dropped, no thread: {error}");
+        }
+        None
+    }
+
     /// Sends what there is of the request's end; whether there may be more at once.
     fn end(&mut self, request: Request, status: u32) -> bool {
-        let Self { session, transport, exchange: Exchange { answer, .. }, .. } = self;
+        let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
         let (bytes, more) = match session.end_answer(request, answer, status) {
             End::Part(bytes) => (bytes, true),
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
-        let result = send(*transport, session, &mut [IoSlice::new(bytes)]);
+        let result = send(&mut **transport, session, now, &mut [IoSlice::new(bytes)]);
         self.exchange.answer.sent();
         self.note(result);
         more
@@ -162,17 +182,12 @@ impl<'t> Connection<'t> {
     /// Writes, or flushes, until something was taken or all has left.
     pub(crate) fn write(&mut self, request: Request, what: Output<'_>) -> io::Result<usize> {
         loop {
-            let Self { session, transport, exchange: Exchange { answer, .. }, .. } = self;
-            self.now = clock::now();
-            let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, self.now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, self.now),
-                Output::Flush => session.flush(request, answer, self.now),
-            };
-            let taken = match written {
+            let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
+            *now = clock::now();
+            let taken = match session.output(request, answer, what, *now) {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
-                    let result = send(*transport, session, &mut batch.slices().map(IoSlice::new));
+                    let result = send(&mut **transport, session, now, &mut batch.slices().map(IoSlice::new));
                     let taken = batch.taken;
                     self.exchange.answer.sent();
                     self.note(result);
@@ -219,7 +234,7 @@ impl<'t> Connection<'t> {
     /// Does what the session wants of the transport first; `false` once the connection is over.
     fn turn(&mut self) -> bool {
         self.report();
-        let now = clock::now();
+        let now = self.now;
         let next = self.session.next(now);
         if next.close {
             return false;
@@ -227,7 +242,7 @@ impl<'t> Connection<'t> {
         if next.write {
             while let Some(control) = self.session.poll_output() {
                 let slices = &mut [IoSlice::new(&control)];
-                let result = send(self.transport, &mut self.session, slices);
+                let result = send(&mut *self.transport, &mut self.session, &mut self.now, slices);
                 self.note(result);
             }
         } else if next.shutdown {
@@ -250,7 +265,7 @@ impl<'t> Connection<'t> {
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, now: Duration, limit: Option<Duration>) {
         let waiting = self.session.waiting();
-        let place = self.context.place.zip(waiting);
+        let place = self.context.place.as_ref().map(|(place, _)| place).zip(waiting);
         if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }
@@ -259,12 +274,7 @@ impl<'t> Connection<'t> {
         if longer && self.transport.set_read_timeout(limit).is_ok() {
             self.read_limit = limit;
         }
-        let result = loop {
-            match self.transport.read(&mut self.buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result,
-            }
-        };
+        let result = read_some(&mut *self.transport, &mut self.buffer);
         // One that has ended waits until it is gone: no other needs to make room in its stead.
         if let (Some((place, _)), Ok(1..)) = (place, &result) {
             place.waits(None);
@@ -313,52 +323,29 @@ impl<'t> Connection<'t> {
     }
 }
 
-/// What a handler writes.
-#[derive(Clone, Copy)]
-pub(crate) enum Output<'d> {
-    Stdout(&'d [u8]),
-    Stderr(&'d [u8]),
-    Flush,
-}
-
 /// Sends bytes that the session handed out, as long as it lets the client take.
 fn send(
     transport: &mut dyn Transport,
     session: &mut Session<1>,
+    now: &mut Duration,
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
-    let began = clock::now();
+    let began = *now;
     while !slices.is_empty() {
-        let count = match transport.write_vectored(slices) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => 0,
-            Err(error) => return Err(error),
-        };
+        let count = write_some(transport, slices)?;
         IoSlice::advance_slices(&mut slices, count);
-        let now = clock::now();
-        if now.saturating_sub(began) > GLANCE || !slices.is_empty() {
-            // The client was waited for.
-            session.next(began);
-            session.expire(now);
-        }
-        session.sent(count, now);
+        *now = clock::now();
+        session.sent_since(began, count, *now);
         if slices.is_empty() {
             break;
         }
-        let next = session.next(now);
+        let next = session.next(*now);
         if !next.write {
             return Ok(());
         }
         if let Some(at) = next.at.filter(|_| count == 0) {
-            transport.set_write_timeout(at.saturating_sub(now))?;
+            transport.set_write_timeout(at.saturating_sub(*now))?;
         }
     }
     transport.flush()
-}
-
-/// A socket's time limit shows as either.
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

@@ -2,23 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
-use std::net::IpAddr;
 
 use fcgi_proto::Level;
 use fcgi_proto::pair::Pairs;
-
-/// A connection's peer.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub Option<IpAddr>);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("peer on a Unix socket"),
-        }
-    }
-}
 
 /// A request, by its method and URI; what is no text in them is escaped.
 #[derive(Clone, Debug)]

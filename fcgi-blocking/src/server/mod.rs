@@ -11,16 +11,17 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::thread::Scope;
 use std::time::Duration;
-use std::{env, thread};
 
 use fcgi_proto::Level;
-use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
 
 use crate::net::listener::{Listener, is_exhaustion};
-use crate::net::transport::{Plain, Transport};
-use crate::server::connection::{Connection, Context};
-use crate::server::log::{Peer, log_level, panic_text};
+use crate::net::peer::{Peer, Peers};
+use crate::net::transport::Plain;
+use crate::server::connection::{Connection, Context, Serve};
+use crate::server::log::{log_level, panic_text};
 use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
 use crate::server::settings::Settings;
@@ -126,14 +127,13 @@ impl Server {
         T: Into<AppStatus>,
     {
         let Self { listener, settings, handle } = self;
-        let addrs = env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
-        let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
-        let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let peers = Peers::from_env()?;
         let wake = handle.wake()?;
         let places = Places::new(settings.max_connections);
         let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
         let (places, settings, handler) = (&places, &settings, &handler);
         thread::scope(move |scope| {
+            let serve = in_thread(scope, handler);
             let result = loop {
                 let (stream, peer) = match listener.accept(&wake) {
                     Ok(Some(accepted)) => accepted,
@@ -145,20 +145,15 @@ impl Server {
                     }
                     Err(error) => break Err(error),
                 };
-                if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
-                    ::log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                let peer = Peer(peer);
+                if !peers.let_in(peer) {
                     continue;
                 }
                 let stream = Arc::new(stream);
                 let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
-                let serve = move || {
-                    let context = Context { settings, place: Some(&place), peer: Peer(peer) };
-                    if let Some((level, error)) = serve_connection(&mut &*stream, context, handler) {
-                        ::log::log!(log_level(level), "{}: {error}", Peer(peer));
-                    }
-                };
-                if let Err(error) = thread::Builder::new().spawn_scoped(scope, serve) {
-                    ::log::warn!("{}: dropped, no thread: {error}", Peer(peer));
+                let context = Context { settings, peer, place: Some((Arc::new(place), serve.clone())) };
+                if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
+                    ::log::warn!("{peer}: dropped, no thread: {error}");
                     places.wait_for_release(EXHAUSTION_PAUSE);
                 }
             };
@@ -179,28 +174,48 @@ impl Server {
 /// Those of the stream, and [`InvalidData`](io::ErrorKind::InvalidData) when the peer does not speak FastCGI.
 pub fn serve_stream<S, H, T>(stream: S, settings: &Settings, handler: H) -> io::Result<()>
 where
-    S: Read + Write,
+    S: Read + Write + Send,
     H: Fn(&mut Request<'_>) -> Result<T, BoxError>,
     T: Into<AppStatus>,
 {
     let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
-    let context = Context { settings, place: None, peer: Peer(None) };
-    serve_connection(&mut Plain(stream), context, &handler).map_or(Ok(()), |(_, error)| Err(error))
+    let context = Context { settings, peer: Peer(None), place: None };
+    let connection = Box::new(Connection::new(Box::new(Plain(stream)), context));
+    serve_connection(connection, &handler).map_or(Ok(()), |(_, error)| Err(error))
+}
+
+/// Serves connections, each in a thread.
+fn in_thread<'s>(
+    scope: &'s Scope<'s, '_>,
+    handler: &'s (dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError> + Sync),
+) -> Serve<'s> {
+    Arc::new(move |connection| {
+        let peer = connection.context.peer;
+        let serve = move || {
+            if let Some((level, error)) = serve_connection(connection, handler) {
+                ::log::log!(log_level(level), "{peer}: {error}");
+            }
+        };
+        thread::Builder::new().spawn_scoped(scope, serve).map(drop)
+    })
 }
 
 /// Serves one connection; what is to be told of it in the end, and what that is worth.
 fn serve_connection(
-    transport: &mut dyn Transport,
-    context: Context<'_>,
+    mut connection: Box<Connection<'_>>,
     handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
 ) -> Option<(Level, io::Error)> {
-    let mut connection = Box::new(Connection::new(transport, context));
+    let _share = connection.context.place.clone();
     while let Some((begin, params)) = connection.next_request() {
-        let mut request = Request { connection: RefCell::new(connection), begin, params };
+        let mut request = Request { connection: RefCell::new(Some(connection)), begin, params };
         let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));
         let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
-        connection = request.connection.into_inner();
-        connection.end_request(begin.request, request.params, outcome);
+        match request.connection.take() {
+            Some(still) => connection = still,
+            None => return outcome.err().map(|why| (Level::Warn, io::Error::other(why))),
+        }
+        connection.end_request(begin.request, &request.params, outcome);
+        connection.exchange.params = request.params;
     }
     connection.into_failure()
 }

@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use fcgi_proto::cgi::{HeadError, Status};
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::session::{Begin, Stream, WriteError};
+use fcgi_proto::server::session::{Begin, Output, Stopped, Stream, WriteError};
 
-use crate::server::connection::{Connection, Output};
+use crate::server::connection::Connection;
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
 /// (FastCGI 1.0, section 6.2).
@@ -28,14 +28,30 @@ impl From<()> for AppStatus {
 /// Reading and writing may be mixed as one likes: `io::copy(&mut request.stdin(), &mut request.stdout())`
 /// streams a body back in constant memory.
 pub struct Request<'c> {
-    pub(crate) connection: RefCell<Box<Connection<'c>>>,
+    /// Until it is served elsewhere, having left its handler behind.
+    pub(crate) connection: RefCell<Option<Box<Connection<'c>>>>,
     pub(crate) begin: Begin,
     pub(crate) params: ParamsBuf,
 }
 
 impl<'c> Request<'c> {
+    fn with<T>(&self, action: impl FnOnce(&mut Connection<'c>) -> T) -> io::Result<T> {
+        self.connection.borrow_mut().as_deref_mut().map(action).ok_or_else(|| Stopped::Over.into())
+    }
+
     fn write(&self, what: Output<'_>) -> io::Result<usize> {
-        self.connection.borrow_mut().write(self.begin.request, what)
+        self.with(|connection| connection.write(self.begin.request, what))?
+    }
+
+    /// Ends the request: its answer leaves, and what is written or read from now on fails with
+    /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on, while its connection serves the next
+    /// request in another thread. If a handler of the connection goes on already, and in
+    /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
+    pub fn finish(&self) {
+        let request = self.begin.request;
+        let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(AppStatus(0))));
+        let connection = self.connection.take();
+        *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
@@ -101,8 +117,8 @@ impl<'c> Request<'c> {
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
     pub fn respond(&self, status: Status) -> ResponseWriter<'_, 'c> {
-        let begun = self.connection.borrow_mut().exchange.answer.respond(status);
-        ResponseWriter { request: self, begun }
+        let begun = self.with(|connection| connection.exchange.answer.respond(status));
+        ResponseWriter { request: self, begun: begun.unwrap_or(Err(HeadError::Begun)) }
     }
 
     /// The raw answer, for those who write a CGI response themselves: header lines, a blank line, the body.
@@ -134,11 +150,7 @@ impl<'c> Request<'c> {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id())
-            .field("role", &self.role())
-            .field("keep_conn", &self.keep_conn())
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("begin", &self.begin).finish_non_exhaustive()
     }
 }
 
@@ -150,8 +162,8 @@ pub struct Input<'r, 'c> {
 
 impl Read for Input<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Request { connection, begin, .. } = self.request;
-        connection.borrow_mut().read_body(begin.request, self.body, buffer)
+        let Request { begin, .. } = self.request;
+        self.request.with(|connection| connection.read_body(begin.request, self.body, buffer))?
     }
 }
 
@@ -201,7 +213,9 @@ impl ResponseWriter<'_, '_> {
     /// 8 KiB, and if the request was being answered already.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
         self.begun?;
-        self.request.connection.borrow_mut().exchange.answer.field(name.as_ref(), value.as_ref())?;
+        let field =
+            |connection: &mut Connection| connection.exchange.answer.field(name.as_ref(), value.as_ref());
+        self.request.with(field).unwrap_or(Err(HeadError::Begun))?;
         Ok(self)
     }
 }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use fcgi_proto::Limits;
+use fcgi_proto::cgi::{self, Front};
 use fcgi_proto::server::session::Patience;
-use fcgi_proto::{Limits, cgi};
 
 /// What a server allows its peers: every wait has a limit, every queue a bound, every count a maximum.
 ///
@@ -47,6 +48,8 @@ pub struct Settings {
     /// record, so that more than 56 KiB less 8 bytes counts as that, and less than 128 bytes as 128.
     /// Default: 8 KiB.
     pub head_limit: usize,
+    /// Which web server asks, where answers differ by it. Default: the one that SERVER_SOFTWARE names.
+    pub front: Option<Front>,
     /// The protocol's limits. `max_conns` is set to [`max_connections`](Self::max_connections).
     pub limits: Limits,
 }
@@ -65,6 +68,7 @@ impl Default for Settings {
             shutdown_timeout: Duration::from_secs(60),
             spool: 128 * 1024 * 1024,
             head_limit: cgi::HEAD_LIMIT,
+            front: None,
             limits: Limits::default(),
         }
     }

@@ -1,14 +1,16 @@
 //! What must hold with every back end: one table, run from top to bottom on one instance, so that each case
 //! also shows that the one before it left everything in order.
 
+use std::fs;
 use std::io::{self, Read};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use fcgi_blocking::Role;
+use fcgi_blocking::{ClientSettings, Role};
 
 use super::executable::executable;
+use super::process::wait_until;
 use super::setups::{FCGIWRAP, PHP_CGI, Refusal, Setup};
 use super::site::Site;
 use super::web::{Answer, Web};
@@ -50,6 +52,9 @@ pub(crate) const ALL: &[Case] = &[
 
 /// What takes files of its own.
 pub(crate) const PHP: &[Case] = &[case("a page", page), case("a page for `fetch`", fetched)];
+
+/// Where workers are many, and go on after the end of a request.
+pub(crate) const WORKS_ON: &[Case] = &[case("a page that works on after its end", works_on)];
 
 /// Where a back end never ends a request.
 pub(crate) const SILENCE: &[Case] = &[case("silence", silence)];
@@ -298,6 +303,28 @@ fn check_page(html: &str) {
     for part in ["<h1>Hello, &lt;Ferris&gt;</h1>", "<li>three</li>", "<p>GET this file</p>"] {
         assert!(html.contains(part), "{part} is missing:\n{html}");
     }
+}
+
+/// With the settings that nobody changed: neither a GET nor a POST waits for that worker.
+fn works_on(site: &Site) {
+    let file = |name: &str| site.place.dir.join(name);
+    let script = file("finish.php").to_str().expect("temporary paths are UTF-8").to_owned();
+    let mut web = Web::with(site, ClientSettings::default());
+    // The application has shown that it keeps its connections.
+    for _ in 0..2 {
+        assert_eq!(web.get("/").text(), "ok");
+    }
+    for then in ["POST", "GET", "POST", "GET"] {
+        let finish = variables(&[("SCRIPT_FILENAME", &script)]);
+        assert_eq!(web.get_with("/finish.php", &finish).text(), "finished");
+        match then {
+            "GET" => assert_eq!(web.get("/").text(), "ok"),
+            _ => works(&mut web, 1),
+        }
+        assert!(!file("done").exists(), "{then} waited for it");
+    }
+    fs::write(file("go"), "").expect("it can be written");
+    assert!(wait_until(|| file("done").exists()), "it works on");
 }
 
 fn silence(site: &Site) {

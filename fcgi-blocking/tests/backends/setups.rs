@@ -54,6 +54,7 @@ pub(crate) const PHP_FPM_ONE: Setup = Setup {
     files: &[
         ("app.php", include_str!("apps/app.php")),
         ("page.php", include_str!("apps/page.php")),
+        ("finish.php", include_str!("apps/finish.php")),
         ("fpm.conf", include_str!("apps/fpm.conf")),
     ],
     command: |place| php_fpm(place, 1),

@@ -11,6 +11,7 @@ fn php_fpm_one_child() {
 #[test]
 fn php_fpm_many_children() {
     run(&setups::PHP_FPM_MANY, cases::ALL);
+    run(&setups::PHP_FPM_MANY, cases::WORKS_ON);
 }
 
 #[test]

@@ -46,6 +46,10 @@ impl<'s> Web<'s> {
         let mut settings = ClientSettings::default();
         settings.first_byte_timeout = limit;
         settings.read_timeout = limit;
+        Self::with(site, settings)
+    }
+
+    pub(crate) fn with(site: &'s Site, settings: ClientSettings) -> Self {
         let endpoint = site.place.address.parse().expect("an address");
         Self { client: Client::with_settings(endpoint, settings), site, keep: true }
     }

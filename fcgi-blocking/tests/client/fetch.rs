@@ -8,6 +8,7 @@ use std::thread;
 
 use crate::script::{App, Asked, answer, end, page, stdout};
 use crate::support::child::{Serving, example, example_of};
+use crate::support::disk::Small;
 use crate::support::{PATIENCE, record};
 use fcgi_blocking::{BoxError, Role};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
@@ -167,6 +168,25 @@ fn what_comes_is_printed_as_it_comes() {
 }
 
 #[test]
+fn what_comes_on_stderr_is_printed_before_there_is_an_answer() {
+    let (sender, read) = mpsc::channel();
+    let read = std::sync::Mutex::new(read);
+    let app = App::tcp(move |_, peer| {
+        let read = read.lock().expect("nobody panics with it");
+        peer.serve(record(RecordType::Stderr, 1, b"a warning\n"));
+        read.recv_timeout(PATIENCE).expect("it is printed before anything else is sent");
+        peer.send(answer("A: b\r\n\r\n"));
+    });
+    let mut fetch = Fetch::start(&[&app.endpoint.to_string(), "/"]);
+    let mut line = String::new();
+    let mut pipe = BufReader::new(fetch.child.stderr.take().expect("a pipe"));
+    pipe.read_line(&mut line).expect("a pipe can be read");
+    assert_eq!(line, "a warning\n");
+    sender.send(()).expect("the script waits");
+    assert_eq!(fetch.child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn the_exit_status_is_the_application_status_of_125_at_most() {
     for (app_status, expected) in
         [(0, 0), (1, 1), (42, 42), (125, 125), (126, 125), (256, 125), (u32::MAX, 125)]
@@ -272,6 +292,22 @@ fn a_body_that_there_is_no_place_for_names_the_folder() {
     let no_folder = |command: &mut Command| _ = command.env("TMPDIR", "/nonexistent/folder");
     let fetch = Fetch::start_with(&[&address, "/", "--body", "-"], no_folder);
     fetch.finish(&vec![b'x'; 3 << 20]).assert_failed(127, "request body, kept in /nonexistent/folder: ");
+    assert_eq!(app.connections(), 0);
+}
+
+#[test]
+fn a_body_that_a_full_disk_does_not_take_names_the_folder() {
+    let small = match Small::new() {
+        Ok(small) => small,
+        Err(reason) => return eprintln!("skipped: {reason}"),
+    };
+    let app = App::unix(|_, peer| drop(peer.try_request()));
+    let address = app.endpoint.to_string();
+    let in_small = |command: &mut Command| _ = command.env("TMPDIR", small.path());
+    let fetch = Fetch::start_with(&[&address, "/", "--body", "-"], in_small);
+    let done = fetch.finish(&vec![b'x'; 3 << 20]);
+    let folder = small.path().to_str().expect("temporary paths are UTF-8");
+    done.assert_failed(127, &format!("request body, kept in {folder}: No space left on device"));
     assert_eq!(app.connections(), 0);
 }
 

@@ -52,6 +52,34 @@ fn a_post_right_behind_one_that_works_on_after_its_end_is_answered_by_an_idle_wo
 }
 
 #[test]
+fn a_post_behind_one_that_works_on_after_its_end_is_answered_by_an_idle_worker_whatever_the_application_showed()
+ {
+    let (done, until) = mpsc::channel();
+    let until = Mutex::new(until);
+    let app = App::unix(move |number, peer| {
+        if number > 1 {
+            return drop(peer.serve(page("idle")));
+        }
+        // It keeps its connections.
+        peer.serve(page("one"));
+        peer.serve(page("finished"));
+        let until = until.lock().expect("nobody panics with it");
+        until.recv_timeout(PATIENCE).expect("the test ends");
+    });
+    // With a limit that only a failure reaches, but lower than for fresh connections.
+    let mut client = app.client_with(|settings| settings.kept_first_byte_timeout = PATIENCE / 2);
+    assert_eq!(text(&mut ask(&mut client)), "one");
+    assert_eq!(text(&mut ask(&mut client)), "finished");
+    for body in [Some(b"body"), None] {
+        let request = client.request(Params::post("/"));
+        let request = if let Some(body) = body { request.bytes(body) } else { request };
+        assert_eq!(text(&mut request.send().expect("an answer")), "idle");
+    }
+    assert_eq!(app.connections(), 3);
+    done.send(()).expect("the worker waits");
+}
+
+#[test]
 fn a_slow_answer_on_a_kept_connection_is_waited_for_where_that_is_asked_for() {
     let app = App::unix(|_, peer| {
         peer.serve(page("one"));

@@ -81,7 +81,8 @@ fn a_late_record_after_the_next_request_began_reaches_nobody() {
             assert_own(ask(&mut client));
             assert_eq!(text(&mut ask(&mut client)), "next");
             assert_eq!(app.connections(), 2, "more may come on the first");
-            assert_eq!(lines::of(&app).len(), 1);
+            let said = lines::of(&app);
+            assert_eq!(said.len(), 1, "{said:?}");
         }
     }
 }

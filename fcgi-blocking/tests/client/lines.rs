@@ -1,10 +1,10 @@
 //! What the clients in this process say through the crate `log`: a line for each failure of an application, that
 //! names the application, the request and what is wrong. And what came on STDERR.
 
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError, mpsc};
 
 use crate::script::{App, ask, cut, end, page, stdout, text};
-use crate::support::record;
+use crate::support::{PATIENCE, record};
 use fcgi_blocking::{ClientError, Params, Status};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::record::RecordType;
@@ -112,6 +112,75 @@ fn what_ends_well_is_no_line() {
     }
     drop(client);
     assert_eq!(of(&app), [""; 0]);
+}
+
+/// An application that says so much on STDERR, a piece at a time, and goes on when that was heard: before its head,
+/// behind it, and at the end, which may be there or not.
+fn telling(end: Vec<u8>) -> (App, mpsc::Sender<()>) {
+    let (heard, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let app = App::unix(move |_, peer| {
+        let goes_on = goes_on.lock().expect("nobody panics with it");
+        peer.request();
+        for (said, answered) in [(&b"one"[..], &b""[..]), (b"two", b"A: b\r\n\r\nbody"), (b"three", b"")] {
+            peer.send(record(RecordType::Stderr, 1, said));
+            goes_on.recv_timeout(PATIENCE).expect("it is heard before anything else comes");
+            if !answered.is_empty() {
+                peer.send(stdout(answered));
+            }
+        }
+        peer.send([record(RecordType::Stderr, 1, b"last"), end.clone()].concat());
+    });
+    (app, heard)
+}
+
+#[test]
+fn who_listens_to_stderr_hears_it_as_it_comes() {
+    for (last, is_whole) in [(end(0, 0), true), (end(0, 2), false), (vec![], false)] {
+        let (app, heard) = telling(last);
+        let mut client = app.client();
+        let mut all = Vec::new();
+        let request = client.request(Params::get("/")).stderr(|came: &[u8]| {
+            all.push(String::from_utf8(came.to_vec()).expect("text"));
+            if came != b"last" {
+                heard.send(()).expect("it waits");
+            }
+        });
+        let mut response = request.send().expect("a head");
+        if is_whole {
+            assert_eq!(text(&mut response), "body");
+            assert_eq!(response.take_stderr(), b"", "it was handed on");
+            drop(response);
+        } else {
+            assert_eq!(cut(response).0, "body");
+        }
+        assert_eq!(client.take_stderr(), b"");
+        assert_eq!(all, ["one", "two", "three", "last"]);
+    }
+}
+
+#[test]
+fn who_listens_hears_the_stderr_of_a_request_without_a_response_and_of_the_one_that_is_sent_again() {
+    let app = App::unix(|number, peer| match number {
+        1 => drop(peer.serve([record(RecordType::Stderr, 1, b"why"), end(0, 2)].concat())),
+        2 => {
+            peer.serve(page("kept"));
+            peer.request(); // And it closes.
+        }
+        _ => drop(peer.serve([record(RecordType::Stderr, 1, b"again"), page("ok")].concat())),
+    });
+    let mut client = app.client();
+    let mut all = Vec::<u8>::new();
+    let request = client.request(Params::get("/")).stderr(|came: &[u8]| all.extend(came));
+    let error = request.send().expect_err("no answer");
+    assert!(matches!(error, ClientError::Refused(_)), "{error:?}");
+    assert_eq!(client.take_stderr(), b"");
+    assert_eq!(text(&mut ask(&mut client)), "kept");
+    let request = client.request(Params::get("/")).stderr(|came: &[u8]| all.extend(came));
+    let mut response = request.send().expect("an answer");
+    assert_eq!(text(&mut response), "ok");
+    drop(response);
+    assert_eq!(all, b"whyagain");
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Asked {
 pub(crate) struct Peer {
     pub(crate) stream: Stream,
     /// The id of the last request; 0 before.
-    id: u16,
+    pub(crate) id: u16,
     /// Where what is sent is: so many bytes before the end of a record, or inside a header.
     left: usize,
     header: Vec<u8>,

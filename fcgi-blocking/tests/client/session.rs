@@ -248,6 +248,7 @@ fn variables_that_are_set_come_once_and_the_lengths_are_those_of_what_is_sent() 
         .set("X", "2")
         .set("EMPTY", "")
         .set("CONTENT_LENGTH", "99")
+        .set("HTTP_CONTENT_LENGTH", "99")
         .set("FCGI_DATA_LENGTH", "99")
         .script("/srv/index.php");
     let found = variables(client.request(params).bytes(b"four").send().expect("an answer"));
@@ -263,6 +264,7 @@ fn variables_that_are_set_come_once_and_the_lengths_are_those_of_what_is_sent() 
         ("X", "2"),
         ("EMPTY", ""),
         ("CONTENT_LENGTH", "4"),
+        ("HTTP_CONTENT_LENGTH", "4"),
     ] {
         assert_eq!(get(&found, name), Some(value), "{name}: {found:?}");
     }

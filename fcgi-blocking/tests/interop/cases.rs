@@ -5,7 +5,7 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::http::{Answer, Browser, ask, begin};
+use super::http::{Answer, Browser, ask, begin, look};
 use super::process::wait_until;
 use super::server::Server;
 use super::setups::Setup;
@@ -40,6 +40,7 @@ pub(crate) const ALL: &[Case] = &[
     case("a body that is never read", ignored),
     case("the whole answer to a body that is never read is there at once", answered_unread),
     case("a handler that panics", panics),
+    case("w32: a handler that fails half way, without a length and with one", fails),
     case("a client that leaves during its upload", leaves_upload),
     case("a client that leaves during the response", leaves_response),
     case("200 requests over kept connections", kept_connections),
@@ -212,6 +213,17 @@ fn panics(site: &Site) {
         assert_eq!(browser.get("/panic").status, 500);
         check_sum(&browser.post("/sum", b"after a panic"), b"after a panic");
     }
+}
+
+fn fails(site: &Site) {
+    for (path, expected) in ["/fail/30000", "/fail/30000/100000"].iter().zip(site.setup.fails) {
+        let seen = look(site.address, path);
+        assert!(expected.contains(&seen), "{path}: {seen:?}, not {expected:?}");
+    }
+    assert!(wait_until(
+        || site.web_log().contains("failed, as asked for") || drops_stderr(site.setup).is_some()
+    ));
+    works(site);
 }
 
 fn leaves_upload(site: &Site) {

@@ -1,6 +1,6 @@
 //! The browser's side.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use ureq::{Agent, Body};
 
 /// Longer than the servers' own time limits, so that their answer is seen rather than a client's error.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a browser that looks at an answer waits for more of it.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A client that keeps its connection, as browsers do.
 pub(crate) struct Browser {
@@ -91,6 +94,47 @@ pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> (u16, String) {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{ends:?}: {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     (status.unwrap_or_else(|| panic!("no status: {head}")), body.to_owned())
+}
+
+/// How an answer looks to a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Its end came.
+    Whole,
+    /// The connection ended before it did, or an error came in its stead.
+    Cut,
+    /// Neither: the browser waits for more.
+    Waits,
+}
+
+/// Asks as a browser does, and looks at the end of the answer for itself.
+pub(crate) fn look(address: SocketAddr, path: &str) -> Seen {
+    let mut stream = begin(address, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    let mut answer = Vec::new();
+    let mut piece = [0; 64 * 1024];
+    loop {
+        let result = stream.read(&mut piece);
+        answer.extend_from_slice(&piece[..*result.as_ref().unwrap_or(&0)]);
+        let text = String::from_utf8_lossy(&answer).to_lowercase();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let chunked = head.contains("transfer-encoding: chunked");
+        let ended = length.is_some_and(|length: usize| body.len() >= length)
+            || chunked && body.ends_with("\r\n0\r\n\r\n");
+        let is_error = head.starts_with("http/1.1 5");
+        match result {
+            _ if ended && is_error => return Seen::Cut,
+            _ if ended => return Seen::Whole,
+            Ok(0) if head.starts_with("http/1.1 200") && length.is_none() && !chunked => return Seen::Whole,
+            Ok(0) => return Seen::Cut,
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Seen::Waits;
+            }
+            Err(_) => return Seen::Cut,
+        }
+    }
 }
 
 fn connect(address: SocketAddr) -> TcpStream {

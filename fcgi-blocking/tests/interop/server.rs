@@ -117,6 +117,7 @@ ServerLimit 1
 ThreadsPerChild 32
 MaxRequestWorkers 32
 MaxKeepAliveRequests 0
+KeepAliveTimeout 1
 LimitRequestFieldSize 65536
 {extra}
 {snippet}"

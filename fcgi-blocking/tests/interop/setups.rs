@@ -5,6 +5,7 @@
 //! server's port, `{tcp}` and `{tcp_port}` the application's, `{socket}` its Unix socket, `{app}` its
 //! executable, `{dir}` the set-up's folder.
 
+use super::http::Seen::{self, Cut, Whole};
 use super::server::Server;
 
 pub(crate) struct Setup {
@@ -20,6 +21,9 @@ pub(crate) struct Setup {
     pub(crate) chunked: u16,
     /// The status of a request whose parameters exceed 64 KiB.
     pub(crate) large_params: u16,
+    /// What a browser may see of an answer of 30,000 bytes whose handler fails: without a Content-Length, and with
+    /// one of 100,000.
+    pub(crate) fails: [&'static [Seen]; 2],
 }
 
 /// How the web server reaches the application.
@@ -41,6 +45,8 @@ pub(crate) const NGINX_TCP: Setup = Setup {
     chunked: 200,
     // nginx sends all parameters in one record.
     large_params: 500,
+    // Whatever ends an answer without a length, nginx ends it well if connections are not kept; its log has the error.
+    fails: [&[Whole], &[Cut]],
 };
 
 pub(crate) const NGINX_UNIX: Setup = Setup {
@@ -58,8 +64,12 @@ pub(crate) const NGINX_TCP_UNBUFFERED: Setup =
 pub(crate) const NGINX_UNIX_UNBUFFERED: Setup =
     Setup { name: "nginx, Unix socket, unbuffered", extra: UNBUFFERED, ..NGINX_UNIX };
 
-pub(crate) const NGINX_KEEPALIVE: Setup =
-    Setup { name: "nginx, keepalive", snippet: include_str!("../../conf/nginx-keepalive.conf"), ..NGINX_TCP };
+pub(crate) const NGINX_KEEPALIVE: Setup = Setup {
+    name: "nginx, keepalive",
+    snippet: include_str!("../../conf/nginx-keepalive.conf"),
+    fails: [&[Cut], &[Cut]],
+    ..NGINX_TCP
+};
 
 pub(crate) const NGINX_KEEPALIVE_UNBUFFERED: Setup =
     Setup { name: "nginx, keepalive, unbuffered", extra: UNBUFFERED, ..NGINX_KEEPALIVE };
@@ -73,6 +83,7 @@ pub(crate) const APACHE_TCP: Setup = Setup {
     extra: "",
     chunked: 200,
     large_params: 200,
+    fails: [&[Cut], &[Cut]],
 };
 
 pub(crate) const APACHE_UNIX: Setup = Setup {
@@ -122,6 +133,7 @@ pub(crate) const LIGHTTPD_TCP: Setup = Setup {
     chunked: 200,
     // lighttpd takes no head of more than 64 KiB.
     large_params: 431,
+    fails: [&[Whole], &[Cut]],
 };
 
 pub(crate) const LIGHTTPD_UNIX: Setup = Setup {
@@ -135,6 +147,8 @@ pub(crate) const LIGHTTPD_UNIX_STREAMING: Setup = Setup {
     name: "lighttpd, Unix socket, streaming",
     extra: "server.stream-request-body = 2\nserver.stream-response-body = 2",
     chunked: 411,
+    // Whole, if lighttpd saw the end before it had begun to send.
+    fails: [&[Whole, Cut], &[Cut]],
     ..LIGHTTPD_UNIX
 };
 
@@ -162,6 +176,7 @@ pub(crate) const HAPROXY: Setup = Setup {
     chunked: 400,
     // A head must fit HAProxy's buffer.
     large_params: 400,
+    fails: [&[Cut], &[Cut]],
 };
 
 pub(crate) const HAPROXY_MPXS: Setup = Setup {
@@ -183,6 +198,8 @@ pub(crate) const CADDY_TCP: Setup = Setup {
     extra: "",
     chunked: 200,
     large_params: 200,
+    // Whatever ends it, Caddy ends it well.
+    fails: [&[Whole], &[Cut]],
 };
 
 pub(crate) const CADDY_UNIX: Setup = Setup {

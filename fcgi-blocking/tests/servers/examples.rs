@@ -329,6 +329,42 @@ fn a_bad_address_is_one_line_and_status_2() {
 }
 
 #[test]
+fn a_fastcgi_program_that_is_started_as_cgi_says_so_in_a_line() {
+    for arguments in [&[][..], &["fd:0"]] {
+        let mut command = example("inspect");
+        command.args(arguments).env("GATEWAY_INTERFACE", "CGI/1.1").stdin(Stdio::piped());
+        let (status, log) = Process::start(&mut command).wait();
+        assert_eq!((status.code(), log.lines().count()), (Some(2), 1), "{log}");
+        assert!(log.contains("the web server starts this FastCGI program as a CGI program"), "{log}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_at_sign_makes_an_abstract_socket_and_no_file() {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let address = format!("unix:@{}", dir.path().display());
+    let endpoint = address.parse().expect("an address");
+    let process =
+        Process::start(example("inspect").arg(&address).current_dir(dir.path()).stdin(Stdio::null()));
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let stream = loop {
+        match Stream::connect(&endpoint) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+        }
+        thread::yield_now();
+    };
+    Client::from(stream).call(&Call::get("/ignore")).assert_ok("ok");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 0);
+    let (status, log) = Process::start(example("inspect").arg(&address).stdin(Stdio::null())).wait();
+    assert!(status.code() == Some(2) && log.contains(&format!("cannot listen on {address}")), "{log}");
+    let fetch = example("fetch").args([&address, "/ignore"]).output().expect("it runs");
+    assert!(fetch.stdout.ends_with(b"ok"), "{fetch:?}");
+    drop(process);
+}
+
+#[test]
 fn an_address_of_a_unix_socket_is_bound_and_its_file_removed_at_the_end() {
     let dir = tempfile::tempdir().expect("a folder can be made");
     for prefix in ["unix:", ""] {

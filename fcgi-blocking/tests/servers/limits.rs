@@ -78,12 +78,12 @@ fn parameters_beyond_their_limit_are_refused_and_the_connection_goes_on() {
     for server in Running::both(settings(|settings| settings.limits.params = 1000), uri) {
         let mut client = server.connect();
         let call = Call::get("/").param("HTTP_COOKIE", vec![b'c'; 1000]);
-        client.call(&call).assert_ended(503, ProtocolStatus::Overloaded);
+        client.call(&call).assert_ended(431, ProtocolStatus::RequestComplete);
         // In records that are each within the limit.
         let params = pairs(call.params.iter().map(|(name, value)| (name, value)));
         let cut: Vec<_> = params.chunks(100).flat_map(|part| record(RecordType::Params, 1, part)).collect();
         client.send([call.begin(), cut, record(RecordType::Params, 1, b""), call.bodies()].concat());
-        client.answer(1).assert_ended(503, ProtocolStatus::Overloaded);
+        client.answer(1).assert_ended(431, ProtocolStatus::RequestComplete);
         client.call(&Call::get("/next")).assert_ok("/next");
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)] // Each file of tests uses a part.
 
 pub(crate) mod child;
+pub(crate) mod disk;
 pub(crate) mod duplex;
 pub(crate) mod executable;
 mod wire;

@@ -428,7 +428,7 @@ impl Case {
                 assert!(self.page(number).starts_with(&body), "a body of something else");
             }
             (500, Some(seen)) => assert!(seen.failed || ask.manner == Manner::Fails),
-            (503, _) => assert!(!ask.within(&self.limits)),
+            (503 | 431, _) => assert!(!ask.within(&self.limits)),
             (400, Some(seen)) => assert!(ask.role == Role::Filter && !seen.ended.contains(&STDIN)),
             (status, seen) => panic!("{status}, {}", if seen.is_some() { "run" } else { "not run" }),
         }

@@ -174,7 +174,7 @@ impl<const N: usize> ServerModel<N> {
         }
         request.received += content.len() as u32;
         if request.received > [self.limits.params, self.limits.stdin, self.limits.data][stream] {
-            let why = Refusal::Overloaded;
+            let why = if stream == 0 { Refusal::ParamsTooLong } else { Refusal::Overloaded };
             self.refuse(id, why);
             events.push(Seen::Rejected { id, why });
         }
@@ -268,6 +268,9 @@ fn stream(kind: u8) -> usize {
 /// A refusal's records: a whole answer if nothing of one was sent, and its ends, of STDERR if that was written.
 pub(super) fn refusal(id: u16, why: Refusal, answers: bool, stderr: bool) -> Vec<Plain> {
     let (text, status): (&[u8], _) = match why {
+        Refusal::ParamsTooLong => {
+            (b"Status: 431 Request Header Fields Too Large\r\nContent-Type: text/plain\r\n\r\nToo large\n", 0)
+        }
         Refusal::Malformed => {
             (b"Status: 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nBad Request\n", 0)
         }

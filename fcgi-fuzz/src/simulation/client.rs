@@ -123,7 +123,7 @@ impl Client {
             .filter(|caller| !caller.is_gone)
             .map(|caller| caller.got.len() - caller.taken)
             .sum();
-        let most = (world.plan.settings.kept + 64 * 1024) * self.capacity;
+        let most = (world.plan.settings.kept as usize + 64 * 1024) * self.capacity;
         hold(kept <= most, "memory", || format!("{kept} bytes of answers are kept"));
         hold(self.session.open() <= self.open(), "memory", || "more requests than were asked".to_owned());
     }

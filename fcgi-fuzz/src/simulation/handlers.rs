@@ -593,6 +593,8 @@ impl Handler {
                         } else {
                             Decision::FailsCut
                         });
+                        // It may be cut by the end of the connection, which others on it share.
+                        world.left = true;
                     }
                 }
                 self.finished_at = world.now;
@@ -618,7 +620,8 @@ impl Handler {
                     End::Part(bytes) => (bytes.to_vec(), false),
                 }
             };
-            hold(!bytes.is_empty(), "one end", || "an end of no bytes".to_owned());
+            let failed = taken.done == Some(Done::Failed);
+            hold(failed || !bytes.is_empty(), "one end", || "an end of no bytes".to_owned());
             out.extend(bytes);
             if last {
                 taken.cut_short = !taken.is_complete();
@@ -638,7 +641,9 @@ impl Handler {
 
     fn is_over(&mut self, world: &mut World) -> bool {
         world.note(Decision::EndNothing);
-        hold(!world.plan.fair, "one end", || "both sides are in order, and a request has no end".to_owned());
+        hold(!world.plan.fair || world.left, "one end", || {
+            "both sides are in order, and a request has no end".to_owned()
+        });
         self.is_gone = true;
         false
     }

@@ -250,7 +250,9 @@ impl Life {
         let Self { world, server, client, .. } = self;
         world.now = world.now.max(until);
         if let Some(server) = server {
-            server.handlers.iter().for_each(|handler| handler.check_patience(&server.model, world));
+            if !server.told {
+                server.handlers.iter().for_each(|handler| handler.check_patience(&server.model, world));
+            }
             server.expire(world);
         }
         if let Some(client) = client {

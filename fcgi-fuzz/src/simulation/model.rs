@@ -256,7 +256,9 @@ impl Taken {
                     && self.stdout == self.wrote
                     && self.stderr == self.wrote_stderr
             }
-            Some(Done::Failed) if protocol == 0 => self.wrote.starts_with(&self.stdout) || self.is_library(),
+            Some(Done::Failed) if protocol == 0 => {
+                app <= 1 && self.wrote.starts_with(&self.stdout) || self.is_library()
+            }
             // A refusal: its handler has not run, or what it is to have read never came.
             Some(_) => refusal && (refuses || self.cut_short),
             None => (refuses || !self.started) && (refusal || refuses),

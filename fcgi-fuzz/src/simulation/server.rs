@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) coverage: Coverage,
     /// Nothing is asked any more, and no fault comes.
     pub(super) ending: bool,
-    /// The server was told to give the connection up.
+    /// The server gives the connection up, or may have to.
     pub(super) left: bool,
     /// How it went, to be compared.
     pub(super) trace: u64,
@@ -62,7 +62,7 @@ pub(super) struct Server {
     /// What is to leave.
     pub(super) out: VecDeque<u8>,
     /// Something was called: `receive` may have something to tell.
-    told: bool,
+    pub(super) told: bool,
     pub(super) next: Next,
     shut: bool,
     pub(super) closed: bool,

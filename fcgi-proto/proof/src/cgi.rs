@@ -13,6 +13,7 @@ pub fn heads() {
     any((cgi::Status::new(any(0)), cgi::Status::code(status), cgi::Status::reason(status)));
     any((cgi::Status::has_body(status, any(None)), cgi::is_hop_by_hop(bytes())));
     text::<cgi::Status>(status);
+    any(cgi::Front::of(any(None)));
     let mut head = any(cgi::Head::new([0; 100]));
     let _ = any((cgi::Head::start(&mut head, status), cgi::Head::field(&mut head, bytes(), bytes())));
     let _ = any(cgi::Head::adopt(&mut head, bytes()));

@@ -32,6 +32,7 @@ pub fn session<const N: usize>() {
     }
     server::session::Session::took(&mut session, any(0));
     server::session::Session::sent(&mut session, any(0), now());
+    server::session::Session::sent_since(&mut session, now(), any(0), now());
     server::session::Session::shut(&mut session, now());
     server::session::Session::expire(&mut session, now());
     server::session::Session::leave(&mut session, any(server::session::Leave::Crowded), now());
@@ -76,6 +77,7 @@ fn calls<const N: usize>(session: &mut server::Session<N>, request: server::sess
     }
     made(server::session::Session::stdout(session, request, bytes()));
     made(server::session::Session::stderr(session, request, bytes()));
+    server::session::Session::fail(session, request, now());
     server::session::Session::finish(session, request, now());
     if let server::session::End::Part(mut end) | server::session::End::Last(mut end) =
         server::session::Session::end(session, request, any(0))

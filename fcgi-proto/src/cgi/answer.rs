@@ -1,12 +1,14 @@
 //! One request's answer on its way out: the head held back until it is whole, then what is buffered of the
-//! body; STDERR held back until the head is out (RFC 3875, section 6).
+//! body; STDERR held back until the head leaves (RFC 3875, section 6).
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::front::{Cut, Front};
 use super::head::{Head, HeadEnd, HeadError};
 use super::status::Status;
+use crate::pair::Pairs;
 use crate::record::{HEADER_LEN, MAX_CONTENT, RequestId};
 use crate::server::{Connection, SendError, Slots};
 
@@ -72,7 +74,7 @@ impl Held {
 
 /// One request's answer, as web servers need it: the head leaves whole, checked and completed, in one record,
 /// before anything on STDERR; to HEAD, and with 204 and 304, no body follows; a handler that fails before
-/// anything was sent has answered 500.
+/// anything was sent has answered 500. Of that some differ for nginx: see [`Front`].
 ///
 /// What is [written](Self::write) and has room waits here. What has none is the caller's to send right behind
 /// [`stdout`](Self::stdout), so that large bodies are not copied. Needs the feature `alloc`.
@@ -99,6 +101,7 @@ pub struct Answer {
     head_limit: usize,
     /// Whether the request's method allows a body.
     method_has_body: bool,
+    front: Front,
     held: Held,
     /// What is to be sent next on STDERR.
     stderr: Vec<u8>,
@@ -117,16 +120,33 @@ impl Answer {
             head: Head::new(vec![0; head_limit].into_boxed_slice()),
             head_limit,
             method_has_body: true,
+            front: Front::UNKNOWN,
             held: Held::new(),
             stderr: Vec::new(),
             sent: false,
         }
     }
 
-    /// For the next request, of this method.
+    /// For the next request, with these parameters, and for this web server or the one that they name.
+    pub fn reset_for(&mut self, params: Pairs<'_>, front: Option<Front>) {
+        let (mut method, mut software) = (None, None);
+        for (name, value) in params {
+            match name {
+                b"REQUEST_METHOD" => method = Some(value),
+                b"SERVER_SOFTWARE" => software = Some(value),
+                _ => {}
+            }
+        }
+        self.reset(method);
+        self.front = front.unwrap_or_else(|| Front::of(software));
+        self.method_has_body |= self.front.head_body;
+    }
+
+    /// For the next request, of this method, of an unknown web server.
     pub fn reset(&mut self, method: Option<&[u8]>) {
         self.stage = Stage::Written(HeadEnd::default());
         self.method_has_body = Status::OK.has_body(method);
+        self.front = Front::UNKNOWN;
         self.held.clear();
         self.stderr.clear();
         self.sent = false;
@@ -247,7 +267,7 @@ impl Answer {
         if self.head_is_whole() { self.held.content() } else { &[] }
     }
 
-    /// What is to be sent on STDERR, behind it.
+    /// What is to be sent on STDERR, behind it; before it if [`Front::errors_first`] says so.
     #[must_use]
     pub fn stderr(&self) -> &[u8] {
         &self.stderr
@@ -289,9 +309,7 @@ impl Answer {
             self.held.clear();
         }
         self.stage = Stage::Refused(HeadError::Begun);
-        let from = self.held.frame(header);
-        self.held.push(padding);
-        self.frame_stderr(connection, id)?;
+        let from = self.frame(header, padding, connection, id)?;
         self.held.push(&connection.finish(id, app_status)?);
         Ok(self.held.0.get(from..).unwrap_or(&[]))
     }
@@ -307,30 +325,65 @@ impl Answer {
     ) -> Result<&[u8], SendError> {
         let (stdout, _) = connection.stdout(id, self.stdout())?;
         let (header, padding) = stdout.frame();
-        let from = self.held.frame(header);
-        self.held.push(padding);
-        self.frame_stderr(connection, id)?;
+        let from = self.frame(header, padding, connection, id)?;
         Ok(self.held.0.get(from..).unwrap_or(&[]))
     }
 
-    /// Puts the records of STDERR behind those of STDOUT.
-    fn frame_stderr<const N: usize, S: Slots>(
+    /// Makes the record of STDOUT and those of STDERR, and returns where they begin.
+    fn frame<const N: usize, S: Slots>(
         &mut self,
+        header: [u8; HEADER_LEN],
+        padding: &[u8],
         connection: &mut Connection<N, S>,
         id: RequestId,
-    ) -> Result<(), SendError> {
+    ) -> Result<usize, SendError> {
+        let from = self.held.frame(header);
+        self.held.push(padding);
+        let len = self.held.0.len() - from;
         let mut stderr = &self.stderr[..];
         while !stderr.is_empty() {
             let (record, rest) = connection.stderr(id, stderr)?;
             record.slices().iter().for_each(|part| self.held.push(part));
             stderr = rest;
         }
-        Ok(())
+        if self.errors_first() {
+            self.held.0.get_mut(from..).unwrap_or_default().rotate_left(len);
+        }
+        Ok(from)
+    }
+
+    /// Whether STDERR is to be sent before STDOUT.
+    pub(crate) fn errors_first(&self) -> bool {
+        self.front.errors_first
+    }
+
+    /// What was written without a head is the answer as it is, where the web server has its own rules for that.
+    ///
+    /// # Errors
+    /// Those of [`end`](Self::end), where it has none.
+    pub(crate) fn end_as_it_is(&mut self) -> Result<(), HeadError> {
+        let ended = self.end();
+        if ended.is_err() && self.front.errors_first && matches!(self.stage, Stage::Written(_)) {
+            self.stage = Stage::Whole { body: true };
+        }
+        ended
     }
 
     /// Whether something of the answer was sent.
     pub(crate) fn has_begun(&self) -> bool {
         self.sent
+    }
+
+    /// Whether the connection's end, rather than the request's, is to show that the answer failed half way: no
+    /// Content-Length tells, or the web server does not look at it.
+    pub(crate) fn is_cut_by_close(&self, keep_conn: bool) -> bool {
+        let closes = match self.front.cut {
+            _ if self.head.content_length().is_none() => true,
+            Cut::End => false,
+            Cut::KeptClose => keep_conn,
+            Cut::Close => true,
+        };
+        self.sent && matches!(self.stage, Stage::Whole { body: true }) && closes
     }
 
     /// Forgets what waits.
@@ -714,6 +767,90 @@ mod tests {
         answer.reset(Some(b"GET"));
         assert_eq!(answer.respond_with(half), Err(HeadError::Name { byte: b':' }));
         assert_eq!(answer.respond_with(|head| head.field(b"A", b"b")), Err(HeadError::Unfinished));
+    }
+
+    /// To a request of this method from this web server.
+    fn answer_for(method: &[u8], software: &[u8], front: Option<Front>) -> Answer {
+        let mut bytes = Vec::new();
+        for (name, value) in [(&b"SERVER_SOFTWARE"[..], software), (b"REQUEST_METHOD", method)] {
+            bytes.extend([&[name.len() as u8, value.len() as u8], name, value].concat());
+        }
+        let mut answer = Answer::new(0);
+        answer.reset_for(Pairs::new(&bytes), front);
+        answer
+    }
+
+    #[test]
+    fn w34_the_answer_to_head_has_its_body_for_nginx_or_where_that_is_asked_for_and_204_never() {
+        let page = [HEAD, b"body"].concat();
+        for (software, front, body) in [
+            (&b"nginx/1.22.1"[..], None, true),
+            (b"HAProxy 2.6.12", None, false),
+            (b"h2o/2.2.5", None, false),
+            (b"", None, false),
+            (b"nginx/1.22.1", Some(Front::OTHER), false),
+            (b"h2o/2.2.5", Some(Front::NGINX), true),
+        ] {
+            let mut answer = answer_for(b"HEAD", software, front);
+            assert_eq!(answer.write(&page), Ok(&b""[..]));
+            assert_eq!(answer.stdout(), if body { &page } else { HEAD }, "{software:?} {front:?}");
+            let mut answer = answer_for(b"HEAD", software, front);
+            assert_eq!(answer.write(b"Status: 204\n\nbody"), Ok(&b""[..]));
+            assert_eq!(answer.stdout(), b"Status: 204 No Content\r\n\r\n");
+        }
+    }
+
+    #[test]
+    fn w33_stderr_is_before_the_head_for_nginx_and_behind_it_for_others() {
+        for (software, kinds) in [(&b"nginx/1.22.1"[..], [7, 6]), (b"HAProxy 2.6.12", [6, 7])] {
+            let mut answer = answer_for(b"GET", software, None);
+            assert_eq!(answer.write(HEAD), Ok(&b""[..]));
+            answer.write_stderr(b"sample");
+            let mut sent = answer.finish(&mut asked(), RequestId::ONE, 0).unwrap();
+            let mut decoder = crate::decoder::Decoder::new();
+            let mut found = Vec::new();
+            while let Some(part) = decoder.next(&mut sent).unwrap() {
+                if let crate::decoder::Part::Content { record_type: 6 | 7, data, .. } = part {
+                    found.push((if data == HEAD { 6 } else { 7 }, data.len()));
+                }
+            }
+            assert!(found.iter().map(|(kind, _)| *kind).eq(kinds), "{found:?}");
+            assert!(decoder.at_boundary());
+        }
+    }
+
+    #[test]
+    fn w33_an_answer_without_a_head_is_as_it_is_for_nginx_and_else_not_there() {
+        for written in [&b""[..], b"BAD", b"Content-Type: a/b\n"] {
+            for (software, stdout) in [(&b"nginx/1.22.1"[..], Some(written)), (b"h2o/2.2.5", None)] {
+                let mut answer = answer_for(b"GET", software, None);
+                assert_eq!(answer.write(written), Ok(&b""[..]));
+                assert_eq!(answer.end_as_it_is(), Err(HeadError::Unfinished));
+                assert_eq!(answer.head_is_whole(), stdout.is_some());
+                assert_eq!(answer.stdout(), stdout.unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn w32_what_shows_that_a_body_was_cut_is_what_the_web_server_looks_at() {
+        let sized = b"Content-Length: 100\n\nhalf";
+        for (software, kept, closing) in [
+            (&b"nginx/1.22.1"[..], true, false),
+            (b"HAProxy 2.6.12", true, true),
+            (b"lighttpd/1.4.69", true, true),
+            (b"", false, false),
+        ] {
+            let mut answer = answer_for(b"GET", software, None);
+            assert_eq!(answer.write(sized), Ok(&b""[..]));
+            assert!(!answer.is_cut_by_close(true), "nothing of it has left");
+            answer.sent();
+            assert_eq!([true, false].map(|keep| answer.is_cut_by_close(keep)), [kept, closing]);
+            let mut answer = answer_for(b"GET", software, None);
+            assert_eq!(answer.write(b"Content-Type: a/b\n\nhalf"), Ok(&b""[..]));
+            answer.sent();
+            assert_eq!([true, false].map(|keep| answer.is_cut_by_close(keep)), [true, true]);
+        }
     }
 
     #[test]

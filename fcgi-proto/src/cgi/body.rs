@@ -72,6 +72,11 @@ impl ResponseBody {
     pub fn missing(&self) -> u64 {
         self.left.unwrap_or(0)
     }
+
+    /// Whether its head says how much there is of it.
+    pub(crate) fn has_end(&self) -> bool {
+        self.left.is_some()
+    }
 }
 
 /// The response goes on and on behind its body.

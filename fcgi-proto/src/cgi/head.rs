@@ -229,6 +229,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         self.status
     }
 
+    /// The value of the field `Content-Length`, if there is one.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.content_length
+    }
+
     /// What was written so far.
     pub fn bytes(&self) -> &[u8] {
         self.buffer.as_ref().get(..self.len).unwrap_or(&[])

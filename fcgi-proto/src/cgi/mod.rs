@@ -3,7 +3,7 @@
 //!
 //! | side | what | section |
 //! |---|---|---|
-//! | server | [`Head`], [`HeadEnd`]: a response head, written; `Answer` (feature `alloc`): with its body | 6 |
+//! | server | [`Head`], [`HeadEnd`]: a response head, written; `Answer` (feature `alloc`): with its body; [`Front`]: for whom | 6 |
 //! | client | [`ResponseHead`], [`Decision`]: a response head, read from STDOUT in any chunks | 6 |
 //! | client | [`ResponseBody`]: what of the rest is body | 6.3.4 |
 //! | client | [`Variables`], [`Target`], [`decode_path`]: what goes into PARAMS | 4.1 |
@@ -16,6 +16,7 @@
 mod answer;
 mod body;
 mod field;
+mod front;
 mod head;
 mod response;
 mod status;
@@ -26,6 +27,7 @@ mod variables;
 pub use answer::Answer;
 pub use body::{ResponseBody, ResponseTooLong};
 pub use field::is_hop_by_hop;
+pub use front::Front;
 pub use head::{HEAD_LIMIT, Head, HeadEnd, HeadError};
 pub use response::{
     AuthorizerVariables, Decision, Location, ResponseFields, ResponseHead, ResponseHeadError,

@@ -45,6 +45,12 @@ pub enum PageError {
         /// Bytes that it lacks.
         missing: u64,
     },
+    /// The application failed half way, on a connection that it could not close for others on it; there is no
+    /// Content-Length that tells.
+    Failed {
+        /// What it ended with, not 0.
+        app_status: u32,
+    },
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Page<B> {
@@ -102,6 +108,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Page<B> {
             (None, Some(status)) => Err(PageError::Refused(status)),
             (None, None) => self.head.finish().map_err(PageError::Head),
             (Some(body), _) => match body.missing() {
+                0 if end.shared && end.app_status != 0 && !body.has_end() => {
+                    Err(PageError::Failed { app_status: end.app_status })
+                }
                 0 => Ok(()),
                 missing => Err(PageError::TooShort { missing }),
             },
@@ -118,8 +127,33 @@ impl fmt::Display for PageError {
             Self::TooShort { missing } => {
                 write!(f, "the answer ended {missing} bytes before its Content-Length")
             }
+            Self::Failed { app_status } => {
+                write!(f, "the answer was cut: it ended with application status {app_status}")
+            }
         }
     }
 }
 
 impl core::error::Error for PageError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(stdout: &[u8], app_status: u32, shared: bool) -> Result<(), PageError> {
+        let mut page = Page::new([0; 512], b"GET");
+        let head = page.skim(stdout).expect("a head");
+        page.take(page.wanted(stdout.get(head..).unwrap_or_default()));
+        page.finish(&End { app_status, protocol_status: 0, answered: true, refusal: None, shared })
+    }
+
+    #[test]
+    fn w32_on_a_shared_connection_a_status_is_a_body_cut_that_no_length_shows_and_alone_it_means_nothing() {
+        assert_eq!(finished(b"A: b\n\nhalf", 1, true), Err(PageError::Failed { app_status: 1 }));
+        assert_eq!(finished(b"A: b\n\nwhole", 0, true), Ok(()));
+        assert_eq!(finished(b"A: b\n\nwhole", 1, false), Ok(()));
+        assert_eq!(finished(b"Content-Length: 5\n\nwhole", 1, true), Ok(()));
+        assert_eq!(finished(b"Content-Length: 5\n\nhal", 1, true), Err(PageError::TooShort { missing: 2 }));
+        assert_eq!(finished(b"Status: 304\n\n", 1, true), Ok(()));
+    }
+}

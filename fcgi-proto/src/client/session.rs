@@ -279,7 +279,8 @@ impl<const N: usize> Session<N> {
             Event::Stdout { id, data } => self.stdout(Connection::<N>::place(id), data, now),
             Event::Stderr { id, data } => {
                 let place = Connection::<N>::place(id);
-                let request = self.heard_of(place, data.len(), now)?;
+                // It is no part of the answer.
+                let request = self.heard_of(place, 0, now)?;
                 Some(Input::Stderr { request, data })
             }
             Event::StdoutEnd { id } | Event::StderrEnd { id } => {
@@ -306,6 +307,7 @@ impl<const N: usize> Session<N> {
         let slot = self.slots.get_mut(place)?;
         let was_full = slot.kept >= share;
         slot.kept = slot.kept.saturating_add(data.len());
+        slot.stdout = slot.stdout.saturating_add(data.len() as u16);
         // It has something to take: it does not wait.
         slot.waiting = Time::NEVER;
         if slot.kept >= share && !was_full {
@@ -399,10 +401,10 @@ impl<const N: usize> Session<N> {
     /// came. Whoever can ask elsewhere waits with it until then.
     #[must_use]
     pub fn may_be_refused(&self, request: Request) -> bool {
-        const REFUSAL: usize = 8 * 1024;
+        const REFUSAL: u16 = 8 * 1024;
         let slot = self.slot(request);
         slot.is_some_and(|slot| {
-            slot.is_active() && !self.is_dead() && slot.status == 503 && slot.kept <= REFUSAL
+            slot.is_active() && !self.is_dead() && slot.status == 503 && slot.stdout <= REFUSAL
         })
     }
 
@@ -443,7 +445,8 @@ impl<const N: usize> Session<N> {
     // Time, and what to do next.
 
     /// What is wanted of the transport now. There is nothing to shut down: applications take a connection whose
-    /// sending side has ended for one that is gone.
+    /// sending side has ended for one that is gone. Other than the server's it needs no time: what the time alone
+    /// changes is all in [`expire`](Self::expire), since nothing is waited for that no request waits for.
     #[must_use]
     pub fn next(&self) -> Next {
         if self.is_dead() || (self.open == 0 && self.is_over()) {
@@ -529,7 +532,7 @@ impl<const N: usize> Session<N> {
 
     /// Bytes that are kept of a request before nothing more is read.
     fn share(&self) -> usize {
-        self.settings.kept.max(1)
+        usize::try_from(self.settings.kept).unwrap_or(usize::MAX).max(1)
     }
 
     /// A request is not active any more, and so holds nothing up.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use ::http::header::{CONTENT_LENGTH, HeaderValue};
+use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use ::http::{Response, StatusCode, response};
 
 use super::{HeaderError, append};
@@ -79,8 +79,9 @@ impl From<HeaderError> for ResponseError {
 }
 
 /// Makes the parts of an HTTP response of a head that is [complete](ResponseHead::is_complete): its
-/// [status](ResponseHead::status), which is 302 for a `Location` alone, and its fields. Repeated ones stay as
-/// many, but for `Content-Length`.
+/// [status](ResponseHead::status), which is 302 for a `Location` alone, and its fields, but for those that
+/// `Connection` names. Repeated ones stay as many, but for `Content-Length`, and for `Content-Type`, of which the last
+/// one counts. With 204 there is no length (RFC 9110, section 8.6).
 ///
 /// # Errors
 /// [`ResponseError`].
@@ -104,9 +105,19 @@ pub fn response_parts<B: AsRef<[u8]> + AsMut<[u8]>>(
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(head.status().code()).map_err(|_| ResponseHeadError::Status)?;
     for (name, value) in head.fields().filter(|(name, _)| !is_hop_by_hop(name)) {
+        if name.eq_ignore_ascii_case(b"Content-Type") {
+            parts.headers.remove(CONTENT_TYPE);
+        }
         append(&mut parts.headers, name, value)?;
     }
-    if let Some(length) = head.content_length()? {
+    let connection = head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"Connection"));
+    for named in connection.flat_map(|(_, value)| value.split(|byte| *byte == b',')) {
+        if let Ok(name) = HeaderName::from_bytes(named.trim_ascii()) {
+            parts.headers.remove(name);
+        }
+    }
+    parts.headers.remove(CONTENT_LENGTH);
+    if let Some(length) = head.content_length()?.filter(|_| parts.status != StatusCode::NO_CONTENT) {
         let length = parts.headers.try_insert(CONTENT_LENGTH, HeaderValue::from(length));
         length.map_err(|_| HeaderError::TooMany)?;
     }

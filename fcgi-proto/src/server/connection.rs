@@ -68,7 +68,7 @@ const QUEUE: usize = 4;
 pub struct Connection<const N: usize, S = [Slot; N]> {
     decoder: Decoder,
     pub(super) table: Table<N, S>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Bytes ignored since the last request began.
     ignored: u32,
     values: Values,
@@ -363,7 +363,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 slot.received = slot.received.saturating_add(u32::from(content_length));
                 let limit = stream.limit(&self.limits);
                 if slot.received > limit {
-                    return Ok(Some(self.reject_queued(id, Refusal::Overloaded)));
+                    return Ok(Some(self.reject_queued(id, stream.too_long())));
                 }
                 Ok(None)
             }

@@ -89,6 +89,9 @@ pub enum Refusal {
     Overloaded,
     /// 503 and `FCGI_UNKNOWN_ROLE`: not a role of this application.
     UnknownRole,
+    /// 431 and `FCGI_REQUEST_COMPLETE`: more parameters than [`Limits::params`](crate::Limits::params), such as a
+    /// cookie of a megabyte. Another application would not take it either, and no balancer is to blame this one.
+    ParamsTooLong,
     /// 400 and `FCGI_REQUEST_COMPLETE`: parameters that are not whole pairs, input streams out of order. To
     /// send it to another application would not help, so the status does not ask for that.
     Malformed,
@@ -102,7 +105,7 @@ impl Refusal {
             Self::CantMpxConn => ProtocolStatus::CantMpxConn,
             Self::Overloaded => ProtocolStatus::Overloaded,
             Self::UnknownRole => ProtocolStatus::UnknownRole,
-            Self::Malformed => ProtocolStatus::RequestComplete,
+            Self::ParamsTooLong | Self::Malformed => ProtocolStatus::RequestComplete,
         }
     }
 
@@ -110,6 +113,9 @@ impl Refusal {
         match self {
             Self::CantMpxConn | Self::Overloaded | Self::UnknownRole => {
                 b"Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\nService Unavailable\n"
+            }
+            Self::ParamsTooLong => {
+                b"Status: 431 Request Header Fields Too Large\r\nContent-Type: text/plain\r\n\r\nToo large\n"
             }
             Self::Malformed => b"Status: 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nBad Request\n",
         }
@@ -122,6 +128,7 @@ impl fmt::Display for Refusal {
             Self::CantMpxConn => "one request at a time on this connection",
             Self::Overloaded => "overloaded",
             Self::UnknownRole => "unknown role",
+            Self::ParamsTooLong => "more parameters than Limits::params",
             Self::Malformed => "malformed request",
         })
     }

@@ -1,6 +1,6 @@
 //! The order of a request's input streams, by role (sections 6.2 to 6.4).
 
-use super::event::Event;
+use super::event::{Event, Refusal};
 use crate::limits::Limits;
 use crate::record::{RecordType, RequestId, Role};
 
@@ -104,6 +104,13 @@ impl InputStream {
             Self::Params => Event::ParamsEnd { id },
             Self::Stdin => Event::StdinEnd { id },
             Self::Data => Event::DataEnd { id },
+        }
+    }
+
+    pub(super) const fn too_long(self) -> Refusal {
+        match self {
+            Self::Params => Refusal::ParamsTooLong,
+            Self::Stdin | Self::Data => Refusal::Overloaded,
         }
     }
 

@@ -46,7 +46,7 @@ pub use self::input::{Input, Read, Started};
 pub use self::life::{Life, Request, Stream};
 use self::life::{List, Phase, Stop};
 #[cfg(feature = "alloc")]
-pub use self::output::{Batch, Write, WriteError};
+pub use self::output::{Batch, Output, Write, WriteError};
 pub use self::patience::{Patience, Wait};
 use self::patience::{Span, Spans};
 pub use self::report::{Report, Stopped};

@@ -101,6 +101,7 @@ calls! {
     write(request: Request, answer: &'a mut Answer, data: &'a [u8], now: Duration) -> Result<Write<'a>, WriteError>;
     write_stderr(request: Request, answer: &'a mut Answer, data: &'a [u8], now: Duration) -> Result<Write<'a>, WriteError>;
     flush(request: Request, answer: &'a mut Answer, now: Duration) -> Result<Write<'a>, WriteError>;
+    fail(request: Request, now: Duration) -> ();
     finish(request: Request, now: Duration) -> ();
     finish_answer(request: Request, answer: &mut Answer, failed: Option<&str>, now: Duration) -> Result<(), HeadError>;
     end(request: Request, app_status: u32) -> End<Control>;
@@ -629,7 +630,7 @@ impl<const N: usize> Line<N> {
                     return self.forget(request);
                 }
                 kept.started = true;
-                kept.answer.reset(kept.params.get(b"REQUEST_METHOD"));
+                kept.answer.reset_for(kept.params.iter(), None);
                 self.tell(format!("START#{}", request.id()));
             }
             Input::Look { request } => {

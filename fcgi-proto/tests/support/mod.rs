@@ -388,6 +388,11 @@ pub(crate) fn refused(id: u16, status: u8) -> String {
     format!("STDOUT#{id}:81 STDOUT#{id}:0 END#{id}(0,{status})")
 }
 
+/// What it shows of a request with too many parameters, refused with 431.
+pub(crate) fn too_large(id: u16) -> String {
+    format!("STDOUT#{id}:83 STDOUT#{id}:0 END#{id}(0,0)")
+}
+
 /// What it shows of a malformed request, refused with 400.
 pub(crate) fn malformed(id: u16) -> String {
     format!("STDOUT#{id}:65 STDOUT#{id}:0 END#{id}(0,0)")

@@ -11,6 +11,7 @@ use fcgi_smol::tower::{AsItComes, Buffered, Peer, ResponseBody};
 use fcgi_smol::{ClientError, Params};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::ext::ReasonPhrase;
 use hyper::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
@@ -52,7 +53,7 @@ impl Gateway {
         let name = format!("{}: {} {}", browser.peer, request.method(), request.uri());
         let version = request.version();
         let busy = browser.place.busy();
-        let answer = self.ask(request, browser).await.unwrap_or_else(|error| match error {
+        let mut answer = self.ask(request, browser).await.unwrap_or_else(|error| match error {
             Refusal::Page(page) => *page,
             Refusal::Failed(error) => {
                 tell(&name, &error);
@@ -60,6 +61,10 @@ impl Gateway {
                 page(status.unwrap_or(StatusCode::BAD_GATEWAY))
             }
         });
+        // Hyper would invent one.
+        if answer.status().canonical_reason().is_none() {
+            answer.extensions_mut().insert(ReasonPhrase::from_static(b""));
+        }
         let ends_with_close = version < Version::HTTP_11 && !answer.headers().contains_key(CONTENT_LENGTH);
         answer.map(|body| Watched { body, name, busy, ends_with_close })
     }

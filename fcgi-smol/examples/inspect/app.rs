@@ -67,6 +67,14 @@ async fn respond(request: &Request) -> Result<AppStatus, BoxError> {
             },
             "ignore" => ok(request).await,
             "early" => early(request).await,
+            "fail" => match number().and_then(|count| usize::try_from(count).ok()) {
+                Some(count) => fail(request, count, segments.next()).await,
+                None => bad(request).await,
+            },
+            "later" => match number() {
+                Some(pause) => later(request, Duration::from_millis(pause)).await,
+                None => bad(request).await,
+            },
             "panic" => panic!("as asked for"),
             _ => continue,
         };
@@ -96,6 +104,26 @@ async fn echo(request: &Request) -> Result<(), BoxError> {
     let content_type = content_type.unwrap_or(b"application/octet-stream");
     let mut body = request.respond(Status::OK).header("Content-Type", content_type)?;
     io::copy(BufReader::with_capacity(CHUNK, request.stdin()), &mut body).await?;
+    Ok(())
+}
+
+/// Half an answer, with a length or without.
+async fn fail(request: &Request, count: usize, length: Option<&str>) -> Result<(), BoxError> {
+    let mut body = text(request, Status::OK)?;
+    if let Some(length) = length {
+        body = body.header("Content-Length", length)?;
+    }
+    body.write_all(&vec![b'x'; count]).await?;
+    body.flush().await?;
+    Err("failed, as asked for".into())
+}
+
+/// The answer at once, and some work after it.
+async fn later(request: &Request, pause: Duration) -> Result<(), BoxError> {
+    ok(request).await?;
+    request.finish();
+    Timer::after(pause).await;
+    log::warn!("{} ms later", pause.as_millis());
     Ok(())
 }
 

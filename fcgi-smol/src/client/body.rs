@@ -1,17 +1,21 @@
-//! What a request sends after its parameters: STDIN of a known length, for a Filter DATA.
+//! What a request sends after its parameters, STDIN of a known length, for a Filter DATA; and who listens to what
+//! comes on STDERR.
 
-use std::io::{self, SeekFrom};
-use std::mem;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use smol::Unblock;
-use smol::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWriteExt, Cursor};
+use smol::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, Cursor};
+use tempfile::SpooledData;
 
 use super::ClientError;
 
 /// Memory for a body that is read first; a longer one goes to a temporary file.
-const MEMORY_LIMIT: u64 = 256 * 1024;
+const MEMORY_LIMIT: usize = 256 * 1024;
+
+/// Bytes that are read or written at a time.
+const PIECE: usize = 64 * 1024;
 
 /// One of the streams: as many bytes of a reader as were promised.
 pub(crate) struct Source<'b> {
@@ -46,8 +50,8 @@ impl<'b> Source<'b> {
     /// Reads all of `reader`, up to `limit` bytes, so that its length is known.
     pub(crate) async fn spooled(reader: impl AsyncRead + Send, limit: u64) -> Result<Self, ClientError> {
         let mut reader = std::pin::pin!(reader);
-        let (mut start, mut file, mut length) = (Vec::new(), None, 0);
-        let mut piece = vec![0; 64 * 1024];
+        let mut spool = tempfile::spooled_tempfile(MEMORY_LIMIT);
+        let (mut piece, mut length) = (vec![0; PIECE], 0);
         loop {
             let count = match reader.read(&mut piece).await {
                 Ok(0) => break,
@@ -58,44 +62,46 @@ impl<'b> Source<'b> {
             if length > limit {
                 return Err(ClientError::Body(io::ErrorKind::FileTooLarge.into()));
             }
-            if length > MEMORY_LIMIT && file.is_none() {
-                let made = smol::unblock(tempfile::tempfile).await.map_err(ClientError::spool)?;
-                let file = file.insert(Unblock::new(made));
-                file.write_all(&mem::take(&mut start)).await.map_err(ClientError::spool)?;
-            }
-            match &mut file {
-                None => start.extend_from_slice(&piece[..count]),
-                Some(file) => file.write_all(&piece[..count]).await.map_err(ClientError::spool)?,
-            }
+            let write = move || spool.write_all(&piece[..count]).map(|()| (spool, piece));
+            let written = if length > MEMORY_LIMIT as u64 { smol::unblock(write).await } else { write() };
+            (spool, piece) = written.map_err(ClientError::spool)?;
         }
-        let Some(mut file) = file else { return Ok(Self::bytes(start)) };
-        file.seek(SeekFrom::Start(0)).await.map_err(ClientError::spool)?;
-        Ok(Self::again(file, length))
+        spool.rewind().map_err(ClientError::spool)?;
+        Ok(match spool.into_inner() {
+            SpooledData::InMemory(bytes) => Self::bytes(bytes.into_inner()),
+            SpooledData::OnDisk(file) => Self::again(Unblock::with_capacity(PIECE, file), length),
+        })
     }
 }
 
-/// A request's input streams, in their order: STDIN, DATA.
+/// Who is told what comes on STDERR.
+type Listener<'b> = Box<dyn FnMut(&[u8]) + Send + 'b>;
+
+/// A request's input streams, in their order, STDIN and DATA, and who listens to its STDERR.
 #[derive(Default)]
-pub(crate) struct Body<'b>(pub(crate) [Option<Source<'b>>; 2]);
+pub(crate) struct Body<'b> {
+    pub(crate) streams: [Option<Source<'b>>; 2],
+    pub(crate) listener: Option<Listener<'b>>,
+}
 
 impl Body<'_> {
     pub(crate) fn lengths(&self) -> [Option<u64>; 2] {
-        self.0.each_ref().map(|source| source.as_ref().map(|source| source.length))
+        self.streams.each_ref().map(|source| source.as_ref().map(|source| source.length))
     }
 
     /// Whether nothing of it is left. No read may find that out: it might wait for what comes after the body.
     pub(crate) fn is_read(&self) -> bool {
-        self.0.iter().flatten().all(|source| source.left == 0)
+        self.streams.iter().flatten().all(|source| source.left == 0)
     }
 
     pub(crate) fn is_repeatable(&self) -> bool {
-        let mut sources = self.0.iter().flatten();
+        let mut sources = self.streams.iter().flatten();
         sources.all(|source| source.length == 0 || matches!(source.reader, Reader::Again(_)))
     }
 
     /// Brings it back to its start, if it can be: whether it is there.
     pub(crate) async fn rewind(&mut self) -> bool {
-        for source in self.0.iter_mut().flatten() {
+        for source in self.streams.iter_mut().flatten() {
             source.left = source.length;
             let is_there = match &mut source.reader {
                 Reader::Once(_) => source.length == 0,
@@ -114,17 +120,18 @@ impl Body<'_> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ClientError>> {
-        let next = self.0.iter_mut().flatten().find(|source| source.left > 0);
+        let next = self.streams.iter_mut().flatten().find(|source| source.left > 0);
         let Some(Source { reader, left, .. }) = next else { return Poll::Ready(Ok(0)) };
         let wanted = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
-        let result = match reader {
-            Reader::Once(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
-            Reader::Again(reader) => ready!(reader.as_mut().poll_read(cx, &mut buffer[..wanted])),
+        let buffer = &mut buffer[..wanted];
+        let (result, failure): (_, fn(_) -> _) = match reader {
+            Reader::Once(reader) => (ready!(reader.as_mut().poll_read(cx, buffer)), ClientError::Body),
+            Reader::Again(reader) => (ready!(reader.as_mut().poll_read(cx, buffer)), ClientError::spool),
         };
         let count = match result {
             Ok(0) => return Poll::Ready(Err(ClientError::BodyTooShort { missing: *left })),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            result => result.map_err(ClientError::Body)?,
+            result => result.map_err(failure)?,
         };
         *left -= count as u64;
         Poll::Ready(Ok(count))

@@ -84,24 +84,21 @@ impl Link {
     pub(crate) fn new(socket: Socket, settings: ClientSettings) -> Arc<Self> {
         Arc::new_cyclic(|link| {
             let bell = Arc::new(Bell { rung: AtomicBool::new(false), link: Weak::clone(link) });
-            let (session, buffer) = (Session::new(settings.into()), vec![0; READ_ROOM].into_boxed_slice());
-            let (socket, alarm, waker) = (Some(socket), Alarm::new(), Waker::from(Arc::clone(&bell)));
-            let (name, unread, out, unflushed, error, kept, ready, starved, woken) = Default::default();
             let state = State {
-                socket,
-                session,
-                name,
-                buffer,
-                unread,
-                out,
-                unflushed,
-                error,
-                kept,
-                ready,
-                starved,
-                waker,
-                alarm,
-                woken,
+                socket: Some(socket),
+                session: Session::new(settings.into()),
+                name: String::new(),
+                buffer: vec![0; READ_ROOM].into_boxed_slice(),
+                unread: 0..0,
+                out: Vec::new(),
+                unflushed: false,
+                error: None,
+                kept: Vec::new(),
+                ready: false,
+                starved: false,
+                waker: Waker::from(Arc::clone(&bell)),
+                alarm: Alarm::new(),
+                woken: Vec::new(),
             };
             Self { state: Mutex::new(state), bell }
         })

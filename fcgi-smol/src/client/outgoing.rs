@@ -44,14 +44,14 @@ impl<'b> Outgoing<'b> {
     /// The body: `length` bytes of `reader`, which is not read further. It is read as the application takes
     /// it. While `reader` is waited for, and the application for it, no limit of time runs.
     pub fn body(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        self.body.0[0] = Some(Source::once(reader, length));
+        self.body.streams[0] = Some(Source::once(reader, length));
         self
     }
 
     /// The body, from memory. Other than with [`body`](Self::body), the request can be sent again if a kept
     /// connection turns out to be dead.
     pub fn bytes(mut self, bytes: impl AsRef<[u8]> + Send + Unpin + 'b) -> Self {
-        self.body.0[0] = Some(Source::bytes(bytes));
+        self.body.streams[0] = Some(Source::bytes(bytes));
         self
     }
 
@@ -64,13 +64,20 @@ impl<'b> Outgoing<'b> {
     /// [`spool_limit`](crate::ClientSettings::spool_limit).
     pub async fn spooled(mut self, reader: impl AsyncRead + Send) -> Result<Self, ClientError> {
         let limit = self.applications.settings.client.spool_limit;
-        self.body.0[0] = Some(Source::spooled(reader, limit).await?);
+        self.body.streams[0] = Some(Source::spooled(reader, limit).await?);
         Ok(self)
     }
 
     /// A Filter's file: `length` bytes of `reader` (section 6.4).
     pub fn data(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
-        self.body.0[1] = Some(Source::once(reader, length));
+        self.body.streams[1] = Some(Source::once(reader, length));
+        self
+    }
+
+    /// Who is told what comes on STDERR, as it comes: all of it, also of a request that gets no response. Nothing of
+    /// it is kept then.
+    pub fn stderr(mut self, listener: impl FnMut(&[u8]) + Send + 'b) -> Self {
+        self.body.listener = Some(Box::new(listener));
         self
     }
 
@@ -84,9 +91,10 @@ impl<'b> Outgoing<'b> {
     /// # Errors
     /// [`ClientError`].
     pub async fn send(self) -> Result<Response<'b>, ClientError> {
-        let Self { applications, params, ask, body: Body([body, data]) } = self;
+        let Self { applications, params, ask, mut body } = self;
+        body.streams[0].take_if(|_| !ask.role.has_stdin());
+        body.streams[1].take_if(|_| !ask.role.has_data());
         let mut ask: Ask<'_> = ask;
-        let mut body = Body([body.filter(|_| ask.role.has_stdin()), data.filter(|_| ask.role.has_data())]);
         let [stdin, data] = body.lengths();
         let variables = params.variables(ask.role, stdin, data)?;
         (ask.method, ask.repeatable) = (params.method(), body.is_repeatable());

@@ -6,18 +6,16 @@ use std::task::{Context, Poll, ready};
 use std::{fmt, io, mem};
 
 use fcgi_proto::cgi::{ResponseHead, Status};
-use fcgi_proto::client::{Again, Page, Stderr};
+use fcgi_proto::client::{Again, Page, Session, Stderr};
 use smol::io::AsyncRead;
 
 use super::body::Body;
+use super::link::CAPACITY;
 use super::{ClientError, End};
 use crate::pool::lease::Lease;
 
 /// Bytes of the request's body that are read at a time.
 const PIECE: usize = 32 * 1024;
-
-/// Bytes of an answer that may turn out to be a refusal.
-const REFUSAL: usize = 8 * 1024;
 
 /// An application's answer: its head, and its body to be read.
 ///
@@ -49,9 +47,7 @@ impl<'b> Response<'b> {
     pub(crate) async fn read_head(&mut self) -> Result<(), ClientError> {
         while !self.head().is_complete() {
             poll_fn(|cx| self.poll_more(cx)).await?;
-            if let Some(end) = &self.end {
-                self.page.finish(end)?;
-            }
+            self.end.iter().try_for_each(|end| self.page.finish(end))?;
         }
         self.lease.iter().for_each(|lease| lease.answered(self.status().code()));
         Ok(())
@@ -60,12 +56,11 @@ impl<'b> Response<'b> {
     /// Whether the answer is a refusal, which only its end tells, and another application can be asked. What
     /// comes until then is kept.
     pub(crate) async fn is_refusal(&mut self) -> bool {
-        while let Some(lease) = self.lease.as_ref().filter(|lease| lease.has_others()) {
-            let is_refused = self.again() == Again::Elsewhere;
-            let may_be = is_refused || lease.session(|session, request| session.may_be_refused(request));
-            if self.end.is_some() || self.chunk.len() > REFUSAL || !may_be {
-                return self.end.is_some() && is_refused;
-            }
+        let may_be = |session: &mut Session<CAPACITY>, request| {
+            session.may_be_refused(request) || session.again(request) == Again::Elsewhere
+        };
+        let waits = |lease: &Lease| lease.has_others() && lease.session(may_be);
+        while self.end.is_none() && self.lease.as_ref().is_some_and(waits) {
             let before = mem::take(&mut self.chunk);
             // A failure comes again when the body is read.
             let result = poll_fn(|cx| self.poll_next(cx)).await;
@@ -74,7 +69,7 @@ impl<'b> Response<'b> {
                 return false;
             }
         }
-        false
+        self.end.is_some() && self.again() == Again::Elsewhere
     }
 
     /// Whether and where the request is to be sent again, after it failed or was refused.
@@ -157,6 +152,19 @@ impl<'b> Response<'b> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        let result = self.poll_link(cx);
+        self.hand_on_stderr();
+        result
+    }
+
+    /// Hands on what came on STDERR, if someone listens.
+    fn hand_on_stderr(&mut self) {
+        if let (Some(lease), Some(listener)) = (&self.lease, &mut self.body.listener) {
+            lease.link.take_stderr(lease.request).hand_on(Some(listener));
+        }
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         // It failed before: that is no end.
         let Some(lease) = &self.lease else { return Poll::Ready(Err(ClientError::Truncated)) };
         let (link, request) = (&lease.link, lease.request);
@@ -206,6 +214,7 @@ impl<'b> Response<'b> {
 
     /// The request is over, well or not; its body may be sent again.
     pub(crate) fn release(&mut self) -> Body<'b> {
+        self.hand_on_stderr();
         if let Some(lease) = self.lease.take() {
             self.stderr = lease.link.take_stderr(lease.request);
         }

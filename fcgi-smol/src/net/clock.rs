@@ -28,7 +28,7 @@ impl Alarm {
 
     /// Ready once `at` is past.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
-        if self.set.is_none_or(|set| set > at) {
+        if at < self.set.unwrap_or(Duration::MAX) {
             self.set(at);
         }
         while Pin::new(&mut self.timer).poll(cx).is_ready() {
@@ -39,6 +39,11 @@ impl Alarm {
             self.set(at);
         }
         Poll::Pending
+    }
+
+    /// Whether it goes off between `now` and `at` by itself, as long as its task is woken as before.
+    pub(crate) fn is_set(&self, now: Duration, at: Duration) -> bool {
+        self.set.is_some_and(|set| now < set && set <= at)
     }
 
     fn set(&mut self, at: Duration) {

@@ -53,6 +53,14 @@ impl Socket {
                     result => return result.map(Self::Unix),
                 }
             },
+            // The only thing that it waits for is a place in the queue.
+            Endpoint::Abstract(_) => {
+                let endpoint = endpoint.clone();
+                match smol::unblock(move || fcgi_blocking::Stream::connect(&endpoint)).await? {
+                    fcgi_blocking::Stream::Unix(stream) => Async::new(stream).map(Self::Unix),
+                    fcgi_blocking::Stream::Tcp(_) => Err(io::ErrorKind::InvalidInput.into()),
+                }
+            }
             Endpoint::Inherited => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptor 0 only accepts connections"))
             }

@@ -67,6 +67,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
     }
 }
 
+/// Reads what there is, up to the buffer's length.
+pub(crate) fn poll_read(
+    transport: &mut dyn Transport,
+    cx: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    loop {
+        match Pin::new(&mut *transport).poll_read(cx, buffer) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Writes as much as the stream takes at once of `slices`: how many bytes, all of them perhaps.
 pub(crate) fn write_some(
     transport: &mut dyn Transport,
@@ -74,6 +88,8 @@ pub(crate) fn write_some(
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<usize> {
     let mut written = 0;
+    // Without empty ones at the front.
+    IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         match Pin::new(&mut *transport).poll_write_vectored(cx, slices) {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),

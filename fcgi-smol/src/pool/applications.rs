@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
-use std::{fmt, io, mem};
+use std::{io, mem};
 
 use fcgi_blocking::Endpoint;
 use fcgi_proto::client::{Ask, Manners, Stderr};
@@ -24,7 +24,7 @@ pub(crate) struct Applications {
     /// None where the one connection was given.
     endpoints: Vec<Endpoint>,
     /// What was learned of each one's kept connections.
-    manners: Vec<Mutex<Manners>>,
+    pub(super) manners: Vec<Mutex<Manners>>,
     state: Mutex<State>,
     stderr: Mutex<Stderr>,
     /// Who runs the timers lets be decided what the time brings: no task of ours is needed.
@@ -49,7 +49,9 @@ impl Applications {
 
     /// One application that is reached over this connection and no other.
     pub(crate) fn over(socket: Socket, settings: PoolSettings) -> Arc<Self> {
-        let settings = settings.clamped();
+        let mut settings = settings.clamped();
+        // There is no other to leave a silent one for.
+        settings.client.kept_first_byte_timeout = Duration::MAX;
         let link = Link::new(socket, settings.client);
         Self::with(Vec::new(), Choices::over(link, settings, clock::now()), settings)
     }
@@ -68,15 +70,6 @@ impl Applications {
 
     pub(super) fn count(&self) -> usize {
         self.manners.len()
-    }
-
-    pub(super) fn manners(&self, application: usize) -> &Mutex<Manners> {
-        &self.manners[application]
-    }
-
-    /// Of an application, for the log.
-    fn name(&self, application: usize) -> &dyn fmt::Display {
-        self.endpoints.get(application).map_or(&"a stream", |endpoint| endpoint)
     }
 
     /// A connection on which a question began; waits for one when all are taken.
@@ -120,7 +113,8 @@ impl Applications {
             };
             // Where there is no other choice, its manners do not matter.
             let manners = self.manners.get(place.application).filter(|_| !self.endpoints.is_empty());
-            let name = format!("{}, {params}", self.name(place.application));
+            let endpoint = self.endpoints.get(place.application);
+            let name = endpoint.map_or("a stream".into(), Endpoint::to_string) + &format!(", {params}");
             match link.begin(ask, variables, &name, place.idle, manners) {
                 Ok(Some(request)) => {
                     return Ok(Lease { applications: Arc::clone(self), place, link, request, name });
@@ -237,6 +231,10 @@ impl PoolSettings {
     fn clamped(mut self) -> Self {
         self.max_connections = self.max_connections.max(1);
         self.max_requests_per_connection = self.max_requests_per_connection.clamp(1, CAPACITY);
+        if self.max_requests_per_connection > 1 {
+            // Who multiplexes answers beside what it is at work on.
+            self.client.kept_first_byte_timeout = Duration::MAX;
+        }
         self
     }
 }

@@ -772,8 +772,68 @@ mod tests {
             1  ask 2 not B -> connect A
             2  down 2   ->
             3  ask 3    -> connect B
+            3  ask 5    -> connect B
             4  answer 1 ->
-            5  ask 4 not B -> connect A";
+            5  ask 4    -> connect A
+            5  ask 6 not B -> connect A";
+
+        one_that_answers_others_is_not_away_for_those_who_wait: 1, |_| (), "
+            0  ask 1  -> connect A
+            0  up 1   -> a1
+            1  ask 2  -> connect A
+            2  down 2 ->
+            3  ask 3  -> connect A
+            3  ask 4  -> waits
+            4  down 3 -> 4: connect A";
+
+        a_failure_after_another_counts_however_soon: 2, |_| (), "
+            0    ask 1       -> connect A
+            0    down 1      ->
+            0    ask 2 not B -> connect A
+            0    down 2      ->
+            500  ask 3       -> connect B
+            1000 ask 4       -> connect A";
+
+        who_was_asked_last_is_asked_last: 2, keeps_two, "
+            0 ask 1       -> connect A
+            0 up 1        -> a1
+            1 end 1 spent -> closed a1
+            1 ask 2       -> connect B
+            1 up 2        -> b2
+            2 end 2 spent -> closed b2
+            2 ask 1       -> connect A
+            2 ask 2       -> connect B
+            2 up 1        -> a3
+            2 up 2        -> b4
+            2 answer 1    ->
+            2 answer 2    ->
+            3 end 1       ->
+            3 end 2       ->
+            4 ask 3       -> a3
+            4 end 3       ->
+            5 ask 4       -> b4";
+
+        a_fresh_one_takes_the_place_of_one_that_is_kept_for_the_same_application: 2, |settings| (settings.max_connections, settings.max_idle) = (1, 1), "
+            0 ask 1       -> connect A
+            0 ask 2       -> connect B
+            0 up 1        -> a1
+            0 up 2        -> b2
+            1 answer 1    ->
+            1 answer 2    ->
+            2 end 1       ->
+            2 end 2       ->
+            3 ask 3 fresh -> connect A, closed a1
+            3 ask 4       -> b2";
+
+        time_alone_changes_nothing_where_nobody_waits: 2, |settings| (settings.max_idle, settings.keep_time) = (1, Duration::MAX), "
+            0  ask 1    -> connect A
+            0  down 1   ->
+            0  next     -> never
+            0  ask 2    -> connect B
+            0  up 2     -> b1
+            0  answer 2 ->
+            1  end 2    ->
+            1  next     -> never";
 
         a_pause_grows_up_to_its_limit: 2, |settings| settings.max_retry_after = Duration::from_millis(700), "
             0    ask 1  -> connect A
@@ -880,6 +940,28 @@ mod tests {
             0 ask 2       -> waits
             1 up 1        -> a1, 2: connect A
             2 end 1       -> closed a1";
+
+        who_waits_for_a_connection_of_its_own_holds_up_nobody_who_shares: 1, |settings| (settings.max_connections, settings.max_requests_per_connection) = (1, 2), "
+            0 ask 1       -> connect A
+            0 up 1        -> a1
+            0 ask 2       -> a1
+            1 ask 3 alone -> waits
+            1 ask 4 fresh -> waits
+            1 ask 5       -> waits
+            2 end 2       -> 5: a1
+            3 drop 3      ->
+            3 ask 6       -> waits
+            4 end 5       -> 6: a1
+            5 end 6 spent ->
+            6 end 1       -> 4: connect A, closed a1";
+
+        one_that_is_not_to_be_shared_is_made_beside_another: 1, |settings| settings.max_requests_per_connection = 3, "
+            0 ask 1       -> connect A
+            0 ask 2 alone -> connect A
+            0 ask 3       -> waits
+            1 up 2        -> a1
+            1 end 2       -> closed a1
+            2 up 1        -> a2, 3: a2";
 
         the_last_request_of_a_connection_is_alone: 1, |settings| (settings.max_requests_per_connection, settings.max_idle) = (3, 1), "
             0 ask 1       -> connect A

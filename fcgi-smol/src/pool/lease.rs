@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fcgi_proto::Level;
+use fcgi_blocking::log_level;
 use fcgi_proto::client::{Request, Session};
 
 use super::applications::Applications;
@@ -29,8 +29,7 @@ impl Lease {
     /// A line in the log, if the request failed.
     pub(crate) fn log_failure(&self) {
         if let Err(failure) = self.session(|session, request| session.poll(request, clock::now())) {
-            let level = if failure.level() == Level::Warn { log::Level::Warn } else { log::Level::Debug };
-            log::log!(level, "{}: {failure}", self.name);
+            log::log!(log_level(failure.level()), "{}: {failure}", self.name);
         }
     }
 
@@ -48,7 +47,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let is_reusable = self.link.leave(self.request, self.applications.manners(self.place.application));
+        let is_reusable = self.link.leave(self.request, &self.applications.manners[self.place.application]);
         self.applications.decide(|choices, now| choices.give_back(self.place, is_reusable, now));
     }
 }

@@ -101,8 +101,10 @@ impl Default for PoolSettings {
 ///
 /// The price of keeping none is a connection for each request. The third holds two workers for nothing, and the
 /// last executed each page of 300 ms twice. Where connections are kept, a request that may be sent twice leaves a
-/// silent one after [`kept_first_byte_timeout`](crate::ClientSettings::kept_first_byte_timeout). Who knows that
-/// its applications end with their answer, and has many small ones, keeps.
+/// silent one after [`kept_first_byte_timeout`](crate::ClientSettings::kept_first_byte_timeout), at most once a
+/// minute, and others go on a fresh one, as there. Who knows that its applications end with their answer, and has
+/// many small ones, keeps, and sets that to `Duration::MAX`. So it is, too, where a connection carries many requests
+/// at a time: who multiplexes answers beside what it is at work on.
 ///
 /// A connection is not kept while another one to the same application waits for its first byte: it may be for
 /// that worker. Of an application that ends connections although it was asked to keep them (Ruby, node, uWSGI)

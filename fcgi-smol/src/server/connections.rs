@@ -1,20 +1,20 @@
-//! The connections of a server: at most so many at once; who is given up when room is needed or the server stops;
-//! one timer for the waits of all.
+//! The connections of a server: at most so many at once; who is given up when room is needed or the server stops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_io::Timer;
 use fcgi_blocking::Peer;
 use fcgi_proto::server::session::{Leave, Waiting};
 use smol::channel::{self, Receiver, Sender};
-use smol::future::{self, FutureExt};
+use smol::future::FutureExt;
 
-use crate::net::clock;
 use crate::net::transport::Transport;
+use crate::net::{clock, lock};
 use crate::server::connection::Connection;
+use crate::server::requests::Active;
 use crate::server::settings::Settings;
 use crate::server::spares::Spares;
 
@@ -25,59 +25,93 @@ const REQUESTS: usize = 64;
 /// another, and drops a connection that refuses it.
 pub(crate) const SLOTS: usize = REQUESTS + 32;
 
+/// Bytes of a buffer for output that is kept.
+const KEPT_OUT: usize = 128 * 1024;
+
 /// What all connections of a server share.
 pub(crate) struct Common {
     pub(crate) settings: Settings,
-    pub(crate) spares: Spares,
-    pub(crate) timers: Timers,
+    pub(crate) inputs: Spares<Box<[u8]>>,
+    outs: Spares<VecDeque<u8>>,
+    pub(crate) requests: Spares<Box<Active>>,
     /// Requests that are not over.
-    requests: AtomicUsize,
+    running: AtomicUsize,
     /// Bytes of memory that came from clients.
     memory: AtomicUsize,
     /// A connection waits for room: others tell when they wait for a request.
     crowded: AtomicBool,
-    /// Some connection ended, or waits for a request.
-    change: Signal,
+    /// Some connection ended, or waits for a request. One such note is enough.
+    changed: (Sender<()>, Receiver<()>),
 }
 
 impl Common {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             settings: settings.checked(REQUESTS),
-            spares: Spares::default(),
-            timers: Timers::default(),
-            requests: AtomicUsize::new(0),
+            inputs: Spares::default(),
+            outs: Spares::default(),
+            requests: Spares::default(),
+            running: AtomicUsize::new(0),
             memory: AtomicUsize::new(0),
             crowded: AtomicBool::new(false),
-            change: Signal::default(),
+            changed: channel::bounded(1),
         })
+    }
+
+    /// An empty buffer to write from.
+    pub(crate) fn out(&self) -> VecDeque<u8> {
+        self.outs.get(VecDeque::new)
+    }
+
+    pub(crate) fn put_out(&self, mut out: VecDeque<u8>) {
+        if (1..=KEPT_OUT).contains(&out.capacity()) {
+            out.clear();
+            self.outs.put(out);
+        }
     }
 
     /// Whether one more request may begin; it does then.
     pub(crate) fn begin(&self) -> bool {
-        add(&self.requests, 1, self.settings.max_requests)
+        add(&self.running, 1, self.settings.max_requests)
+    }
+
+    /// The handler of a request goes on when that is over: it counts as one more.
+    pub(crate) fn go_on(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A request is over, with this much memory.
     pub(crate) fn end(&self, memory: usize) {
-        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.running.fetch_sub(1, Ordering::Relaxed);
         self.release(memory);
     }
 
     /// Whether there is memory for so many bytes; it is taken then.
     pub(crate) fn take(&self, bytes: usize) -> bool {
-        add(&self.memory, bytes, self.settings.memory)
+        bytes == 0 || add(&self.memory, bytes, self.settings.memory)
     }
 
     pub(crate) fn release(&self, bytes: usize) {
-        self.memory.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            self.memory.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 
     /// A connection waits for a request.
     pub(crate) fn tell_waiting(&self) {
         if self.crowded.load(Ordering::Relaxed) {
-            self.change.tell();
+            self.tell_changed();
         }
+    }
+
+    fn tell_changed(&self) {
+        let _ = self.changed.0.try_send(());
+    }
+
+    /// Waits until something has changed, perhaps before this call.
+    async fn change(&self) {
+        // It is never closed.
+        let _ = self.changed.1.recv().await;
     }
 }
 
@@ -90,85 +124,10 @@ fn add(count: &AtomicUsize, more: usize, limit: usize) -> bool {
     false
 }
 
-/// Something changed, once or more often.
-struct Signal(Sender<()>, Receiver<()>);
-
-impl Default for Signal {
-    fn default() -> Self {
-        let (sender, receiver) = channel::bounded(1);
-        Self(sender, receiver)
-    }
-}
-
-impl Signal {
-    fn tell(&self) {
-        // If one change waits to be seen, that is enough.
-        let _ = self.0.try_send(());
-    }
-
-    /// Waits until something has changed, perhaps before this call.
-    async fn wait(&self) {
-        // It is never closed.
-        let _ = self.1.recv().await;
-    }
-}
-
-/// When connections are to be looked at.
-#[derive(Default)]
-pub(crate) struct Timers {
-    due: Mutex<BTreeMap<(Duration, u64), Arc<Connection>>>,
-    /// One is due sooner than was known.
-    sooner: Signal,
-}
-
-impl Timers {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), Arc<Connection>>> {
-        // No code panics while it holds the lock.
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has the connection looked at at this time, and not as was said before.
-    pub(crate) fn set(
-        &self,
-        number: u64,
-        before: Option<Duration>,
-        at: Duration,
-        connection: &Arc<Connection>,
-    ) {
-        let mut due = self.lock();
-        if let Some(before) = before {
-            due.remove(&(before, number));
-        }
-        due.insert((at, number), Arc::clone(connection));
-        let first = due.first_key_value().is_some_and(|(key, _)| *key == (at, number));
-        drop(due);
-        if first {
-            self.sooner.tell();
-        }
-    }
-
-    pub(crate) fn forget(&self, number: u64, at: Option<Duration>) {
-        let connection = at.and_then(|at| self.lock().remove(&(at, number)));
-        drop(connection);
-    }
-
-    /// The next that is due by now, or when it will be.
-    fn next(&self, now: Duration) -> Result<Arc<Connection>, Option<Duration>> {
-        let mut due = self.lock();
-        let first = due.first_entry().ok_or(None)?;
-        if first.key().0 > now { Err(Some(first.key().0)) } else { Ok(first.remove()) }
-    }
-}
-
 pub(crate) struct Connections {
     common: Arc<Common>,
-    table: Mutex<Table>,
-}
-
-#[derive(Default)]
-struct Table {
-    connections: BTreeMap<u64, Arc<Connection>>,
-    next: u64,
+    /// By their addresses in memory.
+    table: Mutex<BTreeMap<usize, Arc<Connection>>>,
 }
 
 impl Connections {
@@ -176,87 +135,55 @@ impl Connections {
         Arc::new(Self { common, table: Mutex::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // No code panics while it holds the lock.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A connection that begins.
+    pub(crate) fn add(&self, transport: Box<dyn Transport>, peer: Peer) -> Arc<Connection> {
+        let connection = Connection::new(transport, peer, Arc::clone(&self.common));
+        lock(&self.table).insert(Arc::as_ptr(&connection).addr(), Arc::clone(&connection));
+        connection
     }
 
-    /// A connection that begins, and its place.
-    pub(crate) fn take(
-        self: &Arc<Self>,
-        transport: Box<dyn Transport>,
-        peer: Peer,
-    ) -> (Arc<Connection>, Place) {
-        let mut table = self.lock();
-        let number = table.next;
-        table.next += 1;
-        let connection = Connection::new(transport, peer, number, Arc::clone(&self.common));
-        table.connections.insert(number, Arc::clone(&connection));
-        (connection, Place { connections: Arc::clone(self), number })
+    /// A connection has ended.
+    pub(crate) fn remove(&self, connection: &Arc<Connection>) {
+        lock(&self.table).remove(&Arc::as_ptr(connection).addr());
+        self.common.tell_changed();
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.lock().connections.len() >= self.common.settings.max_connections.max(1)
+        lock(&self.table).len() >= self.common.settings.max_connections.max(1)
     }
 
     /// Waits until there is room for one more, for which the longest waiting connection is given up.
     pub(crate) async fn room(&self) {
         while self.is_full() {
-            self.give_up_longest_waiting(None).await;
+            self.give_up_longest_waiting(Duration::MAX).await;
         }
     }
 
     fn list(&self) -> Vec<Arc<Connection>> {
-        self.lock().connections.values().cloned().collect()
+        lock(&self.table).values().cloned().collect()
     }
 
     /// Gives up the longest waiting connection, unless one is leaving already, and waits for a change, at most
     /// for `limit`.
-    pub(crate) async fn give_up_longest_waiting(&self, limit: Option<Duration>) {
-        let Common { crowded, change, .. } = &*self.common;
-        crowded.store(true, Ordering::Relaxed);
+    pub(crate) async fn give_up_longest_waiting(&self, limit: Duration) {
+        self.common.crowded.store(true, Ordering::Relaxed);
         let list = self.list();
         let waiting = list.iter().filter_map(|connection| Some((connection.waiting()?, connection)));
-        let longest = waiting.min_by_key(|((leaving, Waiting { since, .. }), _)| (!leaving, *since));
-        if let Some(((false, _), connection)) = longest {
+        let longest = waiting.min_by_key(|(Waiting { leaving, since, .. }, _)| (!leaving, *since));
+        if let Some((Waiting { leaving: false, .. }, connection)) = longest {
             connection.leave(Leave::Crowded, clock::now());
         }
-        let pause = async {
-            match limit {
-                Some(limit) => drop(Timer::after(limit).await),
-                None => future::pending().await,
-            }
-        };
-        change.wait().or(pause).await;
-        crowded.store(false, Ordering::Relaxed);
+        let pause = async { _ = Timer::after(limit).await };
+        self.common.change().or(pause).await;
+        self.common.crowded.store(false, Ordering::Relaxed);
     }
 
     /// Gives all connections up, and waits until they have ended.
     pub(crate) async fn leave(&self) {
         let now = clock::now();
         self.list().iter().for_each(|connection| connection.leave(Leave::Shutdown, now));
-        while !self.lock().connections.is_empty() {
-            self.common.change.wait().await;
-        }
-    }
-
-    /// Ends the waits whose limits have passed, for ever. So no connection needs a timer of its own.
-    pub(crate) async fn expire<O>(&self) -> O {
-        let Common { timers, .. } = &*self.common;
-        loop {
-            let now = clock::now();
-            match timers.next(now) {
-                Ok(connection) => connection.expire(now),
-                Err(at) => {
-                    let due = async {
-                        match at {
-                            Some(at) => drop(Timer::after(at.saturating_sub(now)).await),
-                            None => future::pending().await,
-                        }
-                    };
-                    timers.sooner.wait().or(due).await;
-                }
-            }
+        while !lock(&self.table).is_empty() {
+            self.common.change().await;
         }
     }
 }
@@ -267,18 +194,5 @@ pub(crate) struct CloseAll<'c>(pub(crate) &'c Connections);
 impl Drop for CloseAll<'_> {
     fn drop(&mut self) {
         self.0.list().iter().for_each(|connection| connection.kill());
-    }
-}
-
-/// One connection's place; given back when dropped.
-pub(crate) struct Place {
-    connections: Arc<Connections>,
-    number: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.connections.lock().connections.remove(&self.number);
-        self.connections.common.change.tell();
     }
 }

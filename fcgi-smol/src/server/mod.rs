@@ -1,9 +1,9 @@
 //! The application's side: accepts connections, runs handlers on an executor of the caller's.
 
-mod active;
 mod connection;
 mod connections;
 pub(crate) mod request;
+mod requests;
 pub(crate) mod settings;
 mod spares;
 pub(crate) mod spawn;
@@ -12,13 +12,10 @@ mod wakers;
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fcgi_blocking::{Peer, is_exhaustion, is_transient, log_level};
-use fcgi_proto::process::{WEB_SERVER_ADDRS, WebServerAddrs};
+use fcgi_blocking::{Peer, Peers, is_exhaustion, is_transient};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
@@ -26,7 +23,7 @@ use smol::io::{AsyncRead, AsyncWrite};
 use crate::AppStatus;
 use crate::net::listener::{IntoSocket, Socket};
 use crate::net::transport::{Plain, Transport};
-use crate::server::connections::{CloseAll, Common, Connections, Place};
+use crate::server::connections::{CloseAll, Common, Connections};
 use crate::server::request::Request;
 use crate::server::settings::Settings;
 use crate::server::spawn::Spawn;
@@ -129,18 +126,15 @@ impl Server {
     /// `FCGI_WEB_SERVER_ADDRS` that is no list of addresses.
     pub async fn serve<E, H, F, T>(self, executor: E, handler: H) -> io::Result<()>
     where
-        E: Spawn<RequestTask<F>> + Spawn<ServedConnection<H, F>>,
+        E: Spawn<RequestTask<F>> + Spawn<ConnectionTask<H, F>>,
         H: Fn(Request) -> F,
         F: Future<Output = Result<T, BoxError>>,
         T: Into<AppStatus>,
     {
         // Nobody else may be left to shut it down: that is no shutdown.
         let Self { socket, settings, handle: _handle, stopped } = self;
-        let addrs = std::env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
-        let addrs = addrs.as_deref().map(WebServerAddrs::parse).transpose();
-        let addrs = addrs.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let common = Common::new(settings);
-        let connections = Connections::new(Arc::clone(&common));
+        let peers = Peers::from_env()?;
+        let connections = Connections::new(Common::new(settings));
         let _closes = CloseAll(&connections);
         let handler = Arc::new(handler);
         let (spawner, spawned) = channel::unbounded();
@@ -148,13 +142,13 @@ impl Server {
             let accept = async {
                 loop {
                     let (transport, peer) = accept(&socket, &connections).await?;
-                    if addrs.is_some_and(|addrs| !addrs.allows(peer)) {
-                        log::warn!("{}: refused, not in {WEB_SERVER_ADDRS}", Peer(peer));
+                    let peer = Peer(peer);
+                    if !peers.let_in(peer) {
                         continue;
                     }
-                    let (connection, place) = connections.take(transport, Peer(peer));
-                    let task = ConnectionTask::new(connection, Arc::clone(&handler), spawner.clone());
-                    executor.spawn(ServedConnection { task, peer: Peer(peer), _place: place });
+                    let connection = connections.add(transport, peer);
+                    let handler = Arc::clone(&handler);
+                    executor.spawn(ConnectionTask::new(connection, &connections, handler, spawner.clone()));
                 }
             };
             let stop = async {
@@ -168,7 +162,7 @@ impl Server {
             connections.leave().await;
             result
         };
-        serve.or(spawn_all(&executor, spawned)).or(connections.expire()).await
+        beside(&executor, spawned, serve).await
     }
 }
 
@@ -192,13 +186,12 @@ where
     F: Future<Output = Result<T, BoxError>>,
     T: Into<AppStatus>,
 {
-    let common = Common::new(*settings);
-    let connections = Connections::new(common);
-    let (connection, _place) = connections.take(Box::new(Plain(stream)), Peer(None));
+    let connections = Connections::new(Common::new(*settings));
+    let connection = connections.add(Box::new(Plain(stream)), Peer(None));
     let (spawner, spawned) = channel::unbounded();
-    let task = ConnectionTask::new(connection, Arc::new(handler), spawner);
-    let failure = task.or(spawn_all(&executor, spawned)).or(connections.expire()).await;
-    failure.map_or(Ok(()), |(_, error)| Err(error))
+    let mut task = ConnectionTask::new(connection, &connections, Arc::new(handler), spawner);
+    beside(&executor, spawned, &mut task).await;
+    task.failure.take().map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Waits for a connection and for room: its stream, and its peer's address.
@@ -215,7 +208,7 @@ async fn accept(
         match socket.accept().await {
             Err(error) if is_exhaustion(&error) => {
                 log::warn!("accept: {error}; waiting for a connection to end");
-                connections.give_up_longest_waiting(Some(EXHAUSTION_PAUSE)).await;
+                connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
             }
             Err(error) if is_transient(&error) => {}
             accepted => return accepted,
@@ -223,37 +216,21 @@ async fn accept(
     }
 }
 
-/// Runs requests as tasks of their own, for ever.
-async fn spawn_all<E, F, O>(executor: &E, spawned: Receiver<RequestTask<F>>) -> O
+/// Runs requests as tasks of their own beside this work, until it is done.
+async fn beside<E, F, O>(executor: &E, spawned: Receiver<RequestTask<F>>, work: impl Future<Output = O>) -> O
 where
     E: Spawn<RequestTask<F>>,
 {
-    while let Ok(task) = spawned.recv().await {
+    let spawn = async {
+        while let Ok(task) = spawned.recv().await {
+            executor.spawn(task);
+        }
+        future::pending().await
+    };
+    let output = work.or(spawn).await;
+    // Those that go on after their answers.
+    while let Ok(task) = spawned.try_recv() {
         executor.spawn(task);
     }
-    future::pending().await
-}
-
-/// One accepted connection.
-pub struct ServedConnection<H, F> {
-    task: ConnectionTask<H, F>,
-    peer: Peer,
-    _place: Place,
-}
-
-impl<H, F, T> Future for ServedConnection<H, F>
-where
-    H: Fn(Request) -> F,
-    F: Future<Output = Result<T, BoxError>>,
-    T: Into<AppStatus>,
-{
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.task).poll(cx).map(|result| {
-            if let Some((level, error)) = result {
-                log::log!(log_level(level), "{}: {error}", self.peer);
-            }
-        })
-    }
+    output
 }

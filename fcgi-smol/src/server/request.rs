@@ -4,14 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fcgi_proto::cgi::{HeadError, Status};
+use fcgi_proto::cgi::{Answer, HeadError, Status};
 use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
-use fcgi_proto::server::session::{Request as Key, Stream, WriteError};
+use fcgi_proto::server::session::{Begin, Output, Request as Key, Stream, WriteError};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::server::active::Begin;
-use crate::server::connection::{Connection, Output, Started};
+use crate::server::connection::Connection;
 
 /// One request: its parameters, its input, and where its answer goes.
 ///
@@ -25,16 +24,37 @@ pub struct Request {
 }
 
 /// A request, as the parts of it know it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Handle {
     connection: Arc<Connection>,
     key: Key,
 }
 
+impl Handle {
+    fn write(&self, what: Output<'_>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.connection.with(|state| state.write(self.key, what, cx))
+    }
+
+    /// Does something with the answer, unless the request is over.
+    fn answer(&self, action: impl FnOnce(&mut Answer) -> Result<(), HeadError>) -> Result<(), HeadError> {
+        self.connection.with(|state| match state.requests.get(self.key) {
+            Some(active) => action(&mut active.exchange.answer),
+            None => Err(HeadError::Begun),
+        })
+    }
+}
+
 impl Request {
-    pub(crate) fn new(connection: Arc<Connection>, started: Started) -> Self {
-        let Started { begin, params, .. } = started;
+    pub(crate) fn new(connection: Arc<Connection>, begin: Begin, params: ParamsBuf) -> Self {
         Self { handle: Handle { connection, key: begin.request }, begin, params }
+    }
+
+    /// Ends the request: its answer leaves, and what is written or read from now on fails with
+    /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on while its connection serves the next
+    /// request; until it is done, it counts as one of [`max_requests`](crate::Settings::max_requests). A server that
+    /// is shut down does not wait for it.
+    pub fn finish(&self) {
+        self.handle.connection.finish(self.handle.key);
     }
 
     /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
@@ -104,18 +124,15 @@ impl Request {
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
     pub fn respond(&self, status: Status) -> ResponseWriter {
-        let Handle { connection, key } = &self.handle;
-        let begun = connection.with_request(*key, |request| request.answer.respond(status));
-        ResponseWriter { stdout: self.stdout(), begun: begun.unwrap_or(Err(HeadError::Begun)) }
+        let begun = self.handle.answer(|answer| answer.respond(status));
+        ResponseWriter { stdout: self.stdout(), begun }
     }
 
     /// Starts the answer with a whole head; the body is then written to what this returns.
     #[cfg(feature = "tower")]
     pub(crate) fn respond_http(&self, parts: &http::response::Parts) -> Result<Stdout, HeadError> {
-        let Handle { connection, key } = &self.handle;
         let write_head = |head: &mut _| fcgi_proto::http::write_head(parts, head);
-        let begun = connection.with_request(*key, |request| request.answer.respond_with(write_head));
-        begun.unwrap_or(Err(HeadError::Begun))?;
+        self.handle.answer(|answer| answer.respond_with(write_head))?;
         Ok(self.stdout())
     }
 
@@ -155,7 +172,7 @@ impl Request {
     /// (section 5.4). Without this, the next read of an unfinished body fails.
     pub async fn aborted(&self) {
         let Handle { connection, key } = &self.handle;
-        std::future::poll_fn(|cx| connection.poll_aborted(*key, cx)).await;
+        std::future::poll_fn(|cx| connection.with(|state| state.poll_aborted(*key, cx))).await;
     }
 }
 
@@ -164,21 +181,18 @@ impl Drop for Request {
         let Self { handle: Handle { connection, key }, params, .. } = self;
         let params = std::mem::replace(params, ParamsBuf::new(0));
         // For the next request; if this one is over already, they are dropped.
-        let _ = connection.with_request(*key, |request| request.params = params);
+        connection.with(|state| state.requests.get(*key).map(|active| active.exchange.params = params));
     }
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id())
-            .field("role", &self.role())
-            .field("keep_conn", &self.keep_conn())
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("begin", &self.begin).finish_non_exhaustive()
     }
 }
 
 /// Reads one of a request's bodies.
+#[derive(Debug)]
 pub struct Input {
     handle: Handle,
     body: Stream,
@@ -187,30 +201,23 @@ pub struct Input {
 impl AsyncRead for Input {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let Handle { connection, key } = &self.handle;
-        connection.read(*key, self.body, buffer, cx)
-    }
-}
-
-impl fmt::Debug for Input {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Input").field("body", &self.body).finish_non_exhaustive()
+        connection.with(|state| state.read(*key, self.body, buffer, cx))
     }
 }
 
 /// Writes a request's raw answer. The answer ends when the handler does: to close this is to flush it.
+#[derive(Debug)]
 pub struct Stdout {
     handle: Handle,
 }
 
 impl AsyncWrite for Stdout {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let Handle { connection, key } = &self.handle;
-        connection.write(*key, Output::Stdout(data), cx)
+        self.handle.write(Output::Stdout(data), cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Handle { connection, key } = &self.handle;
-        connection.write(*key, Output::Flush, cx).map_ok(drop)
+        self.handle.write(Output::Flush, cx).map_ok(drop)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -218,21 +225,15 @@ impl AsyncWrite for Stdout {
     }
 }
 
-impl fmt::Debug for Stdout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stdout").finish_non_exhaustive()
-    }
-}
-
 /// Writes to the web server's error log.
+#[derive(Debug)]
 pub struct Stderr {
     handle: Handle,
 }
 
 impl AsyncWrite for Stderr {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let Handle { connection, key } = &self.handle;
-        connection.write(*key, Output::Stderr(data), cx)
+        self.handle.write(Output::Stderr(data), cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -241,12 +242,6 @@ impl AsyncWrite for Stderr {
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-impl fmt::Debug for Stderr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stderr").finish_non_exhaustive()
     }
 }
 
@@ -267,10 +262,7 @@ impl ResponseWriter {
     /// 8 KiB, and if the request was being answered already.
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
         self.begun?;
-        let Handle { connection, key } = &self.stdout.handle;
-        let added =
-            connection.with_request(*key, |request| request.answer.field(name.as_ref(), value.as_ref()));
-        added.unwrap_or(Err(HeadError::Begun))?;
+        self.stdout.handle.answer(|answer| answer.field(name.as_ref(), value.as_ref()))?;
         Ok(self)
     }
 }

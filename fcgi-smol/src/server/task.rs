@@ -7,31 +7,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fcgi_blocking::panic_text;
+use fcgi_blocking::{log_level, panic_text};
 use fcgi_proto::Level;
-use fcgi_proto::server::session::Request as Key;
+use fcgi_proto::pair::ParamsBuf;
+use fcgi_proto::server::session::{Begin, Request as Key};
 use smol::channel::Sender;
 
 use crate::AppStatus;
+use crate::net::clock::Alarm;
 use crate::server::BoxError;
-use crate::server::connection::{Connection, Started, Turn};
+use crate::server::connection::{Connection, Turn};
+use crate::server::connections::Connections;
 use crate::server::request::Request;
 
 /// A handler that runs.
 pub struct RequestTask<F> {
-    /// Dropped before the request is told to be over.
+    /// Until the connection knows how it ended. It is dropped before.
     future: Option<Pin<Box<F>>>,
     connection: Arc<Connection>,
     key: Key,
-    /// Whether the connection knows how it ended.
-    over: bool,
 }
 
 impl<F> RequestTask<F> {
+    /// Whether it goes on after it finished its request.
+    fn has_left(&self) -> bool {
+        self.connection.with(|state| state.has_left(self.key))
+    }
+
     fn complete(&mut self, outcome: Result<AppStatus, String>) {
-        if !self.over {
-            self.over = true;
-            self.future = None;
+        if self.future.take().is_some() {
             self.connection.complete(self.key, outcome);
         }
     }
@@ -66,55 +70,51 @@ impl<F> Drop for RequestTask<F> {
 }
 
 /// One connection, from its first byte to its last.
-pub(crate) struct ConnectionTask<H, F> {
+pub struct ConnectionTask<H, F> {
     connection: Arc<Connection>,
+    connections: Arc<Connections>,
     handler: Arc<H>,
     /// Where further requests' tasks are spawned.
     spawner: Sender<RequestTask<F>>,
     /// The request that came alone.
     guest: Option<RequestTask<F>>,
+    alarm: Alarm,
+    /// What is to be told of it in the end, and what that is worth.
+    pub(crate) failure: Option<(Level, io::Error)>,
 }
 
 impl<H, F> ConnectionTask<H, F>
 where
     H: Fn(Request) -> F,
 {
-    pub(crate) fn new(connection: Arc<Connection>, handler: Arc<H>, spawner: Sender<RequestTask<F>>) -> Self {
-        Self { connection, handler, spawner, guest: None }
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        connections: &Arc<Connections>,
+        handler: Arc<H>,
+        spawner: Sender<RequestTask<F>>,
+    ) -> Self {
+        let connections = Arc::clone(connections);
+        Self { connection, connections, handler, spawner, guest: None, alarm: Alarm::new(), failure: None }
     }
 
-    /// Starts a handler; whether it rides along.
-    fn start(&mut self, started: Started) -> bool {
-        let (key, alone) = (started.begin.request, started.alone);
+    /// Starts a handler.
+    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool) {
+        let key = begin.request;
         let connection = Arc::clone(&self.connection);
-        let request = Request::new(Arc::clone(&connection), started);
+        let request = Request::new(Arc::clone(&connection), begin, params);
         let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
-            Ok(future) => Some(Box::pin(future)),
-            Err(panic) => {
-                connection.complete(key, Err(panic_text(&*panic)));
-                return false;
-            }
+            Ok(future) => Box::pin(future),
+            Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
         };
-        let task = RequestTask { future, connection, key, over: false };
-        if alone {
-            self.guest = Some(task);
-        } else {
-            // It fails when the server is gone: the task is dropped, which ends the request.
-            let _ = self.spawner.try_send(task);
-        }
-        alone
+        let task = RequestTask { future: Some(future), connection, key };
+        // One that was there before has finished its request, and goes on by itself.
+        let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
+        self.spawn(by_itself);
     }
-}
 
-impl<H, F, T> ConnectionTask<H, F>
-where
-    F: Future<Output = Result<T, BoxError>>,
-    T: Into<AppStatus>,
-{
-    fn poll_guest(&mut self, cx: &mut Context<'_>) {
-        if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
-            self.guest = None;
-        }
+    fn spawn(&self, task: Option<RequestTask<F>>) {
+        // It fails when the server is gone: the task is dropped, which ends the request.
+        task.map(|task| self.spawner.try_send(task));
     }
 }
 
@@ -124,21 +124,29 @@ where
     F: Future<Output = Result<T, BoxError>>,
     T: Into<AppStatus>,
 {
-    type Output = Option<(Level, io::Error)>;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.connection.begin(cx);
-        self.poll_guest(cx);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let same = self.connection.begin(cx);
         loop {
+            if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
+                self.guest = None;
+            }
             match self.connection.turn(cx) {
-                Turn::Start(started) => {
-                    if self.start(started) {
-                        self.poll_guest(cx);
-                    }
+                Turn::Start(begin, params, alone) => self.start(begin, params, alone),
+                Turn::Over(failure) => {
+                    let left = self.guest.take_if(|guest| guest.has_left());
+                    self.spawn(left);
+                    self.failure = failure;
+                    return Poll::Ready(());
                 }
-                Turn::Over(result) => return Poll::Ready(result),
-                Turn::Rest if self.connection.rest(cx) => return Poll::Pending,
-                Turn::Rest => {}
+                Turn::Rest => {
+                    let Some((due, now)) = self.connection.rest(cx) else { continue };
+                    if same && self.alarm.is_set(now, due) || self.alarm.poll(cx, due).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.connection.begin(cx); // It is later.
+                }
             }
         }
     }
@@ -147,5 +155,9 @@ where
 impl<H, F> Drop for ConnectionTask<H, F> {
     fn drop(&mut self) {
         self.connection.kill();
+        self.connections.remove(&self.connection);
+        if let Some((level, error)) = &self.failure {
+            log::log!(log_level(*level), "{}: {error}", self.connection.peer);
+        }
     }
 }

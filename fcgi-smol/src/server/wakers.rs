@@ -1,7 +1,8 @@
 //! Who is to be woken, and when: never under a lock, for a waker may own what the lock guards.
 
-use std::mem;
 use std::task::Waker;
+
+use smallvec::SmallVec;
 
 /// How many wait at first without any being woken.
 const FEW: usize = 8;
@@ -12,13 +13,13 @@ const MANY: usize = 1024;
 /// Tasks that wait for something. Those of futures that were dropped are not known: when there are many, all are
 /// woken, and those that still wait come back.
 pub(crate) struct Wakers {
-    waiting: Vec<Waker>,
+    waiting: SmallVec<[Waker; 1]>,
     limit: usize,
 }
 
 impl Default for Wakers {
     fn default() -> Self {
-        Self { waiting: Vec::new(), limit: FEW }
+        Self { waiting: SmallVec::new(), limit: FEW }
     }
 }
 
@@ -36,7 +37,7 @@ impl Wakers {
 
     /// Has all of them woken.
     pub(crate) fn wake(&mut self, wakes: &mut Wakes) {
-        self.waiting.drain(..).for_each(|waker| wakes.push(waker));
+        wakes.extend(self.waiting.drain(..));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -45,26 +46,4 @@ impl Wakers {
 }
 
 /// Wakers that are to be called once the lock is released.
-#[derive(Default)]
-pub(crate) struct Wakes {
-    first: Option<Waker>,
-    more: Vec<Waker>,
-}
-
-impl Wakes {
-    pub(crate) fn push(&mut self, waker: Waker) {
-        match &self.first {
-            None => self.first = Some(waker),
-            Some(_) => self.more.push(waker),
-        }
-    }
-
-    /// All of them, if there are any.
-    pub(crate) fn take(&mut self) -> Option<Self> {
-        self.first.is_some().then(|| mem::take(self))
-    }
-
-    pub(crate) fn wake(self) {
-        self.first.into_iter().chain(self.more).for_each(Waker::wake);
-    }
-}
+pub(crate) type Wakes = SmallVec<[Waker; 2]>;

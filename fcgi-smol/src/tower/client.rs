@@ -12,6 +12,7 @@ use smol::io::AsyncRead;
 use tower_service::Service;
 
 use super::response::{Answer, ResponseBody};
+use super::stderr::Lines;
 use super::store::Store;
 use crate::server::BoxError;
 use crate::server::spawn::Spawn;
@@ -43,8 +44,8 @@ pub struct AsItComes;
 ///
 /// It is handed on as it comes. Who reads it slowly holds the connection meanwhile; [`Buffered`] takes it in.
 ///
-/// What comes on STDERR goes to the log, as warnings for the target `fcgi_smol::stderr`, a line each, with
-/// control characters escaped. So does what an application does wrong, in one line that names it, the request
+/// What comes on STDERR goes to the log as it comes, as warnings for the target `fcgi_smol::stderr`, a line each,
+/// with control characters escaped. So does what an application does wrong, in one line that names it, the request
 /// and the bytes.
 ///
 /// # Errors
@@ -137,19 +138,16 @@ where
     let params = parts.extensions.remove::<Params>().unwrap_or_else(|| Params::from_parts(&parts));
     let length = body.size_hint().exact();
     let reader = Reader { body: Box::pin(body), data: None, missing: length.unwrap_or(0) };
-    let request = pool.request(params);
+    let mut lines = Lines::default();
+    let request = pool.request(params).stderr(move |bytes| lines.push(bytes));
     let request = match length {
         Some(0) if !parts.headers.contains_key(CONTENT_LENGTH) => request,
         Some(length) if parts.extensions.get() == Some(&AsItComes) => request.body(reader, length),
         _ => request.spooled(reader).await?,
     };
-    let result = request.send().await;
-    let mut answer = Answer::default();
-    answer.stderr.push(&pool.take_stderr());
-    let response = result?;
+    let response = request.send().await?;
     let parts = response_parts(response.head()).map_err(ClientError::Response)?;
-    answer.look(response).await?;
-    Ok((parts, answer))
+    Ok((parts, Answer::look(response).await?))
 }
 
 /// A body as bytes to be read.

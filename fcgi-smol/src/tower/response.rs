@@ -9,15 +9,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::stderr::Lines;
 use super::store::Reader;
 use crate::{ClientError, Response};
 
 /// Bytes of an answer that are looked at before its head is handed on.
 const AHEAD: usize = 64 * 1024;
 
-/// An answer on its way: its body, and what comes on STDERR.
-#[derive(Default)]
+/// An answer on its way.
 pub(super) struct Answer {
     /// What came already.
     ahead: VecDeque<Bytes>,
@@ -25,35 +23,30 @@ pub(super) struct Answer {
     response: Option<Response<'static>>,
     /// Why, behind what came already.
     failed: Option<ClientError>,
-    pub(super) stderr: Lines,
 }
 
 impl Answer {
     /// Takes in what is there of the body, so that one that has already failed is an error and not a part of a
     /// page. One that is short of its length is handed on as far as it goes.
-    pub(super) async fn look(&mut self, response: Response<'static>) -> Result<(), ClientError> {
-        self.response = Some(response);
+    pub(super) async fn look(response: Response<'static>) -> Result<Self, ClientError> {
+        let mut answer = Self { ahead: VecDeque::new(), response: Some(response), failed: None };
         let mut count = 0;
         poll_fn(|cx| {
             while count < AHEAD {
-                match self.poll_response(cx) {
+                match answer.poll_response(cx) {
                     Poll::Ready(Some(Ok(data))) => {
                         count += data.len();
-                        self.ahead.push_back(data);
+                        answer.ahead.push_back(data);
                     }
-                    Poll::Ready(Some(Err(error))) => self.failed = Some(error),
+                    Poll::Ready(Some(Err(error))) => answer.failed = Some(error),
                     Poll::Ready(None) | Poll::Pending => break,
                 }
             }
             Poll::Ready(())
         })
         .await;
-        match self.failed.take() {
-            None => Ok(()),
-            Some(error @ ClientError::ContentTooShort { .. }) => {
-                self.failed = Some(error);
-                Ok(())
-            }
+        match answer.failed {
+            None | Some(ClientError::ContentTooShort { .. }) => Ok(answer),
             Some(error) => Err(error),
         }
     }
@@ -81,9 +74,7 @@ impl Answer {
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ClientError>>> {
         let Some(response) = &mut self.response else { return Poll::Ready(None) };
-        let result = response.poll_chunk(cx);
-        self.stderr.push(&response.take_stderr());
-        Poll::Ready(match ready!(result) {
+        Poll::Ready(match ready!(response.poll_chunk(cx)) {
             Ok(0) => {
                 self.response = None;
                 None

@@ -40,6 +40,10 @@ impl<'c> Outgoing<'c> {
         Self(self.0.data(AssertAsync::new(reader), length))
     }
 
+    pub(crate) fn stderr(self, listener: impl FnMut(&[u8]) + Send + 'c) -> Self {
+        Self(self.0.stderr(listener))
+    }
+
     pub(crate) fn send(self) -> Result<Response<'c>, ClientError> {
         block_on(self.0.send()).map(Response)
     }

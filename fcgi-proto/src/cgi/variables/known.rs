@@ -15,16 +15,16 @@ use crate::digits;
 pub(super) type Text = Bytes<41>;
 
 /// How many there are.
-pub(super) const COUNT: usize = 25;
+pub(super) const COUNT: usize = 26;
 
 /// Their names, with a space between: an array of names would be a third larger.
 pub(super) const NAMES: &[u8] = b"GATEWAY_INTERFACE SERVER_SOFTWARE SERVER_NAME SERVER_PORT SERVER_PROTOCOL \
     REQUEST_METHOD REQUEST_SCHEME REQUEST_URI SCRIPT_NAME QUERY_STRING REMOTE_ADDR FCGI_DATA_LAST_MOD \
     FCGI_DATA_LENGTH SCRIPT_FILENAME DOCUMENT_ROOT PATH_INFO PATH_TRANSLATED AUTH_TYPE REMOTE_USER REDIRECT_STATUS \
-    HTTPS REMOTE_PORT SERVER_ADDR CONTENT_LENGTH HTTP_HOST";
+    HTTPS REMOTE_PORT SERVER_ADDR CONTENT_LENGTH HTTP_CONTENT_LENGTH HTTP_HOST";
 
 /// Which of them are left out if they are empty.
-const OPTIONAL: Range<usize> = 13..24;
+const OPTIONAL: Range<usize> = 13..25;
 
 impl Variables<'_> {
     /// The value of the variable with this number, which may be made in `text`. `None` if there is none.
@@ -61,8 +61,8 @@ impl Variables<'_> {
             20 => https,
             21 => self.peer.map_or(b"", |peer| decimal(peer.port().into(), text)),
             22 => self.server.as_ref().map_or(b"", |server| address(server, text)),
-            23 => self.content_length.map_or(b"", |length| decimal(length, text)),
-            24 => {
+            23 | 24 => self.content_length.map_or(b"", |length| decimal(length, text)),
+            25 => {
                 let host = || headers.iter().find(|(name, _)| is_host(name)).map(|(_, value)| *value);
                 self.authority.or_else(|| Target::parse(self.target).authority).or_else(host)?
             }

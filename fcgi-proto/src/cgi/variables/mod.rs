@@ -8,7 +8,8 @@
 //!   `Redirect-Status`: php-cgi takes HTTP_REDIRECT_STATUS for its web server's word (CVE-2024-8927);
 //! - names with anything but ASCII letters, digits and `-`: `X_Forwarded_For` and `X.Forwarded.For` would
 //!   become the variable of `X-Forwarded-For`;
-//! - `Content-Length`, since CONTENT_LENGTH is the true length that the caller knows, and fields that are
+//! - `Content-Length`, since CONTENT_LENGTH is the true length that the caller knows, and HTTP_CONTENT_LENGTH the
+//!   same: PyPI's fastcgi reads no other, since nginx sends it. And fields that are
 //!   [hop by hop](super::is_hop_by_hop): the body comes without its transfer coding. Names that `Connection`
 //!   lists stay, as in other web servers: else a client could take fields away that a proxy before it added;
 //! - `Authorization`, unless [asked for](Variables::authorization) (RFC 3875, section 4.1.18);

@@ -20,14 +20,15 @@ pub(super) fn passes(name: &[u8], authorization: bool) -> bool {
 
 /// Whether a request of this role has the variable, as far as the role decides.
 pub(super) fn is_variable_of(role: Role, name: &[u8]) -> bool {
-    (role != Role::Authorizer
-        || !is_among(&[b"CONTENT_LENGTH", b"PATH_INFO", b"PATH_TRANSLATED", b"SCRIPT_NAME"], name))
+    const UNAUTHORIZED: [&[u8]; 5] =
+        [b"CONTENT_LENGTH", b"HTTP_CONTENT_LENGTH", b"PATH_INFO", b"PATH_TRANSLATED", b"SCRIPT_NAME"];
+    (role != Role::Authorizer || !is_among(&UNAUTHORIZED, name))
         && (role == Role::Filter || !is_among(&[b"FCGI_DATA_LAST_MOD", b"FCGI_DATA_LENGTH"], name))
 }
 
 /// What says how much is sent is not the configuration's to say, nor an Authorizer's.
 pub(super) fn may_be_extra(name: &[u8]) -> bool {
-    !is_among(&[b"CONTENT_LENGTH", b"FCGI_DATA_LENGTH"], name)
+    !is_among(&[b"CONTENT_LENGTH", b"HTTP_CONTENT_LENGTH", b"FCGI_DATA_LENGTH"], name)
 }
 
 fn is_among(names: &[&[u8]], name: &[u8]) -> bool {

@@ -65,7 +65,7 @@ fn full() -> Variables<'static> {
     }
 }
 
-const FULL: [(&str, &str); 22] = [
+const FULL: [(&str, &str); 23] = [
     ("GATEWAY_INTERFACE", "CGI/1.1"),
     ("SERVER_SOFTWARE", "test/1"),
     ("SERVER_NAME", "example.org"),
@@ -88,6 +88,7 @@ const FULL: [(&str, &str); 22] = [
     ("REDIRECT_STATUS", "200"),
     ("HTTPS", "on"),
     ("CONTENT_LENGTH", "18446744073709551615"),
+    ("HTTP_CONTENT_LENGTH", "18446744073709551615"),
 ];
 
 #[test]
@@ -116,7 +117,7 @@ fn e1_what_is_not_known_is_left_out_and_what_must_be_there_is_empty() {
 
 #[test]
 fn u1_an_authorizer_gets_no_content_length_path_info_path_translated_and_script_name() {
-    let without = ["CONTENT_LENGTH", "PATH_INFO", "PATH_TRANSLATED", "SCRIPT_NAME"];
+    let without = ["CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "PATH_INFO", "PATH_TRANSLATED", "SCRIPT_NAME"];
     let mut expected = map(&FULL);
     expected.retain(|name, _| !without.contains(&name.as_str()));
     expected.insert("HTTP_SCRIPT_NAME".into(), "x".into());
@@ -309,8 +310,9 @@ fn names_of_headers_have_a_limit() {
 
 #[test]
 fn extra_variables_take_the_place_of_others_but_for_lengths() {
-    let extra: [(&[u8], &[u8]); 6] = [
+    let extra: [(&[u8], &[u8]); 7] = [
         (b"SERVER_NAME", b"first"),
+        (b"HTTP_CONTENT_LENGTH", b"1"),
         (b"HTTP_X_USER", b"somebody"),
         (b"SERVER_NAME", b"last"),
         (b"PHP_VALUE", b"a=1\nb=2"),
@@ -324,6 +326,7 @@ fn extra_variables_take_the_place_of_others_but_for_lengths() {
         ("HTTP_X_USER", "somebody"),
         ("PHP_VALUE", "a=1\nb=2"),
         ("CONTENT_LENGTH", "18446744073709551615"),
+        ("HTTP_CONTENT_LENGTH", "18446744073709551615"),
         ("FCGI_DATA_LENGTH", "9"),
     ];
     for (name, value) in expected {

@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use super::Session;
 use super::request::{Failure, Phase, Slot, Wait};
-use super::settings::Settings;
 use crate::life::Time;
 
 impl<const N: usize> Session<N> {
@@ -57,9 +56,8 @@ impl<const N: usize> Session<N> {
 
     /// Whether a request that gets no byte is soon sent again, over a fresh connection.
     fn may_be_impatient(&self, slot: &Slot) -> bool {
-        let Settings { resend, first_byte, kept_first_byte, .. } = self.settings;
-        let may_be_sent_again = slot.repeatable && resend.allows(slot.kind);
-        may_be_sent_again && !slot.fresh && !self.shared && kept_first_byte < first_byte
+        let may_be_sent_again = slot.repeatable && self.settings.resend.allows(slot.kind);
+        may_be_sent_again && !slot.fresh && !self.shared && self.settings.is_impatient()
     }
 
     /// When the wait of an active request ends, and what for.

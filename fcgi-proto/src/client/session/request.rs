@@ -75,6 +75,8 @@ pub struct End {
     /// Why the request was refused, if it was: it was not executed. There may be an answer all the same: real
     /// web servers turn a refusal without one into an empty page.
     pub refusal: Option<ProtocolStatus>,
+    /// Whether the connection carried other requests beside it, and so could not be closed in its stead.
+    pub shared: bool,
 }
 
 impl End {
@@ -85,7 +87,7 @@ impl End {
     /// that is a 503. The statuses above are of requests that were not executed: a part of an answer beside one
     /// is none.
     pub(super) fn new(raw: RawEnd, status: u16) -> Option<Self> {
-        let RawEnd { app_status, protocol_status, answered, .. } = raw;
+        let RawEnd { app_status, protocol_status, answered, shared } = raw;
         let refused = ProtocolStatus::from_wire(protocol_status);
         let refusal = match (refused, answered, status) {
             (Some(ProtocolStatus::RequestComplete), ..) | (None, false, _) => None,
@@ -93,7 +95,7 @@ impl End {
             (Some(ProtocolStatus::CantMpxConn), true, _) => None,
             (_, true, _) => return None,
         };
-        Some(Self { app_status, protocol_status, answered, refusal })
+        Some(Self { app_status, protocol_status, answered, refusal, shared })
     }
 }
 
@@ -275,6 +277,8 @@ pub(super) struct Slot {
     pub(super) came: bool,
     /// The status of its answer's head, once that is whole.
     pub(super) status: u16,
+    /// Bytes of STDOUT that came, as far as this can tell.
+    pub(super) stdout: u16,
     /// Bytes of its input that are still to be made into records.
     pub(super) stdin: u64,
     pub(super) data: u64,
@@ -308,6 +312,7 @@ impl Slot {
         fresh: false,
         came: false,
         status: 0,
+        stdout: 0,
         stdin: 0,
         data: 0,
         first: 0,

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::Session;
 use super::request::{Ask, End, Failure, Phase, RawEnd, Request, Slot, Wait};
+use super::settings::Settings;
 use crate::record::ProtocolStatus;
 
 /// Which requests may be sent a second time when the application may have read the first.
@@ -150,13 +151,17 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// What was learned of the connections that an application is asked to keep.
 ///
-/// Some close after every END_REQUEST although they were asked to keep (Ruby, uWSGI, node, gevent). A request
-/// that must not be sent twice would be lost on such a connection, so it goes on one that was kept only if the
-/// application has shown that it keeps them: one carried a second request, or stayed open for 200 milliseconds.
-/// After one closed under a request or sooner than that, it has to show it again before any goes on one.
+/// Some work on after END_REQUEST (PHP's `fastcgi_finish_request`) and read the next request when they are done.
+/// One that may be sent twice leaves such a connection after [`Settings::kept_first_byte`], and none that was kept
+/// is used for a minute then. One that must not be sent twice could not leave it, so it goes on a fresh one: unless
+/// [`Settings::kept_first_byte`] says, with a time that is as long as for any other, that the application does not
+/// do so.
 ///
-/// Others work on after END_REQUEST (PHP's `fastcgi_finish_request`) and read the next request when they are
-/// done: after one was silent for [`Settings::kept_first_byte`], none that was kept is used for a minute.
+/// Others close after every END_REQUEST although they were asked to keep (Ruby, uWSGI, node, gevent). A request
+/// that must not be sent twice would be lost on such a connection, so it goes on one that was kept only if the
+/// application has shown, too, that it keeps them: one carried a second request, or stayed open for 200
+/// milliseconds. After one closed under a request or sooner than that, it has to show it again before any goes on
+/// one.
 ///
 /// [`Settings::kept_first_byte`]: super::Settings::kept_first_byte
 #[derive(Clone, Copy, Debug, Default)]
@@ -203,11 +208,10 @@ impl Manners {
             (false, false) => self.keeps = Keeps::No,
             (true, false) | (false, true) => {}
         }
-        let keeps = match self.keeps {
-            Keeps::Unknown => ask.repeatable && session.settings.resend.allows(Kind::of(ask.method)),
-            Keeps::Yes => true,
-            Keeps::No => false,
-        };
+        let Settings { resend, .. } = session.settings;
+        let may_leave = ask.repeatable && resend.allows(Kind::of(ask.method));
+        let may_wait = self.keeps == Keeps::Yes && !session.settings.is_impatient();
+        let keeps = self.keeps != Keeps::No && (may_leave || may_wait);
         is_open && keeps && self.silent_until.is_none_or(|until| until <= now)
     }
 }

@@ -18,19 +18,20 @@ pub struct Settings {
     /// Default: 60 seconds.
     pub first_byte: Duration,
     /// The same on a connection that carried a request before, for requests that may be sent again: its worker
-    /// may still be at work on that one. Default: 300 milliseconds.
+    /// may still be at work on that one. [Others](super::Manners) go on fresh connections, unless this is as long
+    /// as [`first_byte`](Self::first_byte). Default: 300 milliseconds.
     pub kept_first_byte: Duration,
     /// How long the application may send nothing in the middle of its answer, and how long an answer that
     /// nobody takes may hold up others. Default: 60 seconds.
     pub read: Duration,
-    /// How long an application may be waited for in all, for one request. Every byte that comes or leaves earns
-    /// a millisecond of it back, so that it ends those who trickle. Default: 1 hour.
+    /// How long an application may be waited for in all, for one request. Every byte of its answer that comes,
+    /// and every one that leaves, earns a millisecond of it back, so that it ends those who trickle. Default: 1 hour.
     pub total: Duration,
     /// How long the caller may leave the application waiting for the request's input. Every byte earns a
     /// millisecond of it back. Default: 30 seconds.
     pub input: Duration,
     /// Bytes of STDOUT of one request that are kept before nothing more is read. Default: 256 KiB.
-    pub kept: usize,
+    pub kept: u32,
     /// Bytes of records that wait to be sent before no more of a request's input is taken. Default: 64 KiB.
     pub room: usize,
     /// Bytes of records that mean nothing, in a row; see [`Limits::ignored`]. Default: 16 MiB.
@@ -55,6 +56,11 @@ impl Settings {
             ignored: Limits::new().ignored,
             resend: Resend::Safe,
         }
+    }
+
+    /// Whether a kept connection that stays silent is left before another one would be.
+    pub(super) fn is_impatient(&self) -> bool {
+        self.kept_first_byte < self.first_byte
     }
 
     pub(super) const fn limit(&self, wait: Wait) -> Duration {

@@ -38,6 +38,13 @@ impl Stderr {
         }
     }
 
+    /// Takes what was kept for who listens, if anyone does and there is anything.
+    pub fn hand_on<L: FnMut(&[u8]) + ?Sized>(&mut self, listener: Option<&mut L>) {
+        if let Some(listener) = listener.filter(|_| !self.beginning.is_empty()) {
+            listener(&self.take());
+        }
+    }
+
     /// All that was kept, with a line in the place of what was left out. Nothing is kept then.
     pub fn take(&mut self) -> Vec<u8> {
         let Self { mut beginning, mut end, left_out } = core::mem::take(self);
@@ -93,5 +100,19 @@ mod tests {
             stderr.push(&[b'x'; SHARE]);
             assert_eq!(stderr.take().len(), SHARE);
         }
+    }
+
+    #[test]
+    fn who_listens_is_told_all_that_came_and_nothing_twice() {
+        let (mut stderr, mut heard) = (Stderr::default(), Vec::new());
+        for piece in [&b"one"[..], b"", b"two"] {
+            stderr.push(piece);
+            stderr.hand_on(Some(&mut |came: &[u8]| heard.push(came.to_vec())));
+            assert!(stderr.take().is_empty());
+        }
+        assert_eq!(heard, [b"one", b"two"]);
+        stderr.push(b"three");
+        stderr.hand_on(None::<&mut fn(&[u8])>);
+        assert_eq!(stderr.take(), b"three", "it is kept where nobody listens");
     }
 }

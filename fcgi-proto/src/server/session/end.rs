@@ -37,6 +37,8 @@ enum Step {
     Finish,
     /// Only its end: nobody waits for its answer.
     Abort,
+    /// What its answer holds, and the end of the connection instead of its own.
+    Cut,
     Reject,
     Over,
 }
@@ -61,8 +63,19 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
+    /// The handler failed when a part of its answer had left that web servers take for the whole if it is ended, for
+    /// want of a Content-Length. So the connection closes instead, with no end of the request. If it carries others,
+    /// the request ends with the application status 1. Otherwise as [`finish`](Self::finish).
+    pub fn fail(&mut self, request: Request, now: Duration) {
+        if let Some(life) = self.life_mut(request).filter(|life| matches!(life.phase, Phase::Running)) {
+            life.set(Life::FAILED);
+        }
+        self.finish(request, now);
+    }
+
     /// The handler is done, with this application status or failed with this text: the answer ends, or becomes a
-    /// 500 if nothing of it has left. An answer that cannot be ended has failed too.
+    /// 500 if nothing of it has left, or is [cut](Self::fail) if its end would be taken for the end of its body. An
+    /// answer that cannot be ended has failed too.
     ///
     /// # Errors
     /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500.
@@ -79,12 +92,20 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Ok(())
         } else if let Some(why) = failed {
             answer.fail(why)
-        } else if let Err(error) = answer.end() {
-            answer.fail(&alloc::string::ToString::to_string(&error)).and(Err(error))
+        } else if let Err(error) = answer.end_as_it_is() {
+            if answer.head_is_whole() {
+                Err(error)
+            } else {
+                answer.fail(&alloc::string::ToString::to_string(&error)).and(Err(error))
+            }
         } else {
             Ok(())
         };
-        self.finish(request, now);
+        if failed.is_some() && answer.is_cut_by_close(!self.connection.table.closing) {
+            self.fail(request, now);
+        } else {
+            self.finish(request, now);
+        }
         result
     }
 
@@ -94,6 +115,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Step::Wait | Step::Part => End::Wait,
             Step::Over => End::Over,
             Step::Reject => self.end_rejected(request),
+            Step::Cut => {
+                self.cut_short(request);
+                End::Over
+            }
             Step::Finish | Step::Abort => self.end_finished(request, app_status),
         }
     }
@@ -107,7 +132,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         answer: &'a mut Answer,
         app_status: u32,
     ) -> End<&'a [u8]> {
-        let id = request.id();
+        let (id, status) = (request.id(), self.status(request, app_status));
         let step = self.end_step(request, answer.has_begun() && !answer.stdout().is_empty());
         let bytes = match step {
             Step::Wait => return End::Wait,
@@ -122,12 +147,14 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                     _ => End::Over,
                 };
             }
-            Step::Part => answer.part(&mut self.connection, id),
-            Step::Finish => answer.finish(&mut self.connection, id, app_status),
+            Step::Part | Step::Cut => answer.part(&mut self.connection, id),
+            Step::Finish => answer.finish(&mut self.connection, id, status),
         };
         let is_part = matches!(step, Step::Part);
-        if !is_part {
-            self.free(request.slot());
+        match step {
+            Step::Part => {}
+            Step::Cut => self.cut_short(request),
+            _ => self.free(request.slot()),
         }
         match bytes {
             Ok(bytes) => {
@@ -151,6 +178,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     fn end_step(&mut self, request: Request, has_part: bool) -> Step {
         let (cut, full, unsent) = (self.cut.is_some(), self.unsent >= OUT_ROOM, self.unsent);
+        let alone = self.lives == 1;
         let may_finish = self.connection.may_finish(request.id());
         let Some(life) = self.life_mut(request) else { return Step::Over };
         let refused = matches!(life.stop, Some(Stop::Refused(_)));
@@ -169,6 +197,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
         match life.stop {
             Some(Stop::Aborted) => Step::Abort,
+            _ if life.has(Life::FAILED) && alone => Step::Cut,
             _ if may_finish => Step::Finish,
             // Nothing may be answered before its input has come that far, but for the end itself.
             _ => Step::Reject,
@@ -181,8 +210,21 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     fn end_finished(&mut self, request: Request, app_status: u32) -> End<Control> {
-        let control = self.connection.finish(request.id(), app_status);
+        let control = self.connection.finish(request.id(), self.status(request, app_status));
         self.end_as(request, control)
+    }
+
+    /// The application status that tells how the request ended.
+    fn status(&self, request: Request, app_status: u32) -> u32 {
+        let failed = self.life(request).is_some_and(|life| life.has(Life::FAILED));
+        if failed { app_status.max(1) } else { app_status }
+    }
+
+    /// The request ends with its connection.
+    fn cut_short(&mut self, request: Request) {
+        self.connection.table.end(request.id());
+        self.connection.table.closing = true;
+        self.free(request.slot());
     }
 
     fn end_as(&mut self, request: Request, control: Result<Control, SendError>) -> End<Control> {

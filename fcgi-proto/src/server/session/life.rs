@@ -112,11 +112,12 @@ impl Life {
     pub(super) const WAITS_TO_WRITE: u16 = 1 << 7;
     /// It let another write that has waited for longer.
     pub(super) const GAVE_WAY: u16 = 1 << 8;
-
     /// Its handler has read some of its input.
     pub(super) const HAS_READ: u16 = 1 << 9;
+    /// Its handler failed, and what left of its answer is not to pass for the whole.
+    pub(super) const FAILED: u16 = 1 << 10;
     /// Some of its input was thrown away since its handler was told that no more comes.
-    pub(super) const LOST: u16 = 1 << 10;
+    pub(super) const LOST: u16 = 1 << 11;
 
     /// A free slot, to fill an array with.
     pub const FREE: Self = Self {

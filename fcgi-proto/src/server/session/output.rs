@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::life::{Life, List, Phase, Request, Stop};
+use super::patience::GLANCE;
 use super::report::Stopped;
 use super::{Ended, OUT_ROOM, Session};
 #[cfg(feature = "alloc")]
@@ -28,6 +29,19 @@ pub enum Write<'a> {
     Send(Batch<'a>),
     /// Nothing was taken: ask again after [`Look`](super::Input::Look).
     Wait,
+}
+
+/// What a handler writes.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Output<'d> {
+    /// Bytes of its answer.
+    Stdout(&'d [u8]),
+    /// Bytes for the web server's error log.
+    Stderr(&'d [u8]),
+    /// Nothing; what was written before is to leave.
+    Flush,
 }
 
 /// What of an answer leaves at once: what it held back, some of what was just written, STDERR.
@@ -137,6 +151,17 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
+    /// As [`sent`](Self::sent), of a write that blocked from `since` on: unless that was but a moment and all has left,
+    /// the client was waited for meanwhile.
+    pub fn sent_since(&mut self, since: Duration, count: usize, now: Duration) {
+        let left = u32::try_from(count).is_ok_and(|count| count < self.unsent);
+        if left || Time::new(now) > GLANCE.from(Time::new(since)) {
+            self.next(since);
+            self.expire(now);
+        }
+        self.sent(count, now);
+    }
+
     /// A write failed: nothing may be sent any more, it would be taken for the rest of a record.
     pub fn unwritable(&mut self) {
         self.cut_off(Ended::Broken);
@@ -181,6 +206,25 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         data: &'a [u8],
     ) -> Result<Option<(Record<'a>, &'a [u8])>, Stopped> {
         self.record(request, data, |session, id, data| session.connection.stderr(id, data))
+    }
+
+    /// [Writes](Self::write), [writes STDERR](Self::write_stderr) or [flushes](Self::flush).
+    ///
+    /// # Errors
+    /// As these.
+    #[cfg(feature = "alloc")]
+    pub fn output<'a>(
+        &mut self,
+        request: Request,
+        answer: &'a mut Answer,
+        what: Output<'a>,
+        now: Duration,
+    ) -> Result<Write<'a>, WriteError> {
+        match what {
+            Output::Stdout(data) => self.write(request, answer, data, now),
+            Output::Stderr(data) => self.write_stderr(request, answer, data, now),
+            Output::Flush => self.flush(request, answer, now),
+        }
     }
 
     /// Takes what a handler writes to STDOUT: into the answer while that has room and the request's input is to
@@ -285,7 +329,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             let (held, _) = self.connection.stdout(id, answer.stdout())?;
             let (record, rest) = self.connection.stdout(id, data)?;
             let (stderr, _) = self.connection.stderr(id, answer.stderr())?;
-            Ok::<_, SendError>(([held, record, stderr], data.len() - rest.len()))
+            let records = if answer.errors_first() { [stderr, held, record] } else { [held, record, stderr] };
+            Ok::<_, SendError>((records, data.len() - rest.len()))
         })();
         let Ok((records, taken)) = records else { return Ok(Write::Wait) };
         self.hand_out(records.iter().map(Record::remaining).sum());

@@ -95,6 +95,9 @@ pub(super) const CROWDED_CALL: Span = Span(250);
 /// word, once they have an answer.
 pub(super) const PAUSE: Span = Span(150);
 
+/// A write that took no longer waited for nobody.
+pub(super) const GLANCE: Span = Span(10);
+
 /// A length of time, in milliseconds; `u32::MAX` is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

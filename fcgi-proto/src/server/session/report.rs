@@ -111,6 +111,8 @@ pub struct Report {
     pub id: Option<RequestId>,
     /// What happened.
     pub what: Stopped,
+    /// The limit that was passed, in bytes, if that is why.
+    pub limit: Option<u32>,
 }
 
 impl fmt::Display for Report {
@@ -119,8 +121,9 @@ impl fmt::Display for Report {
             write!(f, "request {id}: ")?;
         }
         match self.what {
-            Stopped::Refused(why) => write!(f, "refused: {why}"),
-            what => what.fmt(f),
+            Stopped::Refused(why) => write!(f, "refused: {why}")?,
+            what => what.fmt(f)?,
         }
+        self.limit.map_or(Ok(()), |limit| write!(f, ", {limit} bytes"))
     }
 }

@@ -8,6 +8,7 @@ use super::report::{Report, Stopped};
 use super::{Ended, Session, State, Wait};
 use crate::life::{Level, Next, Time};
 use crate::record::RequestId;
+use crate::server::Refusal;
 use crate::server::slots::Slots;
 
 /// Why connections are to be given up.
@@ -30,6 +31,8 @@ pub struct Waiting {
     pub comes: bool,
     /// Whether a part of it came.
     pub begun: bool,
+    /// Whether it was [given up](Session::leave) already, and closes when it may.
+    pub leaving: bool,
 }
 
 impl Waiting {
@@ -187,7 +190,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             State::Cut => true,
         };
         let since = self.since.told()?;
-        Some(Waiting { since, comes: self.fresh || begun, begun })
+        Some(Waiting { since, comes: self.fresh || begun, begun, leaving: self.leaving })
     }
 
     /// What is worth a line in the log.
@@ -202,7 +205,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             level = Level::Debug;
         }
         if self.report.is_none_or(|report| report.level < level) {
-            self.report = Some(Report { level, id, what });
+            let is_too_long = matches!(what, Stopped::Refused(Refusal::ParamsTooLong));
+            let limit = is_too_long.then_some(self.connection.limits.params);
+            self.report = Some(Report { level, id, what, limit });
         }
     }
 

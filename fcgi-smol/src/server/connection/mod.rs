@@ -5,69 +5,60 @@ mod input;
 mod output;
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use std::{fmt, io};
 
 use fcgi_blocking::{Name, Peer, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::Session;
-use fcgi_proto::server::session::{Leave, Life, Request, Stopped, Waiting};
+use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped, Waiting};
 use smol::io::Cursor;
 
-pub(crate) use self::output::Output;
 use crate::AppStatus;
 use crate::net::clock;
+use crate::net::lock;
 use crate::net::transport::{Plain, Transport};
-use crate::server::active::{self, Active, Begin};
 use crate::server::connections::{Common, SLOTS};
+use crate::server::requests::{Active, Requests};
 use crate::server::wakers::Wakes;
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start this request's handler, then see again.
-    Start(Started),
+    /// Start the handler of this request with these parameters, then see again; and whether no other is active on
+    /// the connection, and none ever was beside another.
+    Start(Begin, ParamsBuf, bool),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
     Over(Option<(Level, io::Error)>),
 }
 
-/// A request whose parameters are there.
-pub(crate) struct Started {
-    pub(crate) begin: Begin,
-    pub(crate) params: ParamsBuf,
-    /// No other is active on the connection, and none ever was beside another.
-    pub(crate) alone: bool,
-}
-
 pub(crate) struct Connection {
-    pub(crate) common: Arc<Common>,
-    /// Tells it from every other connection.
-    number: u64,
-    peer: Peer,
+    common: Arc<Common>,
+    pub(crate) peer: Peer,
     state: Mutex<State>,
 }
 
 pub(crate) struct State {
     transport: Box<dyn Transport>,
     session: Session<SLOTS, Vec<Life>>,
-    /// By the slots that the session gave them.
-    requests: Vec<Option<Box<Active>>>,
+    pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
+    /// Those whose handlers go on after they finished them.
+    left: Vec<Request>,
     /// Several requests were active at once.
     multiplexed: bool,
     /// What was read; `None` while all of it is used up.
     input: Option<Box<[u8]>>,
     /// What of `input` the session has not taken.
     unread: Range<usize>,
-    /// Records to be written, from `sent` on.
-    out: Vec<u8>,
-    sent: usize,
+    /// Records to be written.
+    out: VecDeque<u8>,
     /// Bytes that were written and of which the session was not told.
     unflushed: usize,
     task: Waker,
@@ -80,33 +71,29 @@ pub(crate) struct State {
     answered: bool,
     /// There may be more to do, when other tasks had their turn.
     again: bool,
-    leaving: bool,
     killed: bool,
     /// What the stream failed with, or the connection ended with.
     failure: Option<(Level, io::Error)>,
-    /// When it is looked at at the latest, if nothing happens.
-    timer: Option<Duration>,
+    /// The time when it was last looked at.
+    now: Duration,
+    /// When the task looks again at the latest, if it rests.
+    due: Option<Duration>,
     wakes: Wakes,
 }
 
 impl Connection {
-    pub(crate) fn new(
-        transport: Box<dyn Transport>,
-        peer: Peer,
-        number: u64,
-        common: Arc<Common>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(transport: Box<dyn Transport>, peer: Peer, common: Arc<Common>) -> Arc<Self> {
         let settings = &common.settings;
         let state = Mutex::new(State {
             transport,
             session: Session::growing(settings.limits, &settings.patience()),
-            requests: Vec::new(),
+            requests: Requests::new(Arc::clone(&common)),
             starts: VecDeque::new(),
+            left: Vec::new(),
             multiplexed: false,
             input: None,
             unread: 0..0,
-            out: Vec::new(),
-            sent: 0,
+            out: VecDeque::new(),
             unflushed: 0,
             task: Waker::noop().clone(),
             running: false,
@@ -114,56 +101,55 @@ impl Connection {
             readable: true,
             answered: false,
             again: false,
-            leaving: false,
             killed: false,
             failure: None,
-            timer: None,
+            now: clock::now(),
+            due: None,
             wakes: Wakes::default(),
         });
-        Arc::new(Self { common, number, peer, state })
+        Arc::new(Self { common, peer, state })
     }
 
     /// Runs `action` with the state, then wakes whom that concerns.
-    fn with<T>(self: &Arc<Self>, action: impl FnOnce(&mut State) -> T) -> T {
-        // No code panics while it holds the lock.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn with<T>(&self, action: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = lock(&self.state);
         let result = action(&mut state);
-        let deadline = state.session.deadline().filter(|_| !state.killed);
-        let sooner = deadline.filter(|at| state.timer.is_none_or(|timer| *at < timer));
-        if let Some(at) = sooner {
-            let before = state.timer.replace(at);
-            self.common.timers.set(self.number, before, at, self);
+        let sooner = |at| state.due.is_none_or(|due| at < due);
+        if !state.running && state.session.deadline().is_some_and(sooner) {
+            state.call();
         }
-        let wakes = state.wakes.take();
+        let wakes = std::mem::take(&mut state.wakes);
         drop(state);
-        wakes.into_iter().for_each(Wakes::wake);
+        wakes.into_iter().for_each(Waker::wake);
         result
     }
 
-    /// The connection's task begins to run: there may be something to read.
-    pub(crate) fn begin(self: &Arc<Self>, cx: &mut Context<'_>) {
+    /// The connection's task begins to run: there may be something to read. Whether it is woken as before.
+    pub(crate) fn begin(&self, cx: &mut Context<'_>) -> bool {
         self.with(|state| {
+            let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            (state.running, state.readable) = (true, true);
-        });
+            (state.now, state.readable) = (clock::now(), true);
+            same
+        })
     }
 
     /// Does what the session wants, for the connection's task.
-    pub(crate) fn turn(self: &Arc<Self>, cx: &mut Context<'_>) -> Turn {
+    pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
         self.with(|state| {
-            state.attention = false;
-            let over = state.killed || !state.go_on(cx, &self.common);
+            (state.running, state.attention) = (true, false);
+            let over = state.killed || !state.go_on(cx);
             state.report(self.peer);
             if over {
                 return Turn::Over(state.failure.take());
             }
-            state.start(&self.common).map_or(Turn::Rest, Turn::Start)
+            state.start().unwrap_or(Turn::Rest)
         })
     }
 
-    /// The task has nothing to do until it is woken; `false` if it has.
-    pub(crate) fn rest(self: &Arc<Self>, cx: &mut Context<'_>) -> bool {
-        let rests = self.with(|state| {
+    /// The task has nothing to do until it is woken, or the time has come; `None` if it has. What time it is, too.
+    pub(crate) fn rest(&self, cx: &mut Context<'_>) -> Option<(Duration, Duration)> {
+        let (waits, due, now) = self.with(|state| {
             if state.attention {
                 return None;
             }
@@ -171,105 +157,96 @@ impl Connection {
                 cx.waker().wake_by_ref();
             }
             state.running = false;
-            // The memory of one request is kept for the next.
-            if state.session.requests() == 0 && state.requests.len() > 1 {
+            if state.session.requests() == 0 && state.requests.shrink() {
                 state.session.shrink();
-                (state.requests, state.starts) = (Vec::new(), VecDeque::new());
+                state.starts = VecDeque::new();
             }
-            Some(state.session.waiting().is_some())
-        });
-        if rests == Some(true) {
+            state.due = state.session.deadline();
+            Some((state.session.waiting().is_some(), state.due.unwrap_or(Duration::MAX), state.now))
+        })?;
+        if waits {
             self.common.tell_waiting();
         }
-        rests.is_some()
+        Some((due, now))
     }
 
-    /// Ends the waits whose limits have passed.
-    pub(crate) fn expire(self: &Arc<Self>, now: Duration) {
-        self.with(|state| {
-            state.timer = None;
-            state.session.expire(now);
-            state.call();
-        });
-    }
-
-    /// Since when the connection waits for a request, and whether it is to close already.
-    pub(crate) fn waiting(self: &Arc<Self>) -> Option<(bool, Waiting)> {
-        self.with(|state| state.session.waiting().map(|waiting| (state.leaving, waiting)))
+    /// Whether the connection waits for a request.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        self.with(|state| state.session.waiting())
     }
 
     /// Gives the connection up: it closes once it may.
-    pub(crate) fn leave(self: &Arc<Self>, why: Leave, now: Duration) {
+    pub(crate) fn leave(&self, why: Leave, now: Duration) {
         self.with(|state| {
-            state.leaving = true;
             state.session.leave(why, now);
             state.call();
         });
     }
 
     /// Ends the connection without a word; what its handlers still do fails.
-    pub(crate) fn kill(self: &Arc<Self>) {
+    pub(crate) fn kill(&self) {
         self.with(|state| {
             // Parts of requests may be kept for long: they are not to keep the stream open.
             state.transport = Box::new(Plain(Cursor::new(Vec::new())));
             state.killed = true;
             state.session.broken();
             state.session.unwritable();
-            self.common.timers.forget(self.number, state.timer.take());
             let State { requests, wakes, .. } = state;
-            requests.iter_mut().flatten().for_each(|active| active.wake(wakes));
+            requests.wake_all(wakes);
             state.call();
         });
     }
 
-    /// Runs `action` with what is kept of the request; fails if the request is over.
-    pub(crate) fn with_request<T>(
-        self: &Arc<Self>,
-        request: Request,
-        action: impl FnOnce(&mut Active) -> T,
-    ) -> io::Result<T> {
-        self.with(|state| state.active(request).map(action))
-    }
-
-    /// Whether nobody is known to wait for the request's answer any more; else wakes when that is so.
-    pub(crate) fn poll_aborted(self: &Arc<Self>, request: Request, cx: &mut Context<'_>) -> Poll<()> {
+    /// The request is to end, and its handler goes on.
+    pub(crate) fn finish(&self, request: Request) {
+        self.complete(request, Ok(AppStatus(0)));
         self.with(|state| {
-            if state.session.is_gone(request) {
-                return Poll::Ready(());
+            if !state.has_left(request) {
+                state.left.push(request);
+                self.common.go_on();
             }
-            let State { requests, wakes, .. } = state;
-            if let Some(Some(active)) = requests.get_mut(request.slot()) {
-                active.aborted.register(cx.waker(), wakes);
-            }
-            // What the handler does not read may have to be taken out of the way.
-            state.call();
-            Poll::Pending
-        })
+        });
     }
 
     /// The handler is done.
-    pub(crate) fn complete(self: &Arc<Self>, request: Request, outcome: Result<AppStatus, String>) {
+    pub(crate) fn complete(&self, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
-            let now = clock::now();
-            let Ok(active) = state.active(request) else { return };
-            let status = outcome.as_ref().map_or(0, |AppStatus(status)| *status);
-            active.status = Some(status);
-            let level = state.session.failure_level(request);
-            let State { session, requests, .. } = state;
-            let Some(Some(active)) = requests.get_mut(request.slot()) else { return };
-            let failed = outcome.err();
-            let finished = session.finish_answer(request, &mut active.answer, failed.as_deref(), now);
-            if let Some(why) = failed.or_else(|| finished.err().map(|error| error.to_string())) {
-                let (peer, name) = (self.peer, Name(active.params.iter()));
-                log::log!(log_level(level), "{peer}: {name}: request {}: {why}", request.id());
+            if let Some(at) = state.left.iter().position(|left| *left == request) {
+                state.left.swap_remove(at);
+                self.common.end(0);
+                if let Err(why) = outcome {
+                    log::warn!("{}: request {}, after its answer: {why}", self.peer, request.id());
+                }
+                return;
             }
-            state.end(request, &self.common);
+            let State { session, requests, now, .. } = state;
+            let Some(active) = requests.get(request) else { return };
+            let (status, failed) =
+                outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
+            active.status = Some(status);
+            let Exchange { params, answer, .. } = &mut active.exchange;
+            *now = clock::now();
+            if let Some((level, why)) = session.complete(request, answer, failed, *now) {
+                log::log!(log_level(level), "{}: {}: {why}", self.peer, Name(params.iter()));
+            }
+            state.end(request);
             state.call();
         });
     }
 }
 
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
 impl State {
+    /// Whether the request's handler goes on after it finished it.
+    pub(crate) fn has_left(&self, request: Request) -> bool {
+        self.left.contains(&request)
+    }
+
     /// Has the task look again.
     fn call(&mut self) {
         self.attention = true;
@@ -280,13 +257,13 @@ impl State {
 
     /// Does what the session wants of the stream, as far as that can be done at once; `false` once the connection
     /// is over.
-    fn go_on(&mut self, cx: &mut Context<'_>, common: &Common) -> bool {
+    fn go_on(&mut self, cx: &mut Context<'_>) -> bool {
         self.again = false;
         let mut reads = 0;
-        let now = clock::now();
+        let now = self.now;
         self.session.expire(now);
         loop {
-            let offered = self.take_in(now, common);
+            let offered = self.take_in();
             if !self.starts.is_empty() {
                 self.again |= offered;
                 return true;
@@ -295,11 +272,8 @@ impl State {
             if next.close {
                 return false;
             }
-            if next.write {
-                self.flush(cx, now, common);
-                if self.out.is_empty() && self.unflushed == 0 {
-                    continue;
-                }
+            if next.write && self.flush(cx) {
+                continue;
             }
             if next.shutdown {
                 match self.transport.poll_shutdown(cx) {
@@ -322,41 +296,31 @@ impl State {
                 return true;
             }
             reads += 1;
-            if self.fill(cx, common).is_pending() {
+            if self.fill(cx).is_pending() {
                 return true;
             }
         }
     }
 
-    /// What is kept of the request.
-    fn active(&mut self, request: Request) -> io::Result<&mut Active> {
-        let active = self.requests.get_mut(request.slot()).and_then(Option::as_mut);
-        let active = active.filter(|active| active.begin.request == request);
-        active.map(|active| &mut **active).ok_or_else(|| Stopped::Over.into())
-    }
-
-    fn remove(&mut self, request: Request, common: &Common) {
-        if self.active(request).is_err() {
-            return;
-        }
-        if let Some(mut active) = self.requests.get_mut(request.slot()).and_then(Option::take) {
-            common.end(active.memory());
-            // Whoever still waits finds the request over.
-            active.wake(&mut self.wakes);
-            common.spares.put_request(active);
-        }
+    /// Whether nobody is known to wait for the request's answer any more; else wakes when that is so.
+    pub(crate) fn poll_aborted(&mut self, request: Request, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { session, requests, wakes, .. } = self;
+        let Some(active) = requests.get(request).filter(|_| !session.is_gone(request)) else {
+            return Poll::Ready(());
+        };
+        active.aborted.register(cx.waker(), wakes);
+        // What the handler does not read may have to be taken out of the way.
+        self.call();
+        Poll::Pending
     }
 
     /// The next request whose handler is to be started.
-    fn start(&mut self, common: &Common) -> Option<Started> {
+    fn start(&mut self) -> Option<Turn> {
         self.multiplexed |= self.session.requests() > 1;
-        let alone = !self.multiplexed;
         loop {
             let request = self.starts.pop_front()?;
-            let Ok(active) = self.active(request) else { continue };
-            // Its memory comes back, unless the request outlives its handler.
-            let params = std::mem::replace(&mut active.params, active::params(&common.settings));
-            return Some(Started { begin: active.begin, params, alone });
+            let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed));
         }
     }
 

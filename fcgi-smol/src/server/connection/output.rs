@@ -2,126 +2,97 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use fcgi_proto::Level;
-use fcgi_proto::server::session::{End, Request, Write, WriteError};
+use fcgi_proto::server::session::{End, Output, Request, Stopped, Write, WriteError};
 use smol::io::AsyncWrite;
 
-use super::{Connection, State};
+use super::State;
 use crate::net::clock;
 use crate::net::transport::write_some;
-use crate::server::connections::Common;
-
-/// Bytes of output that are kept after they were sent, to move what is behind them seldom.
-const SENT_FRONT: usize = 64 * 1024;
-
-/// What a handler writes.
-#[derive(Clone, Copy)]
-pub(crate) enum Output<'d> {
-    Stdout(&'d [u8]),
-    Stderr(&'d [u8]),
-    Flush,
-}
 
 impl State {
-    /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>, now: Duration, common: &Common) {
+    /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too; whether all of
+    /// it has left.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(control) = self.session.poll_output() {
-            self.out.extend_from_slice(&control);
+            self.out.extend(control.iter());
         }
-        let result = match &self.out[self.sent..] {
-            [] => Ok(0),
-            waiting => write_some(&mut *self.transport, cx, &mut [IoSlice::new(waiting)]),
-        };
-        self.wrote(result, cx, now, common);
+        let slices = &mut [IoSlice::new(self.out.make_contiguous())];
+        let result = write_some(&mut *self.transport, cx, slices);
+        let result = result.inspect(|count| drop(self.out.drain(..*count)));
+        self.wrote(result, cx)
     }
 
-    /// Counts what was written of `out`, and flushes the stream once that is all.
-    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>, now: Duration, common: &Common) {
-        let flushed = result.and_then(|count| {
-            self.sent += count;
+    /// Counts what was written, and flushes the stream if nothing else waits; whether all has left.
+    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>) -> bool {
+        let left = result.and_then(|count| {
             self.unflushed += count;
-            if self.sent < self.out.len() {
-                if self.sent > SENT_FRONT {
-                    self.out.drain(..std::mem::take(&mut self.sent));
-                }
-                return Ok(true);
+            if self.out.is_empty() && Pin::new(&mut self.transport).poll_flush(cx)?.is_pending() {
+                return Ok(false);
             }
-            self.sent = 0;
-            common.spares.put_out(std::mem::take(&mut self.out));
-            match Pin::new(&mut self.transport).poll_flush(cx) {
-                Poll::Ready(result) => result.map(|()| true),
-                Poll::Pending => Ok(false),
-            }
+            self.session.sent(std::mem::take(&mut self.unflushed), self.now);
+            Ok(self.out.is_empty())
         });
-        match flushed {
-            Ok(all) => {
-                if all {
-                    self.session.sent(std::mem::take(&mut self.unflushed), now);
-                }
-                if !all || !self.out.is_empty() {
-                    // The client is waited for from now on.
-                    self.session.next(now);
-                }
-            }
-            Err(error) => {
-                (self.out, self.sent, self.unflushed) = (Vec::new(), 0, 0);
-                self.failure.get_or_insert((Level::Debug, error));
-                self.session.unwritable();
-            }
+        let left = left.unwrap_or_else(|error| {
+            self.unflushed = 0;
+            self.failure.get_or_insert((Level::Debug, error));
+            self.session.unwritable();
+            true
+        });
+        if left {
+            self.requests.common.put_out(std::mem::take(&mut self.out));
+        } else {
+            // The client is waited for from now on.
+            self.session.next(self.now);
         }
+        left
     }
 
     /// Ends the request, if its handler is done, as far as that goes now.
-    pub(super) fn end(&mut self, request: Request, common: &Common) {
+    pub(super) fn end(&mut self, request: Request) {
         loop {
-            let Some(Some(active)) = self.requests.get_mut(request.slot()) else { return };
-            let Some(status) = active.status.filter(|_| active.begin.request == request) else { return };
             if self.out.capacity() == 0 {
-                self.out = common.spares.out();
+                self.out = self.requests.common.out();
             }
-            match self.session.end_answer(request, &mut active.answer, status) {
+            let Some(active) = self.requests.get(request) else { return };
+            let Some(status) = active.status else { return };
+            let answer = &mut active.exchange.answer;
+            match self.session.end_answer(request, answer, status) {
                 End::Wait => return,
                 End::Part(bytes) => {
-                    self.out.extend_from_slice(bytes);
-                    active.answer.sent();
+                    self.out.extend(bytes);
+                    answer.sent();
                     continue;
                 }
                 End::Last(bytes) => {
-                    self.out.extend_from_slice(bytes);
+                    self.out.extend(bytes);
                     self.answered = true;
                 }
                 End::Over => {}
             }
-            return self.remove(request, common);
+            return self.requests.remove(request, &mut self.wakes);
         }
     }
 
     /// Writes, or flushes: how many bytes were taken.
-    fn write(
+    pub(crate) fn write(
         &mut self,
         request: Request,
         what: Output<'_>,
         cx: &mut Context<'_>,
-        common: &Common,
     ) -> Poll<io::Result<usize>> {
         let task = self.task.clone();
         let task = &mut Context::from_waker(&task);
-        let now = clock::now();
+        self.now = clock::now();
         loop {
-            self.active(request)?;
-            let Self { session, requests, transport, out, unflushed, .. } = self;
-            let Some(Some(active)) = requests.get_mut(request.slot()) else { continue };
-            let answer = &mut active.answer;
-            let written = match what {
-                Output::Stdout(data) => session.write(request, answer, data, now),
-                Output::Stderr(data) => session.write_stderr(request, answer, data, now),
-                Output::Flush => session.flush(request, answer, now),
+            let Self { session, now, requests, transport, out, unflushed, .. } = self;
+            let Some(active) = requests.get(request) else {
+                return Poll::Ready(Err(Stopped::Over.into()));
             };
-            let sent = match written {
+            let answer = &mut active.exchange.answer;
+            let sent = match session.output(request, answer, what, *now) {
                 Ok(Write::Taken(count)) => return Poll::Ready(Ok(count)),
                 Ok(Write::Send(batch)) => {
                     let parts = batch.slices();
@@ -133,10 +104,10 @@ impl State {
                         // A record that has begun is finished, whatever becomes of its handler.
                         let (_, rest) = part.split_at(skip.min(part.len()));
                         skip = skip.saturating_sub(part.len());
-                        out.extend_from_slice(rest);
+                        out.extend(rest);
                     }
                     let taken = batch.taken;
-                    active.answer.sent();
+                    answer.sent();
                     Some((result.map(|_| 0), taken))
                 }
                 Ok(Write::Wait) => None,
@@ -144,11 +115,11 @@ impl State {
                 Err(error) => return Poll::Ready(Err(error.into())),
             };
             let Some((result, taken)) = sent else {
-                if !self.out.is_empty() && self.flushes(task, now, common) {
+                if !self.out.is_empty() && self.flush(task) {
                     continue;
                 }
                 let Self { requests, wakes, .. } = self;
-                if let Some(Some(active)) = requests.get_mut(request.slot()) {
+                if let Some(active) = requests.get(request) {
                     active.writer.register(cx.waker(), wakes);
                 }
                 if self.out.is_empty() {
@@ -156,27 +127,10 @@ impl State {
                 }
                 return Poll::Pending;
             };
-            self.wrote(result, task, now, common);
+            self.wrote(result, task);
             if taken > 0 {
                 return Poll::Ready(Ok(taken));
             }
         }
-    }
-
-    /// Writes what waits; whether all of it has left.
-    fn flushes(&mut self, task: &mut Context<'_>, now: Duration, common: &Common) -> bool {
-        self.flush(task, now, common);
-        self.out.is_empty() && self.unflushed == 0
-    }
-}
-
-impl Connection {
-    pub(crate) fn write(
-        self: &Arc<Self>,
-        request: Request,
-        what: Output<'_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.with(|state| state.write(request, what, cx, &self.common))
     }
 }

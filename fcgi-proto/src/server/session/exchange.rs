@@ -1,0 +1,170 @@
+//! What a caller with memory keeps of a request: its parameters as they come, its answer on the way out.
+
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use super::input::Input;
+use super::life::{Life, Request};
+use super::{Session, Started};
+use crate::cgi::{Answer, Front};
+use crate::life::Level;
+use crate::limits::Limits;
+use crate::pair::ParamsBuf;
+use crate::record::Role;
+use crate::server::slots::Slots;
+
+/// Bytes of memory for parameters that are kept from request to request.
+const KEPT_PARAMS: usize = 16 * 1024;
+
+/// What a request begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Begin {
+    /// The request.
+    pub request: Request,
+    /// What this side is asked to be (FastCGI 1.0, section 6).
+    pub role: Role,
+    /// Whether the client keeps the connection after it (section 5.1).
+    pub keep_conn: bool,
+}
+
+/// A request and its answer. Its memory serves one request after the other.
+#[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Exchange {
+    /// What the request began with, if one did.
+    pub begin: Option<Begin>,
+    /// Its parameters: whole, once it [starts](Input::Start).
+    pub params: ParamsBuf,
+    /// Its answer.
+    pub answer: Answer,
+    /// The web server that answers are for, where it is not the one that SERVER_SOFTWARE names.
+    pub front: Option<Front>,
+}
+
+impl Exchange {
+    /// Room for a request with as many bytes of parameters as these limits allow, and an answer with a head of up to
+    /// `head_limit` bytes for this web server.
+    #[must_use]
+    pub fn new(limits: &Limits, head_limit: usize, front: Option<Front>) -> Self {
+        let params = usize::try_from(limits.params).unwrap_or(usize::MAX);
+        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit), front }
+    }
+
+    /// Forgets the request, and all memory but a little.
+    pub fn clear(&mut self) {
+        self.begin = None;
+        self.params.clear(KEPT_PARAMS);
+        self.answer.reset(None);
+    }
+
+    /// Its parameters, for its handler. [`params`](Self::params) may get them back, for their memory.
+    pub fn take_params(&mut self) -> ParamsBuf {
+        self.params.take()
+    }
+
+    /// Whether it is this request's.
+    #[must_use]
+    pub fn is_of(&self, request: Request) -> bool {
+        self.begin.is_some_and(|begin| begin.request == request)
+    }
+}
+
+/// Where a caller keeps its [`Exchange`]s. One alone keeps that of a connection with one request at a time.
+pub trait Exchanges {
+    /// A request begins. `false`: there is no room for it.
+    fn begin(&mut self, begin: Begin) -> bool;
+
+    /// That of the request; `None` if there is none, or no memory for so many bytes more of its parameters.
+    fn room(&mut self, request: Request, bytes: usize) -> Option<&mut Exchange>;
+}
+
+impl Exchanges for Exchange {
+    fn begin(&mut self, begin: Begin) -> bool {
+        self.params.clear(KEPT_PARAMS);
+        self.begin = Some(begin);
+        true
+    }
+
+    fn room(&mut self, request: Request, _: usize) -> Option<&mut Exchange> {
+        self.is_of(request).then_some(self)
+    }
+}
+
+impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
+    /// As [`receive`](Self::receive), with what requests begin with kept in `exchanges`: parameters are gathered, and
+    /// requests that have no room or are not whole are refused, before their [`Start`](Input::Start). Of those it
+    /// tells nothing but that they are [`Over`](Input::Over), and of the others no parameters.
+    pub fn take_in<'i>(
+        &mut self,
+        exchanges: &mut impl Exchanges,
+        input: &mut &'i [u8],
+        now: Duration,
+    ) -> Option<Input<'i>> {
+        let whole = if input.is_empty() { None } else { self.receive_whole(input) };
+        if let Some(Started { request, keep_conn, params, .. }) = whole {
+            let begun = exchanges.begin(Begin { request, role: Role::Responder, keep_conn });
+            return Some(if begun && keep(exchanges, request, params) {
+                self.start(exchanges, request)
+            } else {
+                self.turn_away(request)
+            });
+        }
+        loop {
+            return Some(match self.receive(input, now)? {
+                Input::Begin { request, role, keep_conn } => {
+                    if exchanges.begin(Begin { request, role, keep_conn }) {
+                        continue;
+                    }
+                    self.turn_away(request)
+                }
+                Input::Params { request, data } => {
+                    if keep(exchanges, request, data) {
+                        continue;
+                    }
+                    self.turn_away(request)
+                }
+                Input::Start { request } => self.start(exchanges, request),
+                other => other,
+            });
+        }
+    }
+
+    /// The request's parameters are all there.
+    fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request) -> Input<'i> {
+        let exchange = exchanges.room(request, 0).filter(|exchange| exchange.params.finish().is_ok());
+        let Some(Exchange { params, answer, front, .. }) = exchange else {
+            self.refuse_malformed(request);
+            return Input::Over { request };
+        };
+        answer.reset_for(params.iter(), *front);
+        Input::Start { request }
+    }
+
+    fn turn_away<'i>(&mut self, request: Request) -> Input<'i> {
+        self.refuse_full(request);
+        Input::Over { request }
+    }
+
+    /// The handler is done, with an application status or failed with this text: as
+    /// [`finish_answer`](Self::finish_answer), with what is to be told to a log, if anything.
+    pub fn complete(
+        &mut self,
+        request: Request,
+        answer: &mut Answer,
+        failed: Option<String>,
+        now: Duration,
+    ) -> Option<(Level, String)> {
+        let level = self.failure_level(request);
+        let finished = self.finish_answer(request, answer, failed.as_deref(), now);
+        let why = failed.or_else(|| finished.err().map(|error| error.to_string()));
+        why.map(|why| (level, why))
+    }
+}
+
+/// Keeps parameters; whether there was room for them.
+fn keep(exchanges: &mut impl Exchanges, request: Request, data: &[u8]) -> bool {
+    let exchange = exchanges.room(request, data.len());
+    exchange.is_some_and(|exchange| exchange.params.push(data).is_ok())
+}

@@ -1,0 +1,167 @@
+//! What the adapter keeps of a connection's requests: what they began with, input that waits for the handler, the
+//! answer on its way out, who is to be woken.
+
+use std::io;
+use std::sync::Arc;
+
+use fcgi_blocking::Spool;
+use fcgi_proto::server::session::{Begin, Exchange, Exchanges, Request, Stopped, Stream};
+
+use crate::server::connections::Common;
+use crate::server::settings::Settings;
+use crate::server::wakers::{Wakers, Wakes};
+
+pub(crate) struct Active {
+    pub(crate) exchange: Exchange,
+    /// Bytes of parameters that came.
+    params_len: usize,
+    /// Its bodies.
+    pub(crate) kept: [Spool; 2],
+    /// Its reader was woken: what it does not take now is kept for it.
+    pub(crate) offered: bool,
+    pub(crate) reader: Wakers,
+    pub(crate) writer: Wakers,
+    pub(crate) aborted: Wakers,
+    /// What the handler ended with, once it did.
+    pub(crate) status: Option<u32>,
+}
+
+impl Active {
+    fn new(common: &Common) -> Box<Self> {
+        let Settings { limits, head_limit, front, .. } = &common.settings;
+        Box::new(Self {
+            exchange: Exchange::new(limits, *head_limit, *front),
+            params_len: 0,
+            kept: Default::default(),
+            offered: false,
+            reader: Wakers::default(),
+            writer: Wakers::default(),
+            aborted: Wakers::default(),
+            status: None,
+        })
+    }
+
+    /// Bytes of memory that came from the client.
+    pub(crate) fn memory(&self) -> usize {
+        self.params_len + self.kept.iter().map(Spool::in_memory).sum::<usize>()
+    }
+
+    /// Whoever waits for anything asks again.
+    pub(crate) fn wake(&mut self, wakes: &mut Wakes) {
+        for wakers in [&mut self.reader, &mut self.writer, &mut self.aborted] {
+            wakers.wake(wakes);
+        }
+    }
+}
+
+/// Those of a connection, by the slots that the session gave them.
+pub(crate) struct Requests {
+    slots: Vec<Option<Box<Active>>>,
+    pub(crate) common: Arc<Common>,
+}
+
+impl Requests {
+    pub(crate) fn new(common: Arc<Common>) -> Self {
+        Self { slots: Vec::new(), common }
+    }
+
+    pub(crate) fn get(&mut self, request: Request) -> Option<&mut Active> {
+        find(&mut self.slots, request)
+    }
+
+    /// Has the request's reader woken for what is there, if one waits that was not woken since it last came.
+    pub(crate) fn offer(&mut self, request: Request, wakes: &mut Wakes) -> bool {
+        let Some(active) = self.get(request) else { return false };
+        if active.offered || active.reader.is_empty() {
+            return false;
+        }
+        active.offered = true;
+        active.reader.wake(wakes);
+        true
+    }
+
+    /// Keeps what has room of one of the request's bodies for its handler; how much that is.
+    pub(crate) fn keep(
+        &mut self,
+        request: Request,
+        stream: Stream,
+        data: &[u8],
+        spool: bool,
+        wakes: &mut Wakes,
+    ) -> usize {
+        let Some(active) = find(&mut self.slots, request) else { return data.len() };
+        let Common { settings, .. } = &*self.common;
+        let before = active.memory();
+        let memory = self.common.take(data.len());
+        let room = if memory { settings.body_room.max(1) } else { 0 };
+        let count = active.kept[stream as usize].keep(data, room, if spool { settings.spool } else { 0 });
+        if memory {
+            self.common.release(before + data.len() - active.memory());
+        }
+        active.reader.wake(wakes);
+        count
+    }
+
+    /// Takes what was kept of one of its bodies; 0 bytes if there are none.
+    pub(crate) fn take(&mut self, request: Request, stream: Stream, into: &mut [u8]) -> io::Result<usize> {
+        let Some(active) = find(&mut self.slots, request) else { return Err(Stopped::Over.into()) };
+        active.offered = false;
+        let before = active.memory();
+        let count = active.kept[stream as usize].take(into)?;
+        self.common.release(before - active.memory());
+        Ok(count)
+    }
+
+    /// The request is over: whoever still waits finds that.
+    pub(crate) fn remove(&mut self, request: Request, wakes: &mut Wakes) {
+        let slot = self.slots.get_mut(request.slot());
+        let active = slot.and_then(|slot| slot.take_if(|active| active.exchange.is_of(request)));
+        let Some(mut active) = active else { return };
+        self.common.end(active.memory());
+        active.wake(wakes);
+        active.exchange.clear();
+        active.kept.iter_mut().for_each(Spool::clear);
+        (active.params_len, active.offered, active.status) = (0, false, None);
+        self.common.requests.put(active);
+    }
+
+    pub(crate) fn wake_all(&mut self, wakes: &mut Wakes) {
+        self.slots.iter_mut().flatten().for_each(|active| active.wake(wakes));
+    }
+
+    /// Gives memory back when there are no requests: that of one is kept for the next. Whether it did.
+    pub(crate) fn shrink(&mut self) -> bool {
+        let shrinks = self.slots.len() > 1;
+        if shrinks {
+            self.slots = Vec::new();
+        }
+        shrinks
+    }
+}
+
+impl Exchanges for Requests {
+    fn begin(&mut self, begin: Begin) -> bool {
+        let slot = begin.request.slot();
+        if !self.common.begin() {
+            return false;
+        }
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        let mut active = self.common.requests.get(|| Active::new(&self.common));
+        active.exchange.begin = Some(begin);
+        self.slots[slot] = Some(active);
+        true
+    }
+
+    fn room(&mut self, request: Request, bytes: usize) -> Option<&mut Exchange> {
+        let active = find(&mut self.slots, request).filter(|_| self.common.take(bytes))?;
+        active.params_len += bytes;
+        Some(&mut active.exchange)
+    }
+}
+
+fn find(slots: &mut [Option<Box<Active>>], request: Request) -> Option<&mut Active> {
+    let active = slots.get_mut(request.slot())?.as_mut()?;
+    active.exchange.is_of(request).then_some(&mut **active)
+}
