@@ -357,7 +357,7 @@ impl Handler {
                 world.note(Decision::ReadEnds);
                 self.stopped[number] = true;
                 self.stdin_ended |= number == 0;
-                if let Some(patience) = &mut self.patience {
+                if let Some(patience) = self.patience.as_mut().filter(|_| taken.is_complete()) {
                     patience.stops();
                 }
                 let has = matches!(
@@ -578,7 +578,7 @@ impl Handler {
             Some(Done::Failed) => 0,
             None => {
                 let fails = world.choices.once_in(6) || !self.is_plain && taken.wrote.len() < wire::HEAD;
-                let status = world.choices.one_of(&[0, 1, 7, u32::MAX]);
+                let status = if fails { 0 } else { world.choices.one_of(&[0, 1, 7, u32::MAX]) };
                 if self.is_plain {
                     session.finish(self.request, world.now);
                     taken.done = Some(Done::With(status));

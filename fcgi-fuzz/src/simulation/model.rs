@@ -210,7 +210,7 @@ impl ServerModel {
 
 impl Taken {
     fn is_library(&self) -> bool {
-        ["Status: 503", "Status: 400", "Status: 500"]
+        ["Status: 503", "Status: 400", "Status: 431", "Status: 500"]
             .iter()
             .any(|head| self.stdout.starts_with(head.as_bytes()))
     }

@@ -11,6 +11,10 @@ pub(super) fn request(plan: &Plan, choices: &mut Choices) -> Vec<u8> {
     let bytes = match choices.below(12) {
         0 | 1 => begin(id, choices),
         2 => record(PARAMS, id, b"\x0e\x03REQUEST_METHODGET", padding),
+        // Now and then the pairs before it are not whole.
+        3 if choices.once_in(4) => {
+            [record(PARAMS, id, b"\x0e\x03HALF", padding), record(PARAMS, id, b"", 0)].concat()
+        }
         3 => record(PARAMS, id, b"", padding),
         4 => record(STDIN, id, &vec![b's'; plan.size(choices).min(65_535)], padding),
         5 => record(STDIN, id, b"", padding),
