@@ -6,7 +6,7 @@ use std::thread;
 use fcgi_fuzz::simulation::{Coverage, live};
 
 /// Lives that a failure may take to be made short.
-const TRIES: usize = 2000;
+const TRIES: usize = 500;
 
 /// Lives the lives of these seeds, in as many threads as there are, and returns what was decided.
 fn live_all(seeds: &[u64]) -> Coverage {
@@ -16,7 +16,7 @@ fn live_all(seeds: &[u64]) -> Coverage {
         let parts: Vec<_> = seeds
             .chunks(seeds.len().div_ceil(threads).max(1))
             .map(|seeds| {
-                scope.spawn(|| {
+                scope.spawn(move || {
                     let mut coverage = Coverage::default();
                     for seed in seeds {
                         if let Err(failure) = live(*seed, &mut coverage, TRIES) {
