@@ -383,9 +383,9 @@ impl Client {
 
     /// Whether somebody waits for the session, and not the session for somebody to take an answer.
     pub(super) fn waits(&self) -> bool {
-        let waits = |caller: &Caller| !caller.is_gone && !(caller.stops && caller.taken < caller.got.len());
-        let stops = self.callers.iter().any(|caller| !caller.is_gone && !waits(caller));
-        !self.closed && !stops && self.callers.iter().any(waits)
+        let stops = |caller: &Caller| caller.stops && caller.taken < caller.got.len();
+        let mut open = self.callers.iter().filter(|caller| !caller.is_gone).peekable();
+        !self.closed && open.peek().is_some() && !open.any(stops)
     }
 
     /// What its callers wait for, for a person.
@@ -480,7 +480,7 @@ impl Client {
         hold((end.app_status, end.protocol_status) == (app, protocol), "one end", || {
             format!("{end:?}, {app} and {protocol} came")
         });
-        let answered = end.answered == !asked.stdout.is_empty();
+        let answered = end.answered != asked.stdout.is_empty();
         hold(answered || world.plan.mode != Mode::Pair, "one end", || {
             format!("{end:?} with {} bytes", asked.stdout.len())
         });

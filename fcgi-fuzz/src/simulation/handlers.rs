@@ -246,7 +246,7 @@ impl Handler {
         let at = self.at.unwrap_or_else(|| self.chooses(world));
         self.at = Some(at);
         let goes_on = match at {
-            At::Read(stream) => self.reads(stream, session, taken, model.is_dead, world),
+            At::Read(stream) => self.reads(stream, session, taken, world),
             At::Write(0) | At::Stderr(0) => false,
             At::Write(left) => self.writes(left, session, taken, out, world),
             At::Stderr(left) => self.writes_stderr(left, session, taken, out, world),
@@ -286,10 +286,10 @@ impl Handler {
                 1 => At::Flush,
                 _ => At::Write(self.left.min(1 + world.plan.size(&mut world.choices))),
             },
-            _ => return self.finish_by(world),
+            _ => return At::End,
         };
         if over && self.left == 0 {
-            return self.finish_by(world);
+            return At::End;
         }
         match world.choices.below(16) {
             11 | 12 if world.plan.fair && self.role == Role::Filter && !self.stdin_ended => plain,
@@ -297,16 +297,12 @@ impl Handler {
             12 if !self.is_plain => At::Flush,
             13 => At::Sleep(world.now + world.plan.nap(&mut world.choices)),
             14 => At::Watch(world.now + world.plan.nap(&mut world.choices)),
-            15 if world.choices.below(2) == 1 => self.finish_by(world),
+            15 if world.choices.below(2) == 1 => At::End,
             _ => {
                 self.steps = self.steps.saturating_sub(usize::from(self.manner == Manner::Mixes));
                 plain
             }
         }
-    }
-
-    fn finish_by(&mut self, _: &mut World) -> At {
-        At::End
     }
 
     /// Whether it is still at it.
@@ -315,7 +311,6 @@ impl Handler {
         stream: Stream,
         session: &mut dyn ServerSession,
         taken: &Taken,
-        is_dead: bool,
         world: &mut World,
     ) -> bool {
         let number = number(stream);
@@ -396,7 +391,6 @@ impl Handler {
                     Stopped::Refused(_) => taken.disorder || world.plan.limits != fcgi_proto::Limits::new(),
                     _ => false,
                 };
-                let _ = is_dead;
                 hold(fits, "whole bodies", || {
                     format!("a reader hears {stopped:?}: {stopped}, aborted {}", taken.aborted)
                 });

@@ -67,7 +67,6 @@ impl Spent {
 pub(super) struct Waits {
     /// When each request began whose parameters are not in; since when part of a record is, at least.
     begun: HashMap<Request, Duration>,
-    last_came: Option<Duration>,
     write: Spent,
     idle_since: Option<Duration>,
     pub(super) shut_at: Option<Duration>,
@@ -76,11 +75,7 @@ pub(super) struct Waits {
 impl Waits {
     pub(super) fn new(plan: &Plan, now: Duration) -> Self {
         let write = Spent::new(plan.patience.write);
-        Self { begun: HashMap::new(), last_came: None, write, idle_since: Some(now), shut_at: None }
-    }
-
-    pub(super) fn came(&mut self, now: Duration) {
-        self.last_came = Some(now);
+        Self { begun: HashMap::new(), write, idle_since: Some(now), shut_at: None }
     }
 
     pub(super) fn begins(&mut self, request: Request, now: Duration) {

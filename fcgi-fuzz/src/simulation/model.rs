@@ -76,10 +76,6 @@ pub(super) struct ServerModel {
 }
 
 impl ServerModel {
-    pub(super) fn is_between(&self) -> bool {
-        self.reader.is_between()
-    }
-
     /// The newest request with this id.
     pub(super) fn newest(&self, id: u16) -> Option<usize> {
         self.requests.iter().rposition(|request| request.id == id)
@@ -261,7 +257,7 @@ impl Taken {
             }
             // A refusal: its handler has not run, or what it is to have read never came.
             Some(_) => refusal && (refuses || self.cut_short),
-            None => (refuses || !self.started) && (refusal || refuses),
+            None => refuses || !self.started && refusal,
         };
         hold(fits, "one end", what);
     }

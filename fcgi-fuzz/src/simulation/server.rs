@@ -286,7 +286,6 @@ impl Server {
             if let Some(Started { request, keep_conn, params, .. }) = self.session.receive_whole(&mut input) {
                 world.note(Decision::Whole);
                 self.model.came(&unread[..unread.len() - input.len()], world.now);
-                self.waits.came(world.now);
                 self.begins(request, Role::Responder, keep_conn, world);
                 if !self.handlers[handler].is_gone {
                     self.params(request, params, world);
@@ -312,9 +311,6 @@ impl Server {
             }
         }
         let consumed = &unread[..unread.len() - left];
-        if !consumed.is_empty() {
-            self.waits.came(world.now);
-        }
         if self.shut {
             if !consumed.is_empty() {
                 world.note(Decision::Lingers);

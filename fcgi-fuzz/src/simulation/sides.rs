@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fcgi_proto::Next;
 use fcgi_proto::cgi::{Answer, HeadError};
 use fcgi_proto::client::{self, Again, Ask, Failure, Manners, Odd, Piece, SendError};
 use fcgi_proto::record::{Control, Record};
@@ -9,7 +10,6 @@ use fcgi_proto::server::session::{
     End, Input, Leave, Life, Read, Report, Request, Session, Started, Stopped, Stream, Waiting, Write,
     WriteError,
 };
-use fcgi_proto::{Level, Next};
 
 /// A trait with methods of a session, and the sessions that have them.
 macro_rules! side {
@@ -61,7 +61,6 @@ side! { ServerSession:
     fn finish_answer(&mut, request: Request, answer: &mut Answer, failed: Option<&str>, now: Duration) -> Result<(), HeadError>;
     fn end(&mut, request: Request, app_status: u32) -> End<Control>;
     fn end_answer(&mut, request: Request, answer: &'a mut Answer, app_status: u32) -> End<&'a [u8]>;
-    fn failure_level(&, request: Request) -> Level;
     fn next(&mut, now: Duration) -> Next;
     fn shut(&mut, now: Duration) -> ();
     fn expire(&mut, now: Duration) -> ();
@@ -86,7 +85,6 @@ side! { ClientCalls:
     fn may_be_refused(&, request: client::Request) -> bool;
     fn leave(&mut, request: client::Request, now: Duration) -> Control;
     fn next(&,) -> Next;
-    fn is_reusable(&,) -> bool;
     fn open(&,) -> usize;
     fn again(&, request: client::Request) -> Again;
     fn take_odd(&mut,) -> Option<Odd>;

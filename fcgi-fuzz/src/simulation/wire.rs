@@ -41,11 +41,6 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Whether no record has begun and not ended.
-    pub(super) fn is_between(&self) -> bool {
-        self.header.is_empty() && self.content == 0 && self.padding == 0
-    }
-
     pub(super) fn read(&mut self, mut bytes: &[u8], mut each: impl FnMut(Header, Part<'_>)) {
         while !bytes.is_empty() {
             if self.content > 0 {
