@@ -14,7 +14,7 @@ use super::coverage::{Coverage, Decision};
 use super::handlers::Handler;
 use super::limits::Waits;
 use super::model::{ServerModel, hold};
-use super::plan::Plan;
+use super::plan::{Mode, Plan};
 use super::sides::ServerSession;
 use super::transport::{Came, Pipe};
 
@@ -84,8 +84,7 @@ impl Server {
             _ => Box::new(Session::<3, _>::growing(*limits, patience)),
         };
         let mut model = ServerModel::default();
-        model.refuses =
-            world.plan.mode != super::plan::Mode::Pair || limits.params != fcgi_proto::Limits::new().params;
+        model.refuses = world.plan.mode != Mode::Pair || limits.params != fcgi_proto::Limits::new().params;
         Self {
             session,
             model,
