@@ -69,6 +69,9 @@ pub(super) struct Handler {
     patience: Option<Spent>,
     /// It has waited to write too, perhaps for input: that cannot be told from outside.
     held: bool,
+    held_since: Option<Duration>,
+    /// Its answer leaves as it is made, or there is no more room for its input.
+    let_go: bool,
     answer: Answer,
     is_plain: bool,
     is_head: bool,
@@ -108,6 +111,8 @@ impl Handler {
             stdin_ended: false,
             patience: None,
             held: false,
+            held_since: None,
+            let_go: false,
             answer: Answer::new(HEAD_LIMIT),
             is_plain: false,
             is_head: false,
@@ -157,6 +162,7 @@ impl Handler {
         }
         let more = (data.len() - count).min(world.plan.disk.saturating_sub(self.on_disk[number]));
         self.on_disk[number] += more;
+        self.let_go |= count + more < data.len();
         count + more
     }
 

@@ -4,6 +4,9 @@ use super::choices::Choices;
 use super::plan::Plan;
 use super::wire::*;
 
+/// All that can be asked for.
+const NAMES: &[u8] = b"\x0e\0FCGI_MAX_CONNS\x0d\0FCGI_MAX_REQS\x0f\0FCGI_MPXS_CONNS";
+
 /// What a hostile client sends next.
 pub(super) fn request(plan: &Plan, choices: &mut Choices) -> Vec<u8> {
     let id = choices.one_of(&[1_u16, 1, 1, 2, 3, 0, 300]);
@@ -20,6 +23,8 @@ pub(super) fn request(plan: &Plan, choices: &mut Choices) -> Vec<u8> {
         5 => record(STDIN, id, b"", padding),
         6 => record(DATA, id, &vec![b'd'; plan.size(choices).min(65_535)], padding),
         7 => record(ABORT, id, b"", padding),
+        // More questions than there is room for their answers.
+        8 if choices.once_in(8) => record(GET_VALUES, 0, NAMES, 0).repeat(2500),
         8 => record(
             choices.one_of(&[GET_VALUES, 11, 12, 200]),
             choices.one_of(&[0, 1]),

@@ -18,8 +18,9 @@ use super::plan::{Mode, Plan};
 use super::sides::ServerSession;
 use super::transport::{Came, Pipe};
 
-/// Bytes that may wait to be sent: what the session lets wait, one record of each handler, and the replies.
-const MOST_OUT: usize = 64 * 1024 + 4 * (64 * 1024 + 72 * 1024);
+/// Bytes that may wait to be sent: what the session lets wait before it takes nothing more in and ends no request, and
+/// what one call hands out then.
+const MOST_OUT: usize = 64 * 1024 + 160 * 1024;
 
 /// What all of a life share.
 pub(super) struct World {

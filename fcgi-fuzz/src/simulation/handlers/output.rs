@@ -50,6 +50,7 @@ impl Handler {
             match session.write(self.request, &mut self.answer, &bytes, world.now) {
                 Ok(Write::Wait) => {
                     world.note(Decision::WriteWaits);
+                    self.held_since.get_or_insert(world.now);
                     return self.must_wait();
                 }
                 Ok(Write::Taken(count)) => {
@@ -58,6 +59,11 @@ impl Handler {
                 }
                 Ok(Write::Send(batch)) => {
                     world.note(Decision::Sent);
+                    let held = self.held_since.map_or(Duration::ZERO, |since| world.now - since);
+                    let may_leave = taken.is_complete() || self.let_go || held >= Duration::from_millis(150);
+                    hold(may_leave || !world.plan.fair, "held back", || {
+                        format!("an answer leaves before its input is in, after {held:?}")
+                    });
                     batch.slices().iter().for_each(|slice| out.extend(*slice));
                     let count = batch.taken;
                     self.answer.sent();
@@ -121,6 +127,7 @@ impl Handler {
         if self.is_plain {
             return false;
         }
+        self.let_go = true;
         match session.flush(self.request, &mut self.answer, world.now) {
             Ok(Write::Wait) => {
                 world.note(Decision::WriteWaits);
