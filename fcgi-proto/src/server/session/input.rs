@@ -218,7 +218,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Stream::Data => life.wire.stage == Stage::Complete,
         };
         let refused = matches!(life.stop, Some(Stop::Refused(_)));
-        if ended && !refused {
+        if ended && !refused && !life.has(Life::LOST) {
             return Ok(Read::End);
         }
         if life.stop.is_some() || stopped_input.is_some() {
@@ -521,6 +521,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let life = self.lives_mut().get_mut(slot)?;
         if !life.wants(stream) {
             life.drained = life.drained.saturating_add(count as u32);
+            if life.stop.is_some() {
+                life.set(Life::LOST);
+            }
             if matches!(life.phase, Phase::Draining) {
                 if life.drained > limit {
                     (life.phase, life.due) = (Phase::Ending, Time::NEVER);

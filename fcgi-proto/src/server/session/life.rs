@@ -116,6 +116,8 @@ impl Life {
     pub(super) const HAS_READ: u16 = 1 << 9;
     /// Its handler failed, and what left of its answer is not to pass for the whole.
     pub(super) const FAILED: u16 = 1 << 10;
+    /// Some of its input was thrown away since its handler was told that no more comes.
+    pub(super) const LOST: u16 = 1 << 11;
 
     /// A free slot, to fill an array with.
     pub const FREE: Self = Self {
