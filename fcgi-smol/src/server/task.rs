@@ -16,7 +16,7 @@ use smol::channel::Sender;
 use crate::AppStatus;
 use crate::net::clock::Alarm;
 use crate::server::BoxError;
-use crate::server::connection::{Connection, Ground, Turn};
+use crate::server::connection::{Connection, Turn};
 use crate::server::connections::Connections;
 use crate::server::request::Request;
 
@@ -29,14 +29,10 @@ pub struct RequestTask<F> {
 }
 
 impl<F> RequestTask<F> {
-    /// Whether it goes on after it finished its request.
-    fn has_left(&self) -> bool {
-        self.connection.with(|state| state.has_left(self.key))
-    }
-
     fn complete(&mut self, outcome: Result<AppStatus, String>) {
         if self.future.take().is_some() {
             self.connection.complete(self.key, outcome);
+            self.connection.common.end();
         }
     }
 }
@@ -100,20 +96,23 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, begin: Begin, params: ParamsBuf, ground: Ground, cx: &mut Context<'_>) {
+    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool, quick: bool, cx: &mut Context<'_>) {
         let key = begin.request;
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), begin, params);
         let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
             Ok(future) => Box::pin(future),
-            Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
+            Err(panic) => {
+                connection.complete(key, Err(panic_text(&*panic)));
+                return connection.common.end();
+            }
         };
         let mut task = RequestTask { future: Some(future), connection, key };
-        if ground != Ground::Apart && Pin::new(&mut task).poll(cx).is_ready() {
+        if (alone || quick) && Pin::new(&mut task).poll(cx).is_ready() {
             return;
         }
         // One that was there before has finished its request, and goes on by itself.
-        let by_itself = if ground == Ground::Alone { self.guest.replace(task) } else { Some(task) };
+        let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
         self.spawn(by_itself);
     }
 
@@ -138,9 +137,12 @@ where
         }
         loop {
             match self.connection.turn(cx) {
-                Turn::Start(begin, params, ground) => self.start(begin, params, ground, cx),
+                Turn::Start(begin, params, alone, quick) => self.start(begin, params, alone, quick, cx),
                 Turn::Over(failure) => {
-                    let left = self.guest.take_if(|guest| guest.has_left());
+                    // One that has finished its request goes on.
+                    let Self { connection, guest, .. } = &mut *self;
+                    let left = guest
+                        .take_if(|guest| connection.with(|state| state.requests.get(guest.key).is_none()));
                     self.spawn(left);
                     self.failure = failure;
                     return Poll::Ready(());
