@@ -80,7 +80,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// answer that cannot be ended has failed too.
     ///
     /// # Errors
-    /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500.
+    /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500, or is sent as it is
+    /// where the web server [wants that](crate::cgi::Front::errors_first).
     #[cfg(feature = "alloc")]
     pub fn finish_answer(
         &mut self,
