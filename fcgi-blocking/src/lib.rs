@@ -14,6 +14,8 @@
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The README's programs compile.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -37,8 +39,3 @@ pub use server::log::{Name, log_level, panic_text};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::{BoxError, Handle, Server, serve_stream};
-
-/// The README's programs compile.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

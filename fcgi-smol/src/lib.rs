@@ -18,6 +18,8 @@
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The README's programs compile.
+#![cfg_attr(all(doctest, feature = "tokio", feature = "tower"), doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -37,8 +39,3 @@ pub use server::request::{Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::spawn::Spawn;
 pub use server::{BoxError, Handle, Server, serve_stream};
-
-/// The README's programs compile.
-#[cfg(all(doctest, feature = "tokio", feature = "tower"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

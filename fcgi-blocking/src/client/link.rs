@@ -12,6 +12,7 @@ use super::body::Body;
 use super::{ClientError, ClientSettings, Result, Value};
 use crate::net::clock::now;
 use crate::net::stream::Stream;
+use crate::net::transport::is_no_failure;
 use crate::server::log::log_level;
 
 /// Bytes read at a time, of the socket and of a request's body.
@@ -194,11 +195,6 @@ impl Link {
             self.broken = Some(error);
         }
     }
-}
-
-/// Whether the socket only could not do it now.
-fn is_no_failure(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl Drop for Link {

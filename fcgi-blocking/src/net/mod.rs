@@ -7,3 +7,10 @@ pub(crate) mod peer;
 pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod transport;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Nothing that is locked here is left half done by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::Scope;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use std::time::Duration;
 use fcgi_proto::Level;
 
 use crate::net::listener::{Listener, is_exhaustion};
+use crate::net::lock;
 use crate::net::peer::{Peer, Peers};
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
@@ -78,13 +79,13 @@ impl Handle {
     /// Stops accepting, lets the requests that run finish, closes idle connections.
     /// [`Server::serve`] returns when the last connection has ended.
     pub fn shutdown(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Shutdown::Requested;
+        *lock(&self.state) = Shutdown::Requested;
     }
 
     /// What becomes readable at [`shutdown`](Self::shutdown).
     fn wake(&self) -> io::Result<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if matches!(*state, Shutdown::NotServing) {
             *state = Shutdown::Serving { _wake: theirs };
         }

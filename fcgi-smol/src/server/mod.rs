@@ -208,7 +208,9 @@ async fn accept(
         if connections.is_full() {
             // None is closed before another is there that needs its place.
             socket.readable().await?;
-            connections.room().await;
+        }
+        while connections.is_full() {
+            connections.give_up_longest_waiting(Duration::MAX).await;
         }
         match socket.accept().await {
             Err(error) if is_exhaustion(&error) => {

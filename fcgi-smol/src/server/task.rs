@@ -1,11 +1,12 @@
 //! The tasks: one moves a connection's bytes and starts its handlers; a request that comes alone rides along
 //! with it, others are tasks of their own.
+#![expect(missing_debug_implementations, reason = "nobody can name these types")]
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::{fmt, io};
 
 use fcgi_blocking::{log_level, panic_text};
 use fcgi_proto::Level;
@@ -56,18 +57,6 @@ where
         };
         self.complete(outcome);
         Poll::Ready(())
-    }
-}
-
-impl<F> fmt::Debug for RequestTask<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestTask").finish_non_exhaustive()
-    }
-}
-
-impl<H, F> fmt::Debug for ConnectionTask<H, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionTask").finish_non_exhaustive()
     }
 }
 

@@ -15,16 +15,14 @@ use fcgi_blocking::{Name, Peer, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::Session;
-use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped, Waiting};
+use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped};
 use smol::io::Cursor;
 
 use crate::AppStatus;
-use crate::net::clock;
-use crate::net::lock;
 use crate::net::transport::{Plain, Transport};
+use crate::net::{clock, lock};
 use crate::server::connections::{Common, SLOTS};
 use crate::server::requests::{Active, Requests};
-use crate::server::wakers::Wakes;
 
 /// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
 const HERE: Duration = Duration::from_micros(200);
@@ -49,7 +47,7 @@ pub(crate) struct Connection {
 
 pub(crate) struct State {
     transport: Box<dyn Transport>,
-    session: Session<SLOTS, Vec<Life>>,
+    pub(crate) session: Session<SLOTS, Vec<Life>>,
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
@@ -82,7 +80,6 @@ pub(crate) struct State {
     woken: Duration,
     /// When the task looks again at the latest, if it rests.
     due: Option<Duration>,
-    wakes: Wakes,
 }
 
 impl Connection {
@@ -109,7 +106,6 @@ impl Connection {
             now: clock::now(),
             woken: Duration::ZERO,
             due: None,
-            wakes: Wakes::default(),
         });
         Arc::new(Self { common, peer, state })
     }
@@ -122,7 +118,7 @@ impl Connection {
         if !state.running && state.session.deadline().is_some_and(sooner) {
             state.call();
         }
-        let wakes = std::mem::take(&mut state.wakes);
+        let wakes = std::mem::take(&mut state.requests.wakes);
         drop(state);
         wakes.into_iter().for_each(Waker::wake);
         result
@@ -176,11 +172,6 @@ impl Connection {
         Some((due, now))
     }
 
-    /// Whether the connection waits for a request.
-    pub(crate) fn waiting(&self) -> Option<Waiting> {
-        self.with(|state| state.session.waiting())
-    }
-
     /// Gives the connection up: it closes once it may.
     pub(crate) fn leave(&self, why: Leave, now: Duration) {
         self.with(|state| {
@@ -197,8 +188,7 @@ impl Connection {
             state.killed = true;
             state.session.broken();
             state.session.unwritable();
-            let State { requests, wakes, .. } = state;
-            requests.wake_all(wakes);
+            state.requests.wake_all();
             state.call();
         });
     }
@@ -238,7 +228,7 @@ impl State {
     fn call(&mut self) {
         self.attention = true;
         if !self.running {
-            self.wakes.push(self.task.clone());
+            self.requests.wakes.push(self.task.clone());
         }
     }
 
@@ -288,11 +278,10 @@ impl State {
 
     /// Whether nobody is known to wait for the request's answer any more; else wakes when that is so.
     pub(crate) fn poll_aborted(&mut self, request: Request, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { session, requests, wakes, .. } = self;
-        let Some(active) = requests.get(request).filter(|_| !session.is_gone(request)) else {
+        if self.requests.get(request).is_none() || self.session.is_gone(request) {
             return Poll::Ready(());
-        };
-        active.aborted.register(cx.waker(), wakes);
+        }
+        self.requests.register(request, |active| &mut active.aborted, cx);
         // What the handler does not read may have to be taken out of the way.
         self.call();
         Poll::Pending
