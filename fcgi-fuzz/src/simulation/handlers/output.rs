@@ -41,6 +41,9 @@ impl Handler {
                 }
                 Ok(Some((record, rest))) => {
                     world.note(Decision::Plain);
+                    hold(out.is_empty() || record.remaining() == 0, "memory", || {
+                        "a record leaves before what was handed out has".to_owned()
+                    });
                     record.slices().iter().for_each(|slice| out.extend(*slice));
                     bytes.len() - rest.len()
                 }
@@ -59,6 +62,9 @@ impl Handler {
                 }
                 Ok(Write::Send(batch)) => {
                     world.note(Decision::Sent);
+                    hold(out.is_empty(), "memory", || {
+                        "a record leaves before what was handed out has".to_owned()
+                    });
                     let held = self.held_since.map_or(Duration::ZERO, |since| world.now - since);
                     let may_leave = taken.is_complete() || self.let_go || held >= Duration::from_millis(150);
                     hold(may_leave || !world.plan.fair, "held back", || {
