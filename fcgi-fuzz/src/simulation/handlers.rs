@@ -234,7 +234,7 @@ impl Handler {
         if let (true, true, Some(patience)) =
             (reads && self.runs() && !self.held, world.plan.punctual, &self.patience)
         {
-            hold(!patience.is_overdue(taken.last_input, world.now), "limits", || {
+            hold(!patience.is_overdue(taken.stdin_ended, world.now), "limits", || {
                 format!("longer than it may: {}", self.state())
             });
         }

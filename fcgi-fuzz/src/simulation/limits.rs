@@ -25,8 +25,9 @@ impl Spent {
         Self { left: most, most, since: None, roundings: 1 }
     }
 
-    pub(super) fn waits(&mut self, now: Duration) {
-        self.since.get_or_insert(now);
+    /// It waits, and began to before or does so now; nothing of what was before `anew` counts.
+    pub(super) fn waits(&mut self, now: Duration, anew: Duration) {
+        self.since = Some(self.since.unwrap_or(now).max(anew));
     }
 
     pub(super) fn stops(&mut self) {
@@ -99,7 +100,7 @@ impl Waits {
     /// Whether something is to be written, as of now.
     pub(super) fn write(&mut self, waits: bool, now: Duration) {
         if waits {
-            self.write.waits(now);
+            self.write.waits(now, Duration::ZERO);
         }
     }
 
@@ -108,7 +109,7 @@ impl Waits {
         let write = &mut self.write;
         write.moved(bytes, rate, now);
         if !all {
-            write.waits(now);
+            write.waits(now, Duration::ZERO);
         } else if alone {
             *write = Spent::new(plan.patience.write);
         }
