@@ -27,7 +27,7 @@ impl Spent {
 
     /// It waits, and began to before or does so now; nothing of what was before `anew` counts.
     pub(super) fn waits(&mut self, now: Duration, anew: Duration) {
-        self.since = Some(self.since.unwrap_or(now).max(anew));
+        self.since = Some(self.since.filter(|since| *since > anew).unwrap_or(now));
     }
 
     pub(super) fn stops(&mut self) {
@@ -58,8 +58,9 @@ impl Spent {
 
     /// Whether a wait, that began again at `again` perhaps, has lasted longer than it may.
     pub(super) fn is_overdue(&self, again: Duration, now: Duration) -> bool {
-        self.since
-            .is_some_and(|since| now.saturating_sub(since.max(again)) > self.left + ROUNDING * self.roundings)
+        self.since.is_some_and(|since| {
+            since > again && now.saturating_sub(since) > self.left + ROUNDING * self.roundings
+        })
     }
 }
 
