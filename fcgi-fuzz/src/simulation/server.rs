@@ -215,9 +215,7 @@ impl Server {
         hold(!idle || self.was_idle, "limits", || "an idle connection is closed too early".to_owned());
         let runs = self.handlers.iter().any(|handler| handler.runs());
         hold(!runs || self.cut, "one end", || "the connection is closed under a handler".to_owned());
-        hold(self.shut || self.cut || self.ended || self.out.is_empty(), "one end", || {
-            "closed with bytes to send".to_owned()
-        });
+        hold(self.cut || self.out.is_empty(), "one end", || "closed with bytes to send".to_owned());
         self.closed = true;
         up.unread = true;
         // What a socket does that is closed with input unread, and for what comes then.
