@@ -133,11 +133,12 @@ impl Answer {
     /// [`TruncatedPair`], if the parameters are not whole: one look at them is enough for both.
     pub fn reset_for(&mut self, mut params: Pairs<'_>, front: Option<Front>) -> Result<(), TruncatedPair> {
         let (all, mut method, mut software) = (params.clone(), None, None);
-        for (name, value) in params.by_ref() {
-            match name {
-                b"REQUEST_METHOD" => method = Some(value),
-                b"SERVER_SOFTWARE" => software = Some(value),
-                _ => {}
+        let may_be_one = |len| len == b"REQUEST_METHOD".len() || len == b"SERVER_SOFTWARE".len();
+        while let Some((name, value)) = params.next_of(may_be_one) {
+            if name == b"REQUEST_METHOD" {
+                method = Some(value);
+            } else if name == b"SERVER_SOFTWARE" {
+                software = Some(value);
             }
         }
         self.reset(method);

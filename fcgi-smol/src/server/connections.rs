@@ -34,7 +34,7 @@ pub(crate) struct Common {
     pub(crate) inputs: Spares<Box<[u8]>>,
     outs: Spares<VecDeque<u8>>,
     pub(crate) requests: Spares<Box<Active>>,
-    /// Requests that are not over.
+    /// Requests that wait for a handler, or have one.
     running: AtomicUsize,
     /// Bytes of memory that came from clients.
     memory: AtomicUsize,
@@ -75,15 +75,9 @@ impl Common {
         add(&self.running, 1, self.settings.max_requests)
     }
 
-    /// The handler of a request goes on when that is over: it counts as one more.
-    pub(crate) fn go_on(&self) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A request is over, with this much memory.
-    pub(crate) fn end(&self, memory: usize) {
+    /// A request is over: its handler is, if it was started.
+    pub(crate) fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
-        self.release(memory);
     }
 
     /// Whether there is memory for so many bytes; it is taken then.

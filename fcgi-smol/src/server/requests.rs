@@ -17,6 +17,8 @@ pub(crate) struct Active {
     params_len: usize,
     /// Its bodies.
     pub(crate) kept: [Spool; 2],
+    /// Its handler was started, and counts from then on.
+    pub(crate) started: bool,
     /// Its reader was woken: what it does not take now is kept for it.
     pub(crate) offered: bool,
     pub(crate) reader: Wakers,
@@ -33,6 +35,7 @@ impl Active {
             exchange: Exchange::new(limits, *head_limit, *front),
             params_len: 0,
             kept: Default::default(),
+            started: false,
             offered: false,
             reader: Wakers::default(),
             writer: Wakers::default(),
@@ -117,11 +120,14 @@ impl Requests {
         let slot = self.slots.get_mut(request.slot());
         let active = slot.and_then(|slot| slot.take_if(|active| active.exchange.is_of(request)));
         let Some(mut active) = active else { return };
-        self.common.end(active.memory());
+        self.common.release(active.memory());
+        if !active.started {
+            self.common.end();
+        }
         active.wake(wakes);
         active.exchange.clear();
         active.kept.iter_mut().for_each(Spool::clear);
-        (active.params_len, active.offered, active.status) = (0, false, None);
+        (active.params_len, active.started, active.offered, active.status) = (0, false, false, None);
         self.common.requests.put(active);
     }
 

@@ -163,6 +163,12 @@ impl Life {
         matches!(self.phase, Phase::Running) && self.has(Self::WAITS_TO_WRITE)
     }
 
+    /// Whether a request that begins with its id before its end waits for that, rather than being an error: its handler
+    /// waits for nothing that the client may do.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        !self.has(Self::WATCHING)
+    }
+
     pub(super) fn request(&self, slot: usize) -> Option<Request> {
         let slot = u16::try_from(slot).ok()?;
         Some(Request { id: RequestId::new(self.id)?, slot, number: self.number })

@@ -26,11 +26,15 @@ use crate::server::connections::{Common, SLOTS};
 use crate::server::requests::{Active, Requests};
 use crate::server::wakers::Wakes;
 
+/// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
+const HERE: Duration = Duration::from_micros(200);
+
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start the handler of this request with these parameters, then see again; and whether no other is active on
-    /// the connection, and none ever was beside another.
-    Start(Begin, ParamsBuf, bool),
+    /// Start the handler of this request with these parameters, then see again.
+    /// First whether no other is active on the connection, and none ever was beside another; then whether there is
+    /// time to poll it on the connection's task.
+    Start(Begin, ParamsBuf, bool, bool),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
@@ -38,7 +42,7 @@ pub(crate) enum Turn {
 }
 
 pub(crate) struct Connection {
-    common: Arc<Common>,
+    pub(crate) common: Arc<Common>,
     pub(crate) peer: Peer,
     state: Mutex<State>,
 }
@@ -49,8 +53,6 @@ pub(crate) struct State {
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
-    /// Those whose handlers go on after they finished them.
-    left: Vec<Request>,
     /// Several requests were active at once.
     multiplexed: bool,
     /// What was read; `None` while all of it is used up.
@@ -76,6 +78,8 @@ pub(crate) struct State {
     failure: Option<(Level, io::Error)>,
     /// The time when it was last looked at.
     now: Duration,
+    /// When the task was woken.
+    woken: Duration,
     /// When the task looks again at the latest, if it rests.
     due: Option<Duration>,
     wakes: Wakes,
@@ -89,7 +93,6 @@ impl Connection {
             session: Session::growing(settings.limits, &settings.patience()),
             requests: Requests::new(Arc::clone(&common)),
             starts: VecDeque::new(),
-            left: Vec::new(),
             multiplexed: false,
             input: None,
             unread: 0..0,
@@ -104,6 +107,7 @@ impl Connection {
             killed: false,
             failure: None,
             now: clock::now(),
+            woken: Duration::ZERO,
             due: None,
             wakes: Wakes::default(),
         });
@@ -129,7 +133,9 @@ impl Connection {
         self.with(|state| {
             let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            (state.now, state.readable) = (clock::now(), true);
+            state.readable = true;
+            state.now = clock::now();
+            state.woken = state.now;
             same
         })
     }
@@ -197,30 +203,16 @@ impl Connection {
         });
     }
 
-    /// The request is to end, and its handler goes on.
-    pub(crate) fn finish(&self, request: Request) {
-        self.complete(request, Ok(AppStatus(0)));
-        self.with(|state| {
-            if !state.has_left(request) {
-                state.left.push(request);
-                self.common.go_on();
-            }
-        });
-    }
-
-    /// The handler is done.
+    /// The handler is done, or goes on when its request has ended.
     pub(crate) fn complete(&self, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
-            if let Some(at) = state.left.iter().position(|left| *left == request) {
-                state.left.swap_remove(at);
-                self.common.end(0);
+            let State { session, requests, now, .. } = state;
+            let Some(active) = requests.get(request).filter(|active| active.status.is_none()) else {
                 if let Err(why) = outcome {
                     log::warn!("{}: request {}, after its answer: {why}", self.peer, request.id());
                 }
                 return;
-            }
-            let State { session, requests, now, .. } = state;
-            let Some(active) = requests.get(request) else { return };
+            };
             let (status, failed) =
                 outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
             active.status = Some(status);
@@ -242,11 +234,6 @@ impl fmt::Debug for Connection {
 }
 
 impl State {
-    /// Whether the request's handler goes on after it finished it.
-    pub(crate) fn has_left(&self, request: Request) -> bool {
-        self.left.contains(&request)
-    }
-
     /// Has the task look again.
     fn call(&mut self) {
         self.attention = true;
@@ -276,13 +263,10 @@ impl State {
                 continue;
             }
             if next.shutdown {
-                match self.transport.poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => self.session.shut(now),
-                    Poll::Ready(Err(_)) => {
-                        self.session.shut(now);
-                        self.session.end_of_input();
-                    }
-                    Poll::Pending => return true,
+                let Poll::Ready(result) = self.transport.poll_shutdown(cx) else { return true };
+                self.session.shut(now);
+                if result.is_err() {
+                    self.session.end_of_input();
                 }
                 continue;
             }
@@ -319,8 +303,10 @@ impl State {
         self.multiplexed |= self.session.requests() > 1;
         loop {
             let request = self.starts.pop_front()?;
-            let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed));
+            let Some(Active { exchange, started, .. }) = self.requests.get(request) else { continue };
+            *started = true;
+            let quick = self.now.saturating_sub(self.woken) < HERE;
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed, quick));
         }
     }
 
