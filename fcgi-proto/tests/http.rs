@@ -242,6 +242,13 @@ fn w15_equal_names_are_kept_in_their_order_and_empty_values_stay() {
 }
 
 #[test]
+fn of_a_parameter_that_is_overridden_the_last_one_counts() {
+    let params = [("REQUEST_METHOD", "GET"), ("REMOTE_ADDR", "10.0.0.1"), ("REMOTE_ADDR", "192.0.2.7")];
+    let peer: Peer = *parts(&params).unwrap().extensions.get().unwrap();
+    assert_eq!(peer.0.ip().to_string(), "192.0.2.7");
+}
+
+#[test]
 fn http_proxy_is_no_header_in_any_case_of_letters() {
     let params = [("HTTP_PROXY", "http://evil/"), ("HTTP_Proxy", "http://evil/"), ("HTTP_X_PROXY", "fine")];
     assert_eq!(fields_of(&params), expected(&[("x-proxy", &["fine"])]));
