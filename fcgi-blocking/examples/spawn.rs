@@ -17,8 +17,7 @@ use signal_hook::iterator::Signals;
 mod common;
 
 fn main() -> ExitCode {
-    common::run("spawn [--workers N] [--bind ADDR] -- PROGRAM [ARG]...", |arguments| {
-        let (process, endpoint) = parse(arguments)?;
+    common::run("spawn [--workers N] [--bind ADDR] -- PROGRAM [ARG]...", parse, |(process, endpoint)| {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let running = process.start(Listener::bind_endpoint(&endpoint)?)?;
         for signal in signals.forever() {

@@ -39,13 +39,10 @@ const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// ```no_run
 /// use fcgi_blocking::Listener;
 ///
-/// // Started by a web server, by a service manager, or by hand.
-/// let listener = if Listener::is_inherited() {
-///     Listener::inherited()?
-/// } else if let Some(listener) = Listener::systemd()?.into_iter().next() {
-///     listener
-/// } else {
-///     Listener::bind("unix:/run/app.sock")?
+/// // Started by a web server or a service manager, or by hand.
+/// let listener = match std::env::args().nth(1) {
+///     Some(address) => Listener::bind(address)?,
+///     None => Listener::passed()?,
 /// };
 /// println!("listening on {listener}");
 /// # Ok::<(), std::io::Error>(())
@@ -197,6 +194,16 @@ impl Listener {
                     })
             })
             .collect()
+    }
+
+    /// Takes the listening socket that whoever started the program passes: the [inherited](Self::inherited) one on
+    /// descriptor 0, or the first of [systemd](Self::systemd)'s.
+    ///
+    /// # Errors
+    ///
+    /// Those of the two functions; if there is none at all, those of `inherited`.
+    pub fn passed() -> io::Result<Listener> {
+        Self::inherited().or_else(|none| Self::systemd()?.into_iter().next().ok_or(none))
     }
 
     /// The address that web servers connect to, with the port that the system

@@ -17,8 +17,11 @@ use std::time::Duration;
 
 use fcgi_proto::Level;
 
+use crate::net::clock;
+use crate::net::exhaustion::Exhaustion;
 use crate::net::listener::{Listener, is_exhaustion};
 use crate::net::peer::{Peer, Peers};
+use crate::net::signals::Signals;
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
 use crate::server::log::{log_level, panic_text};
@@ -42,7 +45,7 @@ const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// fn main() -> std::io::Result<()> {
 ///     let listener = Listener::bind("127.0.0.1:9000")?;
-///     Server::new(listener).serve(|request: &mut Request| {
+///     Server::new(listener).serve_until_signal(|request: &mut Request| {
 ///         let agent = request.param_str("HTTP_USER_AGENT").unwrap_or("stranger");
 ///         let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
 ///         writeln!(page, "Hello, {agent}")?;
@@ -111,6 +114,21 @@ impl Server {
         self.handle.clone()
     }
 
+    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
+    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `serve`, and of registering signals.
+    pub fn serve_until_signal<H, T>(self, handler: H) -> io::Result<()>
+    where
+        H: Fn(&mut Request<'_>) -> Result<T, BoxError> + Sync,
+        T: Into<AppStatus>,
+    {
+        let handle = self.handle();
+        let _signals = Signals::call(move || handle.shutdown())?;
+        self.serve(handler)
+    }
+
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended.
     ///
     /// If the environment has `FCGI_WEB_SERVER_ADDRS`, only the peers that it lists are let in, and none over
@@ -134,12 +152,16 @@ impl Server {
         let (places, settings, handler) = (&places, &settings, &handler);
         thread::scope(move |scope| {
             let serve = in_thread(scope, handler);
+            let mut exhaustion = Exhaustion::default();
             let result = loop {
                 let (stream, peer) = match listener.accept(&wake) {
-                    Ok(Some(accepted)) => accepted,
+                    Ok(Some(accepted)) => {
+                        exhaustion.accepted(clock::now());
+                        accepted
+                    }
                     Ok(None) => break Ok(()),
                     Err(error) if is_exhaustion(&error) => {
-                        ::log::warn!("accept: {error}; waiting for a connection to end");
+                        exhaustion.met(&error, clock::now());
                         places.wait_for_release(EXHAUSTION_PAUSE);
                         continue;
                     }

@@ -15,12 +15,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fcgi_blocking::{Peer, Peers, is_exhaustion, is_transient};
+use fcgi_blocking::{Exhaustion, Peer, Peers, Signals, is_exhaustion, is_transient};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::AppStatus;
+use crate::net::clock;
 use crate::net::listener::{IntoSocket, Socket};
 use crate::net::transport::{Plain, Transport};
 use crate::server::connections::{CloseAll, Common, Connections};
@@ -53,7 +54,7 @@ const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 ///     smol::block_on(executor.run(async {
 ///         let listener = Listener::bind("unix:/run/app.sock")?;
 ///         Server::new(listener)?
-///             .serve(&executor, |request: Request| async move {
+///             .serve_until_signal(&executor, |request: Request| async move {
 ///                 let mut body = Vec::new();
 ///                 request.stdin().read_to_end(&mut body).await?;
 ///                 let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
@@ -113,6 +114,23 @@ impl Server {
         self.handle.clone()
     }
 
+    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
+    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `serve`, and of registering signals.
+    pub async fn serve_until_signal<E, H, F, T>(self, executor: E, handler: H) -> io::Result<()>
+    where
+        E: Spawn<RequestTask<F>> + Spawn<ConnectionTask<H, F>>,
+        H: Fn(Request) -> F,
+        F: Future<Output = Result<T, BoxError>>,
+        T: Into<AppStatus>,
+    {
+        let handle = self.handle();
+        let _signals = Signals::call(move || handle.shutdown())?;
+        self.serve(executor, handler).await
+    }
+
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended. To drop the future
     /// is to close all connections at once.
     ///
@@ -140,8 +158,9 @@ impl Server {
         let (spawner, spawned) = channel::unbounded();
         let serve = async {
             let accept = async {
+                let mut exhaustion = Exhaustion::default();
                 loop {
-                    let (transport, peer) = accept(&socket, &connections).await?;
+                    let (transport, peer) = accept(&socket, &connections, &mut exhaustion).await?;
                     let peer = Peer(peer);
                     if !peers.let_in(peer) {
                         continue;
@@ -198,6 +217,7 @@ where
 async fn accept(
     socket: &Socket,
     connections: &Connections,
+    exhaustion: &mut Exhaustion,
 ) -> io::Result<(Box<dyn Transport>, Option<IpAddr>)> {
     loop {
         if connections.is_full() {
@@ -207,11 +227,14 @@ async fn accept(
         }
         match socket.accept().await {
             Err(error) if is_exhaustion(&error) => {
-                log::warn!("accept: {error}; waiting for a connection to end");
+                exhaustion.met(&error, clock::now());
                 connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
             }
             Err(error) if is_transient(&error) => {}
-            accepted => return accepted,
+            accepted => {
+                exhaustion.accepted(clock::now());
+                return accepted;
+            }
         }
     }
 }

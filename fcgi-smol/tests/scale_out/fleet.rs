@@ -120,6 +120,11 @@ impl Fleet {
         self.hosts[host] = Some(app);
     }
 
+    /// Whether the host's application can be connected to.
+    pub(crate) fn listens(&self, host: usize) -> bool {
+        self.hosts[host].as_ref().is_some_and(|app| app.listens(self.addresses[host].port()))
+    }
+
     /// How many requests the web server has had answered by a host.
     pub(crate) fn answered_by(&self, host: usize) -> usize {
         let end = self.addresses[host].to_string();
