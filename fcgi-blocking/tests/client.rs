@@ -9,6 +9,8 @@ mod adapter {
 
 #[path = "client/answers.rs"]
 mod answers;
+#[path = "client/cases.rs"]
+mod cases;
 #[path = "client/closing.rs"]
 mod closing;
 #[path = "client/faults.rs"]

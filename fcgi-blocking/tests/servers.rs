@@ -4,6 +4,8 @@
 mod app;
 mod support;
 
+#[path = "servers/cases.rs"]
+mod cases;
 #[path = "servers/conformance.rs"]
 mod conformance;
 #[path = "servers/connections.rs"]

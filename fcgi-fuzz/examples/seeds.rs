@@ -50,7 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             let params = streams(&clients()?, RecordType::Params);
             planned(&REQUEST_PLANS, params.iter().map(|pairs| request(pairs)).collect())
         }
-        "session" | "adapters" => return Err("its inputs are operations, which no capture has".into()),
+        "session" | "simulation" | "adapters" => {
+            return Err("its inputs are operations, which no capture has".into());
+        }
         _ => return Err("no such target".into()),
     };
     fs::create_dir_all(folder)?;

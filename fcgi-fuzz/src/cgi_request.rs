@@ -164,11 +164,13 @@ fn variables(request: &Variables<'_>, role: Role, headers: &[Field<'_>]) {
     expected.insert(b"QUERY_STRING".to_vec(), query.to_vec());
     expected.insert(b"REQUEST_URI".to_vec(), request.target.to_vec());
     if let Some(length) = request.content_length {
-        expected.insert(b"CONTENT_LENGTH".to_vec(), length.to_string().into_bytes());
+        for name in [&b"CONTENT_LENGTH"[..], b"HTTP_CONTENT_LENGTH"] {
+            expected.insert(name.to_vec(), length.to_string().into_bytes());
+        }
     }
     expected.insert(b"FCGI_DATA_LENGTH".to_vec(), request.data_length.to_string().into_bytes());
     for (name, value) in request.extra {
-        if !matches!(*name, b"CONTENT_LENGTH" | b"FCGI_DATA_LENGTH") {
+        if !matches!(*name, b"CONTENT_LENGTH" | b"HTTP_CONTENT_LENGTH" | b"FCGI_DATA_LENGTH") {
             expected.insert(name.to_vec(), value.to_vec());
         }
     }
@@ -201,7 +203,9 @@ fn variable(name: &[u8]) -> Vec<u8> {
 /// Whether a request of this role has the variable (sections 6.2 to 6.4).
 fn is_for(role: Role, name: &[u8]) -> bool {
     match name {
-        b"CONTENT_LENGTH" | b"PATH_INFO" | b"PATH_TRANSLATED" | b"SCRIPT_NAME" => role != Role::Authorizer,
+        b"CONTENT_LENGTH" | b"HTTP_CONTENT_LENGTH" | b"PATH_INFO" | b"PATH_TRANSLATED" | b"SCRIPT_NAME" => {
+            role != Role::Authorizer
+        }
         b"FCGI_DATA_LAST_MOD" | b"FCGI_DATA_LENGTH" => role == Role::Filter,
         _ => true,
     }

@@ -25,21 +25,21 @@ fn replay(folder: &str, name: &str, target: Target) -> usize {
 
 #[test]
 fn every_target_holds_on_its_corpus() {
-    for (name, target) in TARGETS {
+    for &(name, target) in TARGETS {
         assert!(replay("corpus", name, target) > 0, "{name} has no corpus");
     }
 }
 
 #[test]
 fn every_target_holds_on_what_once_failed() {
-    for (name, target) in TARGETS {
+    for &(name, target) in TARGETS {
         replay("regressions", name, target);
     }
 }
 
 #[test]
 fn every_target_takes_an_input_of_any_length() {
-    for (_, target) in TARGETS {
+    for &(_, target) in TARGETS {
         for length in 0..64 {
             target(&vec![0; length]);
             target(&vec![0xff; length]);

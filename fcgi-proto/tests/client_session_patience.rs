@@ -205,6 +205,19 @@ fn a_caller_that_leaves_the_application_waiting_for_the_body_is_ended() {
             assert_eq!(seconds, lasts);
         });
     }
+    // What they take on the wire counts for nothing: a byte is a record of 16.
+    each::<1>(limits(), |life| {
+        let request = life.begin(post(100_000));
+        let start = life.now;
+        while life.poll(request) == Ok(None) {
+            assert!(life.now - start < 8 * SECOND);
+            life.flush();
+            life.now += SECOND / 100;
+            life.session.expire(life.now);
+            life.give(request, b"x");
+        }
+        assert!(life.now - start > 7 * SECOND);
+    });
 }
 
 #[test]

@@ -290,6 +290,25 @@ fn a_reader_is_told_that_the_client_was_too_slow() {
 }
 
 #[test]
+fn a_body_of_which_some_was_thrown_away_has_no_end() {
+    let late = Stopped::TimedOut { wait: Wait::Body, limit: secs(30) };
+    for (aborts, stopped) in [(false, late), (true, Stopped::Aborted)] {
+        play::<1>(|line| {
+            line.comes(&posted(1).stdin(1, b"came"));
+            let request = line.started(1);
+            assert_eq!(line.read_all(request, Stream::Stdin), (b"came".to_vec(), Ok(Got::Nothing)));
+            if aborts {
+                line.comes(&Client::new().abort(1));
+            } else {
+                line.wait(secs(30));
+            }
+            line.comes(&Client::new().stdin(1, b" too late").stdin(1, b""));
+            assert_eq!(line.stdin(request), Err(stopped));
+        });
+    }
+}
+
+#[test]
 fn a_reader_is_told_that_another_request_of_its_client_was_too_slow_to_begin() {
     let late = Stopped::TimedOut { wait: Wait::Params, limit: secs(30) };
     play::<2>(|line| {

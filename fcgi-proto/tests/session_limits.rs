@@ -145,6 +145,22 @@ fn a_connection_without_a_request_is_idle_for_300_s_and_closes_without_a_word() 
 }
 
 #[test]
+fn a_connection_is_idle_from_when_its_last_answer_has_left() {
+    play::<1>(|line| {
+        line.takes(0);
+        line.comes(&Client::new().request(1, KEEP));
+        let request = line.started(1);
+        assert!(line.answer(request, PAGE));
+        line.wait(secs(20));
+        line.takes(usize::MAX);
+        line.wait(secs(300) - MOMENT);
+        assert!(!line.closed);
+        line.wait(MOMENT);
+        assert!(line.closed);
+    });
+}
+
+#[test]
 fn questions_between_requests_do_not_renew_the_idle_time_and_requests_do() {
     play::<1>(|line| {
         for _ in 0..2 {

@@ -456,3 +456,47 @@ fn as_many_handlers_run_as_there_are_places_however_often_requests_are_refused()
         assert!(line.runs(1));
     });
 }
+
+#[test]
+fn a_request_with_the_id_of_one_whose_input_is_in_waits_for_its_end() {
+    play::<4>(|line| {
+        line.comes(&Client::new().request(1, KEEP).request(1, KEEP).request(1, CLOSE));
+        for _ in 0..2 {
+            let request = line.started(1);
+            assert!(!line.reads(), "what is behind it waits, in the transport too");
+            assert!(line.answer(request, PAGE));
+            assert!(request != line.started(1));
+        }
+        let last = line.started(1);
+        assert!(line.answer(last, PAGE));
+        assert_eq!(line.answers(), [answer_of(1, 37), answer_of(1, 37), answer_of(1, 37)].join(" "));
+        assert!(line.log().is_empty());
+    });
+}
+
+#[test]
+fn a_request_with_the_id_of_one_whose_input_is_not_in_is_an_error() {
+    play::<4>(|line| {
+        line.comes(&Client::new().head(1, KEEP).request(1, KEEP));
+        let request = line.started(1);
+        assert_eq!(line.log(), ["Warn: request 1 begins while it is active"]);
+        assert!(line.answer(request, PAGE));
+    });
+}
+
+#[test]
+fn who_watches_is_told_of_a_request_with_its_id_rather_than_waited_for() {
+    for first in [true, false] {
+        play::<4>(|line| {
+            line.comes(&Client::new().request(1, KEEP));
+            let request = line.started(1);
+            assert!(first || !line.session.is_gone(request));
+            line.comes(&Client::new().request(1, KEEP));
+            assert_eq!(line.log().is_empty(), first, "nothing is behind one that waits");
+            assert!(!line.session.is_gone(request), "it may still be answered");
+            line.run();
+            assert!(line.looked(request));
+            assert_eq!(line.log(), ["Warn: request 1 begins while it is active"]);
+        });
+    }
+}

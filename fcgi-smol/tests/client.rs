@@ -8,6 +8,8 @@ mod adapter;
 
 #[path = "../../fcgi-blocking/tests/client/answers.rs"]
 mod answers;
+#[path = "../../fcgi-blocking/tests/client/cases.rs"]
+mod cases;
 #[path = "../../fcgi-blocking/tests/client/closing.rs"]
 mod closing;
 #[path = "../../fcgi-blocking/tests/client/faults.rs"]

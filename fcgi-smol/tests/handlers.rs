@@ -32,6 +32,10 @@ fn panics(request: Request) -> Boxed {
                 answer(&request, "gathered, not sent").await?;
                 panic!("as asked for")
             }
+            Some("/wait") => {
+                request.stdin().read_to_end(&mut Vec::new()).await?;
+                answer(&request, "fine").await
+            }
             _ => answer(&request, "fine").await,
         }
     })
@@ -44,7 +48,7 @@ fn a_handler_that_panics_costs_its_request_only() {
         for others in [0, 2] {
             let mut client = server.connect();
             client.send(
-                (0..others).flat_map(|id| Call::post("/", "").id(50 + id).opening()).collect::<Vec<_>>(),
+                (0..others).flat_map(|id| Call::post("/wait", "").id(50 + id).opening()).collect::<Vec<_>>(),
             );
             for path in ["/create", "/first", "/later", "/late"] {
                 let answer = client.call(&Call::get(path));

@@ -4,6 +4,8 @@
 mod app;
 mod support;
 
+#[path = "../../fcgi-blocking/tests/servers/cases.rs"]
+mod cases;
 #[path = "../../fcgi-blocking/tests/servers/conformance.rs"]
 mod conformance;
 #[path = "../../fcgi-blocking/tests/servers/connections.rs"]

@@ -14,6 +14,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fcgi_blocking::Endpoint;
@@ -299,6 +301,23 @@ fn a_late_body_is_408() {
     frames.send_blocking(Err(io::ErrorKind::TimedOut.into())).expect("it is kept");
     let error = call(&pool(&app, |_| ()), post(body)).expect_err("no whole request");
     assert_eq!(error.status(), Status::REQUEST_TIMEOUT, "{error}");
+}
+
+#[test]
+fn a_body_that_is_sent_as_it_comes_and_trickles_is_408_and_frees_the_application() {
+    let app = App::unix(|_, peer| assert!(peer.try_request().is_none(), "it is never whole"));
+    let (frames, body) = fed(Some(1000));
+    let trickle = thread::spawn(move || {
+        while frames.send_blocking(Ok("x")).is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let mut request = post(body);
+    request.extensions_mut().insert(AsItComes);
+    let pool = pool(&app, |settings| settings.client.body_timeout = Duration::from_millis(100));
+    let error = call(&pool, request).expect_err("too slow");
+    assert_eq!(error.status(), Status::REQUEST_TIMEOUT, "{error}");
+    trickle.join().expect("its body is dropped");
 }
 
 #[test]

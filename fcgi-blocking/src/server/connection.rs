@@ -26,8 +26,9 @@ use crate::net::transport::{Transport, is_timeout, read_some, write_some};
 /// Room for one read: a whole request as web servers send it, and a whole record of a large body.
 const READ_ROOM: usize = 64 * 1024 + 512;
 
-/// Shares in a place while no handler goes on by itself: the connection's, its thread's, and who counts them.
-const ALONE: usize = 3;
+/// Shares in a place, at most: the connection's, its thread's, who counts them, and those of 8 handlers that go on by
+/// themselves.
+const SHARES: usize = 3 + 8;
 
 /// Memory for input that waits for a handler.
 const BODY_ROOM: usize = 64 * 1024;
@@ -116,11 +117,11 @@ impl<'t> Connection<'t> {
         self.kept.iter_mut().for_each(Spool::clear);
     }
 
-    /// Goes on in another thread, without the handler of a request that has ended; if that cannot be, or another
-    /// handler goes on already, the connection is returned and waits for this one.
+    /// Goes on in another thread, without the handler of a request that has ended; if that cannot be, or 8
+    /// handlers go on already, the connection is returned and waits for this one.
     pub(crate) fn leave_behind(mut self: Box<Self>) -> Option<Box<Self>> {
         let Some((_, serve)) =
-            self.context.place.clone().filter(|(place, _)| Arc::strong_count(place) <= ALONE)
+            self.context.place.clone().filter(|(place, _)| Arc::strong_count(place) < SHARES)
         else {
             // The client may wait for this.
             while self.session.next(self.now).shutdown && self.turn() {}

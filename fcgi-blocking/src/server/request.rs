@@ -45,7 +45,7 @@ impl<'c> Request<'c> {
 
     /// Ends the request: its answer leaves, and what is written or read from now on fails with
     /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on, while its connection serves the next
-    /// request in another thread. If a handler of the connection goes on already, and in
+    /// request in another thread. If 8 handlers of the connection go on already, and in
     /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
     pub fn finish(&self) {
         let request = self.begin.request;

@@ -302,15 +302,20 @@ fn cve_what_is_no_answer_is_an_error() {
 
 #[test]
 fn cve_a_peer_that_only_keeps_the_client_busy_is_left() {
-    let app = App::unix(|_, peer| {
-        peer.request();
-        let unknown =
-            raw_record(Header { record_type: 99, ..Header::new(RecordType::Stdout, 1, 65535) }, &[0; 65535]);
-        while io::Write::write_all(&mut peer.stream, &unknown).is_ok() {}
-    });
-    let error = fail(&mut app.client());
-    let limit = matches!(error, ClientError::Protocol(ConnectionError::IgnoredTooMuch { .. }));
-    assert!(limit, "{error:?}");
+    let unknown =
+        raw_record(Header { record_type: 99, ..Header::new(RecordType::Stdout, 1, 65535) }, &[0; 65535]);
+    let empty = raw_record(Header { padding_length: 0, ..Header::new(RecordType::Stdout, 1, 0) }, b"");
+    for flood in [unknown, empty.repeat(8000)] {
+        let app = App::unix(move |_, peer| {
+            peer.request();
+            while io::Write::write_all(&mut peer.stream, &flood).is_ok() {}
+        });
+        let error = fail(&mut app.client());
+        let limit = matches!(error, ClientError::Protocol(ConnectionError::IgnoredTooMuch { .. }));
+        assert!(limit, "{error:?}");
+        let said = "bytes of records that are empty, unknown or for no active request";
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 #[test]

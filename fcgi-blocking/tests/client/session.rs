@@ -374,10 +374,11 @@ fn the_application_status_is_told_at_the_end() {
 
 #[test]
 fn a_refusal_that_comes_with_an_answer_is_an_answer() {
-    let server = Running::unix(settings(|settings| settings.limits.params = 8), say("ok"));
+    let server = Running::unix(settings(|settings| settings.limits.stdin = 8), say("ok"));
     let mut client = client(&server.endpoint);
     for _ in 0..3 {
-        let mut response = ask(&mut client, "/");
+        let request = client.request(Params::post("/")).bytes(b"more than 8 bytes");
+        let mut response = request.send().expect("an answer");
         assert_eq!(response.status(), Status::SERVICE_UNAVAILABLE);
         text(&mut response);
         let end = response.end().expect("it ended");

@@ -5,17 +5,20 @@
 //! - [`site`]: one web server and its application, started, answering, ended;
 //! - [`process`]: a child process that never outlives its test;
 //! - [`http`]: the browser's side;
+//! - [`nginx`]: what nginx does with answers and no other;
 //! - [`cases`]: what must hold behind all of them.
 
 pub(crate) mod cases;
 #[path = "../support/executable.rs"]
 mod executable;
 pub(crate) mod http;
+pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod setups;
 pub(crate) mod site;
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -41,7 +44,17 @@ impl Subject {
 
 /// Runs `cases` in order on one instance of `setup`, and names every case that failed.
 pub(crate) fn run(subject: &Subject, setup: &'static Setup, cases: &[Case]) {
-    let Some(site) = Site::start(subject, setup) else { return };
+    run_via(subject, setup, |app| app, cases);
+}
+
+/// The same, with the web server connected to what `relay` makes of the application's address.
+pub(crate) fn run_via(
+    subject: &Subject,
+    setup: &'static Setup,
+    relay: impl FnOnce(SocketAddr) -> SocketAddr,
+    cases: &[Case],
+) {
+    let Some(site) = Site::start_via(subject, setup, relay) else { return };
     let mut failed = Vec::new();
     for case in cases {
         if let Some(reason) = (case.skip)(setup) {

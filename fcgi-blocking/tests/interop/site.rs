@@ -33,11 +33,8 @@ pub(crate) struct Site {
 impl Site {
     /// Starts the application, then the web server, and returns when a request is answered; None if
     /// this machine lacks the web server.
-    pub(crate) fn start(subject: &Subject, setup: &'static Setup) -> Option<Site> {
-        Self::start_via(subject, setup, |app| app)
-    }
-
-    /// Has the web server connect to what `relay` makes of the application's address, if that is TCP.
+    ///
+    /// The web server connects to what `relay` makes of the application's address, if that is TCP.
     pub(crate) fn start_via(
         subject: &Subject,
         setup: &'static Setup,
@@ -88,6 +85,11 @@ impl Site {
 
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Everything that the application has logged, unless the web server started it.
+    pub(crate) fn app_log(&self) -> String {
+        read(&self.dir().join("app.log"))
     }
 
     /// Everything that the web server has logged.

@@ -1,7 +1,7 @@
 //! Every set-up with every case that it must pass.
 
-use crate::SUBJECT;
-use crate::interop::{self, cases, setups};
+use crate::interop::{self, cases, nginx, setups};
+use crate::{SUBJECT, headless};
 
 #[test]
 fn nginx_tcp() {
@@ -42,6 +42,28 @@ fn nginx_ignored_bodies() {
         &setups::NGINX_UNIX_UNBUFFERED,
     ] {
         interop::run(&SUBJECT, setup, cases::IGNORED_BODIES);
+    }
+}
+
+#[test]
+fn nginx_w34_the_answer_to_head_is_kept_for_get_with_its_body() {
+    interop::run(&SUBJECT, &nginx::CACHE, nginx::CACHED);
+}
+
+#[test]
+fn nginx_w33_stderr_is_looked_at_before_the_head() {
+    interop::run(&SUBJECT, &nginx::CATCH_STDERR, nginx::CAUGHT);
+}
+
+#[test]
+fn nginx_w33_an_answer_without_a_head_is_asked_for_elsewhere() {
+    interop::run_via(&SUBJECT, &nginx::TWO, |_| headless(), nginx::ASKED_AGAIN);
+}
+
+#[test]
+fn nginx_a_handler_that_goes_on_after_its_answer_holds_up_nobody() {
+    for setup in nginx::KEPT {
+        interop::run(&SUBJECT, setup, nginx::LATER);
     }
 }
 

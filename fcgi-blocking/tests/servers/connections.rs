@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 
 use fcgi_blocking::{Endpoint, Stream};
 
-use crate::support::{Call, PATIENCE, Running, Settings, say, settings, waiter};
+use crate::support::{Call, PATIENCE, Running, Settings, say, settings, uri, waiter};
 
 fn at_most(max_connections: usize) -> Settings {
     settings(|settings| settings.max_connections = max_connections)
@@ -145,5 +145,16 @@ fn many_connections_are_served_at_once() {
     }
     for client in &mut clients {
         client.answer(1).assert_ok("/wait");
+    }
+}
+
+#[test]
+fn two_requests_with_one_id_written_one_behind_the_other_are_both_answered() {
+    for server in Running::both(Settings::default(), uri) {
+        let mut client = server.connect();
+        client.send([Call::get("/first").bytes(), Call::post("/second", "body").closing().bytes()].concat());
+        client.answer(1).assert_ok("/first");
+        client.answer(1).assert_ok("/second");
+        client.assert_closed();
     }
 }

@@ -75,7 +75,7 @@ fn peers_parameters_beyond_the_default_limit_are_refused() {
         let mut client = server.connect();
         let call = Call::get("/").param("HTTP_COOKIE", vec![b'c'; 600_000]);
         let writer = client.send_meanwhile(call.bytes());
-        client.answer(1).assert_ended(503, ProtocolStatus::Overloaded);
+        client.answer(1).assert_ended(431, ProtocolStatus::RequestComplete);
         writer.join().expect("the writer ends").expect("the rest is ignored");
         client.call(&Call::get("/ignore")).assert_ok("ok");
     }

@@ -6,6 +6,7 @@ pub(crate) mod child;
 pub(crate) mod disk;
 pub(crate) mod duplex;
 pub(crate) mod executable;
+pub(crate) mod fixture;
 mod wire;
 
 use std::io::{self, Write};

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::front::{Cut, Front};
 use super::head::{Head, HeadEnd, HeadError};
 use super::status::Status;
-use crate::pair::Pairs;
+use crate::pair::{Pairs, TruncatedPair};
 use crate::record::{HEADER_LEN, MAX_CONTENT, RequestId};
 use crate::server::{Connection, SendError, Slots};
 
@@ -128,9 +128,12 @@ impl Answer {
     }
 
     /// For the next request, with these parameters, and for this web server or the one that they name.
-    pub fn reset_for(&mut self, params: Pairs<'_>, front: Option<Front>) {
-        let (mut method, mut software) = (None, None);
-        for (name, value) in params {
+    ///
+    /// # Errors
+    /// [`TruncatedPair`], if the parameters are not whole: one look at them is enough for both.
+    pub fn reset_for(&mut self, mut params: Pairs<'_>, front: Option<Front>) -> Result<(), TruncatedPair> {
+        let (all, mut method, mut software) = (params.clone(), None, None);
+        for (name, value) in params.by_ref() {
             match name {
                 b"REQUEST_METHOD" => method = Some(value),
                 b"SERVER_SOFTWARE" => software = Some(value),
@@ -140,6 +143,7 @@ impl Answer {
         self.reset(method);
         self.front = front.unwrap_or_else(|| Front::of(software));
         self.method_has_body |= self.front.head_body;
+        params.check().or_else(|_| all.check())
     }
 
     /// For the next request, of this method, of an unknown web server.
@@ -776,7 +780,7 @@ mod tests {
             bytes.extend([&[name.len() as u8, value.len() as u8], name, value].concat());
         }
         let mut answer = Answer::new(0);
-        answer.reset_for(Pairs::new(&bytes), front);
+        answer.reset_for(Pairs::new(&bytes), front).unwrap();
         answer
     }
 

@@ -230,6 +230,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     }
 
     /// The value of the field `Content-Length`, if there is one.
+    #[cfg(feature = "alloc")]
     pub(super) fn content_length(&self) -> Option<u64> {
         self.content_length
     }

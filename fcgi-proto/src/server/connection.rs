@@ -6,7 +6,7 @@ mod whole;
 pub use self::whole::Whole;
 use super::event::{Event, Refusal, SendError};
 use super::order::{InputStream, Stage, Turn};
-use super::slots::{Slot, Slots, Table};
+use super::slots::{Entry, Slot, Slots, Table};
 use crate::decoder::{Decoder, Gathered};
 use crate::error::ConnectionError;
 use crate::limits::Limits;
@@ -107,6 +107,15 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// # Errors
     /// [`ConnectionError`], at this and every later call: answer what still can be, and close.
     pub fn next_event<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
+        self.next_unless(input, |_| false)
+    }
+
+    /// As [`next_event`](Self::next_event), and `Paused` at a request whose id is another's for which it waits.
+    pub(super) fn next_unless<'i>(
+        &mut self,
+        input: &mut &'i [u8],
+        waits: fn(&S::Entry) -> bool,
+    ) -> Result<Option<Event<'i>>, ConnectionError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -115,7 +124,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 *input = &[];
                 break;
             }
-            if matches!(self.replies, [.., Some(_)]) {
+            if matches!(self.replies, [.., Some(_)]) || self.begins_again(waits) {
                 return Ok(Some(Event::Paused));
             }
             match self.advance(input) {
@@ -140,6 +149,17 @@ impl<const N: usize, S: Slots> Connection<N, S> {
             return Ok(());
         }
         Err(*self.failed.insert(ConnectionError::UnexpectedEof { missing: self.decoder.missing() }))
+    }
+
+    /// Whether the header of a request came whose id is that of one that has all its input and that is waited for.
+    pub(super) fn begins_again(&self, waits: fn(&S::Entry) -> bool) -> bool {
+        let &Header { record_type, request_id, content_length, .. } = self.decoder.record();
+        if content_length == 0 || record_type != RecordType::BeginRequest as u8 || self.nothing_can_begin() {
+            return false;
+        }
+        let index = RequestId::new(request_id).and_then(|id| self.table.index(id));
+        let entry = index.and_then(|index| self.table.slots.entries().get(index));
+        entry.is_some_and(|entry| entry.slot().stage == Stage::Complete && waits(entry))
     }
 
     /// What the next [reply](Self::poll_reply) refuses, for a log.

@@ -630,7 +630,7 @@ impl<const N: usize> Line<N> {
                     return self.forget(request);
                 }
                 kept.started = true;
-                kept.answer.reset_for(kept.params.iter(), None);
+                kept.answer.reset_for(kept.params.iter(), None).expect("whole parameters");
                 self.tell(format!("START#{}", request.id()));
             }
             Input::Look { request } => {

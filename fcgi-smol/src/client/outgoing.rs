@@ -42,7 +42,7 @@ impl<'b> Outgoing<'b> {
     }
 
     /// The body: `length` bytes of `reader`, which is not read further. It is read as the application takes
-    /// it. While `reader` is waited for, and the application for it, no limit of time runs.
+    /// it, which waits for a slow one as long as [`body_timeout`](crate::ClientSettings::body_timeout) says.
     pub fn body(mut self, reader: impl AsyncRead + Send + 'b, length: u64) -> Self {
         self.body.streams[0] = Some(Source::once(reader, length));
         self
@@ -55,13 +55,13 @@ impl<'b> Outgoing<'b> {
         self
     }
 
-    /// The body, of a length that only its end tells: it is read first, beyond 1 MiB into a temporary file,
+    /// The body, of a length that only its end tells: it is read first, beyond 256 KiB into a temporary file,
     /// for many applications read no more than CONTENT_LENGTH says, and none at all without. The request can
     /// be sent again as with [`bytes`](Self::bytes).
     ///
     /// # Errors
-    /// [`ClientError::Body`] if it cannot be read or written, or is longer than
-    /// [`spool_limit`](crate::ClientSettings::spool_limit).
+    /// [`ClientError::Body`] if it cannot be read, or is longer than
+    /// [`spool_limit`](crate::ClientSettings::spool_limit); [`ClientError::Spool`] if it cannot be kept.
     pub async fn spooled(mut self, reader: impl AsyncRead + Send) -> Result<Self, ClientError> {
         let limit = self.applications.settings.client.spool_limit;
         self.body.streams[0] = Some(Source::spooled(reader, limit).await?);
@@ -85,8 +85,9 @@ impl<'b> Outgoing<'b> {
     /// is read.
     ///
     /// A request is sent twice only if not one byte of an answer came, on a connection that had been kept and
-    /// turned out to be dead; by a [`Pool`](crate::Pool) also elsewhere, as it says. Dropping the future aborts
-    /// the request.
+    /// turned out to be dead or silent, and if it may be executed twice: see
+    /// [`resend`](crate::ClientSettings::resend). Or if not one byte of it was sent; by a [`Pool`](crate::Pool) also
+    /// elsewhere, as it says. Dropping the future aborts the request.
     ///
     /// # Errors
     /// [`ClientError`].

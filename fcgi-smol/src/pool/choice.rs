@@ -695,6 +695,14 @@ mod tests {
             4 end 4 spent  -> 5: connect A, closed a3
             5 end 2 spent  -> 3: connect B, closed b2";
 
+        who_waits_for_another_is_not_looked_at_when_one_may_be_tried_again: 2, one_connection, "
+            0   ask 1       -> connect A
+            0   down 1      ->
+            0   ask 2       -> connect B
+            0   ask 3 not A -> waits
+            100 next        -> at 500
+            600 next        -> at 10000";
+
         who_was_refused_everywhere_has_nobody: 2, |_| (), "
             0 ask 1 not A   -> connect B
             0 up 1          -> b1

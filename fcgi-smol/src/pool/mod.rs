@@ -80,7 +80,8 @@ impl Default for PoolSettings {
 /// - it could not be connected to, or took not one byte of it;
 /// - it refused it, as overloaded or as one request too many for the connection, with or without an answer: such
 ///   a request was not executed (FastCGI 1.0, section 5.5);
-/// - the connection had been kept, and closed without one byte of an answer.
+/// - the connection had been kept, and closed or stayed silent without one byte of an answer, and the request may be
+///   executed twice: see [`resend`](ClientSettings::resend).
 ///
 /// The last two only if its body can be sent again: see [`Outgoing::body`]. Nothing else is sent twice.
 ///

@@ -6,6 +6,8 @@
 pub(crate) mod child;
 #[path = "../../../fcgi-blocking/tests/support/executable.rs"]
 pub(crate) mod executable;
+#[path = "../../../fcgi-blocking/tests/support/fixture.rs"]
+pub(crate) mod fixture;
 pub(crate) mod scripted;
 #[path = "../../../fcgi-blocking/tests/support/wire.rs"]
 mod wire;

@@ -95,7 +95,9 @@ impl<const N: usize> Session<N> {
     pub(super) fn pay(&mut self, place: usize, bytes: usize, now: Time) {
         let Some(slot) = self.slots.get(place).filter(|slot| slot.is_active()) else { return };
         let is_input = self.wait(slot) == Wait::Input;
-        let earned = Duration::from_millis(self.earned(slot).saturating_add(bytes as u64));
+        // Of the caller's input its bytes count, not what they take on the wire.
+        let sent = if is_input { 0 } else { self.earned(slot) };
+        let earned = Duration::from_millis(sent.saturating_add(bytes as u64));
         let waited = now.since(slot.waiting.max(self.listening));
         let (written, total, input) = (self.written, self.settings.total, self.settings.input);
         let Some(slot) = self.slots.get_mut(place) else { return };

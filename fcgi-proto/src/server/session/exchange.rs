@@ -133,13 +133,15 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// The request's parameters are all there.
     fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request) -> Input<'i> {
-        let exchange = exchanges.room(request, 0).filter(|exchange| exchange.params.finish().is_ok());
-        let Some(Exchange { params, answer, front, .. }) = exchange else {
-            self.refuse_malformed(request);
-            return Input::Over { request };
-        };
-        answer.reset_for(params.iter(), *front);
-        Input::Start { request }
+        let exchange = exchanges.room(request, 0);
+        let starts = exchange.is_some_and(|Exchange { params, answer, front, .. }| {
+            answer.reset_for(params.iter(), *front).is_ok()
+        });
+        if starts {
+            return Input::Start { request };
+        }
+        self.refuse_malformed(request);
+        Input::Over { request }
     }
 
     fn turn_away<'i>(&mut self, request: Request) -> Input<'i> {

@@ -126,7 +126,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 return None;
             }
             let before = *input;
-            match self.connection.next_event(input) {
+            match self.connection.next_unless(input, Life::ends_by_itself) {
                 // All is used up.
                 Ok(None | Some(Event::Paused)) => return self.next_look(),
                 Ok(Some(Event::Stdin { id, data })) => self.content(id, Stream::Stdin, data, before, input),
@@ -218,7 +218,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Stream::Data => life.wire.stage == Stage::Complete,
         };
         let refused = matches!(life.stop, Some(Stop::Refused(_)));
-        if ended && !refused {
+        if ended && !refused && !life.has(Life::LOST) {
             return Ok(Read::End);
         }
         if life.stop.is_some() || stopped_input.is_some() {
@@ -268,8 +268,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.unsent >= OUT_ROOM
     }
 
-    /// Whether nothing of the input can be taken until a handler takes what is for it.
+    /// Whether nothing of the input can be taken until a handler takes what is for it, or ends.
     pub(super) fn is_blocked(&self) -> bool {
+        if self.connection.begins_again(Life::ends_by_itself) {
+            return true;
+        }
         let slot = usize::from(self.pending.slot);
         let Some(life) = self.lives().get(slot).filter(|_| self.pending.left > 0) else { return false };
         life.wants(self.pending.stream)
@@ -518,6 +521,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let life = self.lives_mut().get_mut(slot)?;
         if !life.wants(stream) {
             life.drained = life.drained.saturating_add(count as u32);
+            if life.stop.is_some() {
+                life.set(Life::LOST);
+            }
             if matches!(life.phase, Phase::Draining) {
                 if life.drained > limit {
                     (life.phase, life.due) = (Phase::Ending, Time::NEVER);

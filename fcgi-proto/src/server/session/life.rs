@@ -116,6 +116,8 @@ impl Life {
     pub(super) const HAS_READ: u16 = 1 << 9;
     /// Its handler failed, and what left of its answer is not to pass for the whole.
     pub(super) const FAILED: u16 = 1 << 10;
+    /// Some of its input was thrown away since its handler was told that no more comes.
+    pub(super) const LOST: u16 = 1 << 11;
 
     /// A free slot, to fill an array with.
     pub const FREE: Self = Self {
@@ -159,6 +161,12 @@ impl Life {
     /// Whether its handler waits for others to write, or for the transport.
     pub(super) const fn waits_to_write(&self) -> bool {
         matches!(self.phase, Phase::Running) && self.has(Self::WAITS_TO_WRITE)
+    }
+
+    /// Whether a request that begins with its id before its end waits for that, rather than being an error: its handler
+    /// waits for nothing that the client may do.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        !self.has(Self::WATCHING)
     }
 
     pub(super) fn request(&self, slot: usize) -> Option<Request> {

@@ -221,7 +221,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         };
         if self.lives > 0 {
             self.idle_since = Time::NEVER;
-        } else if self.idle_since == Time::NEVER {
+        } else if self.idle_since == Time::NEVER && self.unsent == 0 {
             self.idle_since = now;
         }
         if state == self.state {
