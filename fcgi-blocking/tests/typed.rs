@@ -6,12 +6,15 @@
 
 #[path = "support/executable.rs"]
 mod executable;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use executable::executable;
+use skipped::skipped;
 
 /// What the machine is like inside. `$dir` has the application and what is typed; `systemctl` starts the web server
 /// as its package's unit does. Everything ends with this script.
@@ -121,7 +124,7 @@ fn is_missing(programs: &[&str]) -> bool {
     }
     let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
     assert!(why.is_none() || !required, "{why:?}");
-    why.inspect(|why| eprintln!("skipped: {why}")).is_some()
+    why.inspect(skipped).is_some()
 }
 
 fn type_all(language: &str, program: &str, expected: usize) {

@@ -225,7 +225,7 @@ fn content_type_is_content_type_alone_and_a_header_unless_empty() {
     for (params, field) in [
         (&[("CONTENT_TYPE", "a/b"), ("HTTP_CONTENT_TYPE", "c/d")][..], Some("a/b")),
         (&[("HTTP_CONTENT_TYPE", "c/d"), ("CONTENT_TYPE", "a/b")], Some("a/b")),
-        (&[("CONTENT_TYPE", "a/b"), ("CONTENT_TYPE", "c/d")], Some("a/b")),
+        (&[("CONTENT_TYPE", "a/b"), ("CONTENT_TYPE", "c/d")], Some("c/d")),
         (&[("HTTP_CONTENT_TYPE", "c/d"), ("CONTENT_TYPE", "")], None),
         (&[("HTTP_CONTENT_TYPE", "c/d")], None),
     ] {

@@ -9,6 +9,7 @@ use std::thread;
 use crate::script::{App, Asked, answer, end, page, stdout};
 use crate::support::child::{Serving, example, example_of};
 use crate::support::disk::Small;
+use crate::support::skipped::skipped;
 use crate::support::{PATIENCE, record};
 use fcgi_blocking::{BoxError, Role};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
@@ -299,7 +300,7 @@ fn a_body_that_there_is_no_place_for_names_the_folder() {
 fn a_body_that_a_full_disk_does_not_take_names_the_folder() {
     let small = match Small::new() {
         Ok(small) => small,
-        Err(reason) => return eprintln!("skipped: {reason}"),
+        Err(reason) => return skipped(reason),
     };
     let app = App::unix(|_, peer| drop(peer.try_request()));
     let address = app.endpoint.to_string();

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::interop::Subject;
 use crate::interop::process::{Process, brought_to, hand_over, wait_until};
 use crate::interop::server::Server;
+use crate::interop::skipped::skipped;
 use crate::network::Network;
 
 pub(crate) const HOSTS: usize = 3;
@@ -66,7 +67,7 @@ impl Fleet {
             Err(reason) => {
                 let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
                 assert!(!required, "{}: {reason}", front.name);
-                eprintln!("{}: skipped: {reason}", front.name);
+                skipped(format_args!("{}: {reason}", front.name));
                 return None;
             }
         };
