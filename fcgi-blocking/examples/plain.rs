@@ -4,20 +4,25 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use fcgi_blocking::{Listener, Request, Status};
+use fcgi_blocking::{Request, Server, Status};
 
 mod common;
 
 fn main() -> ExitCode {
-    common::run("plain ADDR [BYTES]", |mut arguments| {
-        let endpoint = common::address(&mut arguments)?;
-        let bytes = arguments.next().map_or(Ok(1024), |bytes| bytes.parse())?;
+    let parse = |mut arguments: common::Arguments| {
+        let address = common::Address::parse(&mut arguments)?;
+        let bytes = arguments
+            .next()
+            .map_or(Ok(1024), |bytes| bytes.parse().map_err(|why| format!("{bytes:?}: {why}")))?;
         common::no_more(arguments)?;
+        Ok((address, bytes))
+    };
+    common::run("plain [ADDR [BYTES]]", parse, |(address, bytes): (_, usize)| {
         let body = vec![b'x'; bytes];
-        common::serve(Listener::bind_endpoint(&endpoint)?, move |request: &mut Request| {
+        Ok(Server::new(address.listen()?).serve_until_signal(move |request: &mut Request| {
             let page = request.respond(Status::OK).header("Content-Type", "text/plain");
             page?.write_all(&body)?;
             Ok(())
-        })
+        })?)
     })
 }

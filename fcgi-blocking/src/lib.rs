@@ -27,15 +27,19 @@ pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Res
 pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use net::endpoint::{Endpoint, ParseEndpointError};
+#[doc(hidden)]
+pub use net::exhaustion::Exhaustion;
 pub use net::listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
 #[doc(hidden)]
+pub use net::log::{Name, log_level, panic_text};
+#[doc(hidden)]
 pub use net::peer::{Peer, Peers};
+#[doc(hidden)]
+pub use net::signals::Signals;
 #[doc(hidden)]
 pub use net::spool::Spool;
 pub use net::stream::Stream;
 pub use process::{Process, Running};
-#[doc(hidden)]
-pub use server::log::{Name, log_level, panic_text};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::{BoxError, Handle, Server, serve_stream};

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +22,7 @@ use fcgi_blocking::{Endpoint, Listener, Process, Request, Running, Settings, Str
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio, retry_on_intr};
 use rustix::process::{PidfdFlags, Signal, getuid, kill_process, pidfd_open, test_kill_process};
+use support::skipped::skipped;
 use support::{Answer, Call, Client, PATIENCE, child};
 use tempfile::TempDir;
 
@@ -333,8 +334,7 @@ fn p9_the_working_directory_may_be_set() {
 #[test]
 fn p9_user_and_group_may_be_set_and_other_groups_are_dropped() {
     if !getuid().is_root() {
-        eprintln!("skipped: only root may run a process as somebody else");
-        return;
+        return skipped("only root may run a process as somebody else");
     }
     let running = start(Process::new("/bin/sleep").arg("100").user(NOBODY, NOBODY - 1));
     let status = proc(running.pids()[0], "status");
@@ -469,8 +469,7 @@ fn a_program_that_is_not_there_is_an_error_of_start() {
 #[test]
 fn a_user_that_may_not_be_set_is_an_error_of_start() {
     if getuid().is_root() {
-        eprintln!("skipped: root may run a process as anybody");
-        return;
+        return skipped("root may run a process as anybody");
     }
     let error = Process::new("sleep").arg("100").user(0, 0).start(tcp()).expect_err("it cannot be started");
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
@@ -710,7 +709,7 @@ fn php_workers_that_end_after_so_many_requests_are_restarted() {
 fn has(program: &str) -> bool {
     let found = Command::new(program).arg("-v").output().is_ok();
     if !found {
-        eprintln!("skipped: there is no {program}");
+        skipped(format_args!("there is no {program}"));
     }
     found
 }
@@ -741,6 +740,37 @@ fn example_spawn_serves_replaces_on_sighup_and_stops_on_sigterm_and_sigint() {
         let (status, log) = process.wait();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(!new.iter().any(|pid| exists(*pid)), "a worker is left");
+    }
+}
+
+#[test]
+fn example_spawn_sets_the_sockets_mode_the_workers_user_and_a_pid_file() {
+    if !getuid().is_root() {
+        return skipped("only root may run a process as somebody else");
+    }
+    for (options, ids) in [
+        (&["--user", "nobody"][..], "65534 65534"),
+        (&["--user", "65534", "--group", "www-data"], "65534 33"),
+        (&["--user", "12345", "--group", "12346"], "12345 12346"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let [socket, pid_file, seen] = ["socket", "pid", "seen"].map(|name| dir.path().join(name));
+        let mut command = spawn(&["--mode", "604", "--bind", socket.to_str().unwrap()]);
+        command.arg("--pid-file").arg(&pid_file).args(options);
+        let script = "echo $(id -u) $(id -g) >\"$0.new\"; mv \"$0.new\" \"$0\"; exec sleep 100";
+        let process = child::Process::start(command.args(["--", "/bin/sh", "-c", script]).arg(&seen));
+        while !seen.exists() || !fs::read_to_string(&pid_file).is_ok_and(|text| text.ends_with('\n')) {
+            thread::sleep(Duration::from_millis(5));
+            assert_eq!(process.log(), "");
+        }
+        assert_eq!(fs::read_to_string(&seen).unwrap().trim(), ids);
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o604);
+        let pid = fs::read_to_string(&pid_file).unwrap();
+        assert_eq!(pid.trim(), process.pid().as_raw_pid().to_string());
+        process.signal(Signal::TERM);
+        assert_eq!(process.wait().0.code(), Some(0));
+        assert!(!pid_file.exists() && !socket.exists());
     }
 }
 

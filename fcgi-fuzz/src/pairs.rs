@@ -52,8 +52,8 @@ fn read_whole(bytes: &[u8], list: &List<'_>, rest: &[u8]) {
     assert_eq!(&pairs.by_ref().collect::<Vec<_>>(), list);
     assert_eq!(pairs.rest(), rest);
     for (name, _) in list.iter().take(8) {
-        let first = list.iter().find(|(found, _)| found == name).map(|(_, value)| *value);
-        assert_eq!(Pairs::new(bytes).get(name), first);
+        let last = list.iter().rfind(|(found, _)| found == name).map(|(_, value)| *value);
+        assert_eq!(Pairs::new(bytes).get(name), last);
     }
     let check = Pairs::new(bytes).check();
     assert_eq!(check.is_ok(), rest.is_empty());

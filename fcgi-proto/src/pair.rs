@@ -110,11 +110,12 @@ impl<'a> Pairs<'a> {
         self.rest
     }
 
-    /// The value of the first of the remaining pairs that has this name.
+    /// The value of the last of the remaining pairs that has this name: web servers send a parameter again to
+    /// override it, and PHP, Perl, Python and Go take the last too.
     #[must_use]
     #[inline]
-    pub fn get(mut self, name: &[u8]) -> Option<&'a [u8]> {
-        self.find(|&(found, _)| found == name).map(|(_, value)| value)
+    pub fn get(self, name: &[u8]) -> Option<&'a [u8]> {
+        self.fold(None, |last, (found, value)| if found == name { Some(value) } else { last })
     }
 
     /// Whether all pairs are whole.
@@ -294,7 +295,7 @@ impl<const N: usize> Params<N> {
         self.iter().check()
     }
 
-    /// The value of the first parameter with this name.
+    /// The value of the last parameter with this name.
     #[must_use]
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
@@ -368,7 +369,7 @@ impl ParamsBuf {
         self.iter().check()
     }
 
-    /// The value of the first parameter with this name.
+    /// The value of the last parameter with this name.
     #[must_use]
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {

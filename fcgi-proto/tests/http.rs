@@ -225,7 +225,7 @@ fn content_type_is_content_type_alone_and_a_header_unless_empty() {
     for (params, field) in [
         (&[("CONTENT_TYPE", "a/b"), ("HTTP_CONTENT_TYPE", "c/d")][..], Some("a/b")),
         (&[("HTTP_CONTENT_TYPE", "c/d"), ("CONTENT_TYPE", "a/b")], Some("a/b")),
-        (&[("CONTENT_TYPE", "a/b"), ("CONTENT_TYPE", "c/d")], Some("a/b")),
+        (&[("CONTENT_TYPE", "a/b"), ("CONTENT_TYPE", "c/d")], Some("c/d")),
         (&[("HTTP_CONTENT_TYPE", "c/d"), ("CONTENT_TYPE", "")], None),
         (&[("HTTP_CONTENT_TYPE", "c/d")], None),
     ] {
@@ -239,6 +239,13 @@ fn content_type_is_content_type_alone_and_a_header_unless_empty() {
 fn w15_equal_names_are_kept_in_their_order_and_empty_values_stay() {
     let params = [("HTTP_COOKIE", "a=1"), ("HTTP_X_A", ""), ("HTTP_COOKIE", ""), ("HTTP_COOKIE", "c=3")];
     assert_eq!(fields_of(&params), expected(&[("cookie", &["a=1", "", "c=3"]), ("x-a", &[""])]));
+}
+
+#[test]
+fn of_a_parameter_that_is_overridden_the_last_one_counts() {
+    let params = [("REQUEST_METHOD", "GET"), ("REMOTE_ADDR", "10.0.0.1"), ("REMOTE_ADDR", "192.0.2.7")];
+    let peer: Peer = *parts(&params).unwrap().extensions.get().unwrap();
+    assert_eq!(peer.0.ip().to_string(), "192.0.2.7");
 }
 
 #[test]

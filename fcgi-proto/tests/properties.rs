@@ -94,15 +94,15 @@ fn pairs_agree(bytes: &[u8], seed: u64) {
         assert_eq!(decoded(&chunks), (expected.clone(), rest.is_empty()));
     }
     for (name, _) in &expected {
-        let first = expected.iter().find(|(found, _)| found == name).map(|(_, value)| &value[..]);
-        assert_eq!(Pairs::new(bytes).get(name), first);
+        let last = expected.iter().rfind(|(found, _)| found == name).map(|(_, value)| &value[..]);
+        assert_eq!(Pairs::new(bytes).get(name), last);
     }
     let (mut fixed, mut growing) = (Params::<20_000>::new(), ParamsBuf::new(20_000));
     fixed.push(bytes).unwrap();
     growing.push(bytes).unwrap();
     for name in expected.iter().map(|(name, _)| &name[..]).chain([&b"no such name"[..]]) {
-        let first = Pairs::new(bytes).get(name);
-        assert_eq!((fixed.get(name), growing.get(name)), (first, first));
+        let last = Pairs::new(bytes).get(name);
+        assert_eq!((fixed.get(name), growing.get(name)), (last, last));
     }
     assert_eq!((owned((&fixed).into_iter()), owned((&growing).into_iter())), (expected.clone(), expected));
 }

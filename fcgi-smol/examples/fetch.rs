@@ -1,6 +1,6 @@
 //! `fetch ADDR SCRIPT_NAME [NAME=VALUE]…`: curl for FastCGI. Prints the answer's head and body on stdout and
-//! STDERR on stderr, and exits with the application status (at most 125), 126 for a refused request, 127 for
-//! a transport or protocol error.
+//! STDERR on stderr, and exits with the application status (at most 125), 126 for a refused request, 255 for
+//! a transport or protocol error. It ends quietly when nobody reads its answer any more.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -11,17 +11,23 @@ use lexopt::{Arg, ValueExt};
 use smol::fs::File;
 use smol::io::AsyncReadExt;
 
-const USAGE: &str = "usage: fetch ADDR SCRIPT_NAME [NAME=VALUE]... [--body FILE|-] \
+const USAGE: &str = "fetch ADDR SCRIPT_NAME [NAME=VALUE]... [--body FILE|-] \
     [--role authorizer|filter] [--data FILE], or fetch ADDR --values";
 
 const REFUSED: u8 = 126;
-const FAILED: u8 = 127;
+const FAILED: u8 = 255;
+
+mod common;
 
 fn main() -> ExitCode {
+    if let Some(asked) = common::about(USAGE) {
+        println!("{asked}");
+        return ExitCode::SUCCESS;
+    }
     let arguments = match Arguments::parse(lexopt::Parser::from_env()) {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("{error} ({USAGE})");
+            eprintln!("{error} (usage: {USAGE})");
             return ExitCode::from(2);
         }
     };
@@ -30,11 +36,32 @@ fn main() -> ExitCode {
     });
     match result {
         Ok(status) => ExitCode::from(status),
+        Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fetch: {error}");
             let refused = matches!(error.downcast_ref(), Some(ClientError::Refused(_)));
             ExitCode::from(if refused { REFUSED } else { FAILED })
         }
+    }
+}
+
+/// Nobody reads what is printed any more.
+#[derive(Debug)]
+struct Unread;
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nobody reads the answer")
+    }
+}
+
+impl Error for Unread {}
+
+/// Prints at once.
+fn put(out: &mut impl Write, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        done => Ok(done?),
     }
 }
 
@@ -93,7 +120,7 @@ impl Arguments {
 async fn values(address: Endpoint) -> Result<u8, Box<dyn Error>> {
     let mut out = io::stdout().lock();
     for (name, value) in client(address).values().await? {
-        out.write_all(&[&name[..], b"=", &value, b"\n"].concat())?;
+        put(&mut out, &[&name[..], b"=", &value, b"\n"].concat())?;
     }
     Ok(0)
 }
@@ -135,20 +162,19 @@ async fn open(path: &str) -> io::Result<(File, u64)> {
 
 async fn print(mut response: Response<'_>) -> Result<u8, Box<dyn Error>> {
     let mut out = io::stdout().lock();
-    write!(out, "Status: {} ", response.status().code())?;
-    out.write_all(response.head().reason())?;
-    out.write_all(b"\r\n")?;
+    let mut head = format!("Status: {} ", response.status().code()).into_bytes();
+    head.extend(response.head().reason());
     for (name, value) in response.fields() {
-        out.write_all(&[name, b": ", value, b"\r\n"].concat())?;
+        head.extend([b"\r\n", name, b": ", value].concat());
     }
-    out.write_all(b"\r\n")?;
+    head.extend(b"\r\n\r\n");
+    put(&mut out, &head)?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match response.read(&mut buffer).await? {
             0 => break,
-            count => out.write_all(&buffer[..count])?,
+            count => put(&mut out, &buffer[..count])?,
         }
-        out.flush()?;
     }
     let end = response.end().ok_or(ClientError::Truncated)?;
     match end.refusal {

@@ -4,18 +4,23 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fcgi_smol::{Listener, Request, Status};
+use fcgi_smol::{Request, Status};
 use smol::io::AsyncWriteExt;
 
 mod common;
 
 fn main() -> ExitCode {
-    common::run("plain ADDR [BYTES]", |mut arguments| {
-        let endpoint = common::address(&mut arguments)?;
-        let bytes = arguments.next().map_or(Ok(1024), |bytes| bytes.parse())?;
+    let parse = |mut arguments: common::Arguments| {
+        let address = common::Address::parse(&mut arguments)?;
+        let bytes = arguments
+            .next()
+            .map_or(Ok(1024), |bytes| bytes.parse().map_err(|why| format!("{bytes:?}: {why}")))?;
         common::no_more(arguments)?;
+        Ok((address, bytes))
+    };
+    common::run("plain [ADDR [BYTES]]", parse, |(address, bytes): (_, usize)| {
         let body: Arc<[u8]> = vec![b'x'; bytes].into();
-        common::serve(Listener::bind_endpoint(&endpoint)?, move |request: Request| {
+        common::serve(address.listen()?, move |request: Request| {
             let body = Arc::clone(&body);
             async move {
                 let page = request.respond(Status::OK).header("Content-Type", "text/plain");

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use script::{App, answer, end, page, stdout};
 use support::disk::Small;
+use support::skipped::skipped;
 use support::{PATIENCE, executable};
 use web::http::{ask, begin};
 use web::process::wait_until;
@@ -100,7 +101,7 @@ fn a_full_disk_is_507_for_an_upload_and_the_next_one_that_fits_is_taken() {
     });
     let (small, gateway) = match on_a_full_disk(&app) {
         Ok(both) => both,
-        Err(reason) => return eprintln!("skipped: {reason}"),
+        Err(reason) => return skipped(reason),
     };
     for size in [1_000_000, 300_000] {
         let answer = gateway.browser().post("/", &vec![b'x'; size]);
@@ -121,7 +122,7 @@ fn an_answer_that_a_full_disk_does_not_take_waits_for_its_reader() {
     });
     let (small, gateway) = match on_a_full_disk(&app) {
         Ok(both) => both,
-        Err(reason) => return eprintln!("skipped: {reason}"),
+        Err(reason) => return skipped(reason),
     };
     let mut stream = begin(gateway.address, b"GET / HTTP/1.0\r\n\r\n");
     let said = format!("an answer is not taken in: {}: No space left", small.path().display());

@@ -49,6 +49,30 @@ fn behind_haproxy_one_host_of_fcgi_blocking_is_killed_and_each_is_replaced() {
     replace(&HAPROXY, &BLOCKING);
 }
 
+#[test]
+fn behind_nginx_hosts_that_were_refused_a_moment_ago_are_asked_again_at_once() {
+    let Some(mut fleet) = Fleet::start(&NGINX, &SMOL) else { return };
+    let load = Load::on(&fleet.address());
+    (0..HOSTS).for_each(|host| serves(&fleet, host));
+    for last in (0..HOSTS).cycle().take(2 * HOSTS) {
+        let others = [(last + 1) % HOSTS, (last + 2) % HOSTS];
+        for host in others {
+            fleet.drain(host);
+            answers(&fleet, &load);
+        }
+        fleet.revive(others[0]);
+        assert!(wait_until(|| fleet.listens(others[0])), "{}", fleet.logs());
+        // Whoever was asked until now is gone at once.
+        fleet.drain(last);
+        answers(&fleet, &load);
+        fleet.revive(others[1]);
+        fleet.revive(last);
+        (0..HOSTS).for_each(|host| serves(&fleet, host));
+        assert_eq!(load.failures(), [""; 0], "host {last} was the last\n{}", fleet.logs());
+    }
+    load.stop();
+}
+
 fn replace(front: &Front, subject: &Subject) {
     let Some(mut fleet) = Fleet::start(front, subject) else { return };
     let load = Load::on(&fleet.address());

@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use fcgi_blocking::Listener;
+use fcgi_blocking::Server;
 
 mod app;
 #[path = "../common/mod.rs"]
 mod common;
 
 fn main() -> ExitCode {
-    common::run("inspect ADDR", |mut arguments| {
-        let endpoint = common::address(&mut arguments)?;
+    let parse = |mut arguments| {
+        let address = common::Address::parse(&mut arguments)?;
         common::no_more(arguments)?;
-        common::serve(Listener::bind_endpoint(&endpoint)?, app::handle)
+        Ok(address)
+    };
+    common::run("inspect [ADDR]", parse, |address| {
+        Ok(Server::new(address.listen()?).serve_until_signal(app::handle)?)
     })
 }

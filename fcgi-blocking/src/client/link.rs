@@ -11,9 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::body::Body;
 use super::{ClientError, ClientSettings, Result, Value};
 use crate::net::clock::now;
+use crate::net::log::log_level;
 use crate::net::stream::Stream;
 use crate::net::transport::is_no_failure;
-use crate::server::log::log_level;
 
 /// Bytes read at a time, of the socket and of a request's body.
 const READ_ROOM: usize = 64 * 1024;

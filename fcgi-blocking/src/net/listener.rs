@@ -15,7 +15,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
+use crate::net::exhaustion::Exhaustion;
 use crate::net::stream::{abstract_address, explain, invalid, unix_address, unix_socket};
+use crate::net::{clock, lock};
 use crate::{Endpoint, Stream};
 
 /// How many connections may wait to be accepted. A web server opens many at
@@ -39,13 +41,10 @@ const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// ```no_run
 /// use fcgi_blocking::Listener;
 ///
-/// // Started by a web server, by a service manager, or by hand.
-/// let listener = if Listener::is_inherited() {
-///     Listener::inherited()?
-/// } else if let Some(listener) = Listener::systemd()?.into_iter().next() {
-///     listener
-/// } else {
-///     Listener::bind("unix:/run/app.sock")?
+/// // Started by a web server or a service manager, or by hand.
+/// let listener = match std::env::args().nth(1) {
+///     Some(address) => Listener::bind(address)?,
+///     None => Listener::passed()?,
 /// };
 /// println!("listening on {listener}");
 /// # Ok::<(), std::io::Error>(())
@@ -55,6 +54,8 @@ pub struct Listener {
     // Before the socket, because fields are dropped in this order: see SocketFile.
     file: Option<SocketFile>,
     socket: StdListener,
+    /// For the log.
+    exhaustion: Mutex<Exhaustion>,
 }
 
 /// The standard library's listener in a [`Listener`].
@@ -133,7 +134,7 @@ impl Listener {
         let path = path.as_ref();
         let (file, socket) = listen_unix(path, mode)
             .map_err(|error| explain("listen on", &Endpoint::Unix(path.into()), &error))?;
-        Ok(Listener { file: Some(file), socket: StdListener::Unix(socket) })
+        Ok(Listener { file: Some(file), socket: StdListener::Unix(socket), exhaustion: Mutex::default() })
     }
 
     /// Takes the listening socket that a web server passes on descriptor 0,
@@ -199,6 +200,16 @@ impl Listener {
             .collect()
     }
 
+    /// Takes the listening socket that whoever started the program passes: the [inherited](Self::inherited) one on
+    /// descriptor 0, or the first of [systemd](Self::systemd)'s.
+    ///
+    /// # Errors
+    ///
+    /// Those of the two functions; if there is none at all, those of `inherited`.
+    pub fn passed() -> io::Result<Listener> {
+        Self::inherited().or_else(|none| Self::systemd()?.into_iter().next().ok_or(none))
+    }
+
     /// The address that web servers connect to, with the port that the system
     /// chose if 0 was bound; for an inherited socket, its real one.
     ///
@@ -252,10 +263,14 @@ impl Listener {
                 StdListener::Tcp(socket) => socket.set_nonblocking(true)?,
                 StdListener::Unix(socket) => socket.set_nonblocking(true)?,
             }
-            match self.accept_now() {
-                Err(error) if is_transient(&error) => {}
-                result => return result.map(Some),
+            let accepted = self.accept_now();
+            match &accepted {
+                Err(error) if is_transient(error) => continue,
+                Err(error) if is_exhaustion(error) => lock(&self.exhaustion).met(error, clock::now()),
+                Err(_) => {}
+                Ok(_) => lock(&self.exhaustion).accepted(clock::now()),
             }
+            return accepted.map(Some);
         }
     }
 
@@ -496,14 +511,14 @@ impl Drop for SocketFile {
 impl From<TcpListener> for Listener {
     /// Takes the listener as it is, with its queue and its options.
     fn from(socket: TcpListener) -> Self {
-        Listener { file: None, socket: StdListener::Tcp(socket) }
+        Listener { file: None, socket: StdListener::Tcp(socket), exhaustion: Mutex::default() }
     }
 }
 
 impl From<UnixListener> for Listener {
     /// Takes the listener as it is; its file is not removed.
     fn from(socket: UnixListener) -> Self {
-        Listener { file: None, socket: StdListener::Unix(socket) }
+        Listener { file: None, socket: StdListener::Unix(socket), exhaustion: Mutex::default() }
     }
 }
 

@@ -1,9 +1,12 @@
-//! Sockets: addresses, listeners, streams, and what a connection runs over.
+//! What both sides stand on: addresses, listeners, streams, what a connection runs over, lines for the log.
 
 pub(crate) mod clock;
 pub(crate) mod endpoint;
+pub(crate) mod exhaustion;
 pub(crate) mod listener;
+pub(crate) mod log;
 pub(crate) mod peer;
+pub(crate) mod signals;
 pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod transport;

@@ -32,7 +32,9 @@ impl Peers {
     pub fn from_env() -> io::Result<Self> {
         let list = env::var_os(WEB_SERVER_ADDRS).map(|value| value.to_string_lossy().into_owned());
         if let Some(Err(error)) = list.as_deref().map(WebServerAddrs::parse) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+            let list = list.unwrap_or_default();
+            let why = format!("{error} in {list:?}, which is to be addresses with commas between");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         Ok(Self { list })
     }

@@ -1,7 +1,6 @@
 //! The application's side: accepts connections, runs a handler for each request.
 
 mod connection;
-pub(crate) mod log;
 mod places;
 pub(crate) mod request;
 pub(crate) mod settings;
@@ -19,10 +18,11 @@ use fcgi_proto::Level;
 
 use crate::net::listener::{Listener, is_exhaustion};
 use crate::net::lock;
+use crate::net::log::{log_level, panic_text};
 use crate::net::peer::{Peer, Peers};
+use crate::net::signals::Signals;
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
-use crate::server::log::{log_level, panic_text};
 use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
 use crate::server::settings::Settings;
@@ -43,7 +43,7 @@ const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// fn main() -> std::io::Result<()> {
 ///     let listener = Listener::bind("127.0.0.1:9000")?;
-///     Server::new(listener).serve(|request: &mut Request| {
+///     Server::new(listener).serve_until_signal(|request: &mut Request| {
 ///         let agent = request.param_str("HTTP_USER_AGENT").unwrap_or("stranger");
 ///         let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
 ///         writeln!(page, "Hello, {agent}")?;
@@ -112,6 +112,21 @@ impl Server {
         self.handle.clone()
     }
 
+    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
+    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `serve`, and of registering signals.
+    pub fn serve_until_signal<H, T>(self, handler: H) -> io::Result<()>
+    where
+        H: Fn(&mut Request<'_>) -> Result<T, BoxError> + Sync,
+        T: Into<AppStatus>,
+    {
+        let handle = self.handle();
+        let _signals = Signals::call(move || handle.shutdown())?;
+        self.serve(handler)
+    }
+
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended.
     ///
     /// If the environment has `FCGI_WEB_SERVER_ADDRS`, only the peers that it lists are let in, and none over
@@ -140,7 +155,6 @@ impl Server {
                     Ok(Some(accepted)) => accepted,
                     Ok(None) => break Ok(()),
                     Err(error) if is_exhaustion(&error) => {
-                        ::log::warn!("accept: {error}; waiting for a connection to end");
                         places.wait_for_release(EXHAUSTION_PAUSE);
                         continue;
                     }

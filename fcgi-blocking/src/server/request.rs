@@ -54,14 +54,14 @@ impl<'c> Request<'c> {
         *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
     }
 
-    /// The value of the first parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
+    /// The value of the last parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1
     /// variable (RFC 3875, section 4.1), any bytes.
     #[must_use]
     pub fn param(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.params.get(name.as_ref())
     }
 
-    /// The value of the first parameter with this name, if it is UTF-8.
+    /// The value of the last parameter with this name, if it is UTF-8.
     #[must_use]
     pub fn param_str(&self, name: impl AsRef<[u8]>) -> Option<&str> {
         self.param(name).and_then(|value| std::str::from_utf8(value).ok())

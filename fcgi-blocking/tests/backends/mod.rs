@@ -15,6 +15,8 @@ mod executable;
 mod process;
 pub(crate) mod setups;
 mod site;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod tests;
 mod tools;
 mod web;
@@ -25,6 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cases::Case;
 use setups::Setup;
 use site::Site;
+use skipped::skipped;
 
 /// Runs `cases` in order on one instance of `setup`, and names every case that failed.
 pub(crate) fn run(setup: &'static Setup, cases: &[Case]) {
@@ -33,8 +36,7 @@ pub(crate) fn run(setup: &'static Setup, cases: &[Case]) {
         Err(reason) => {
             let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
             assert!(!required, "{}: {reason}", setup.name);
-            eprintln!("{}: skipped: {reason}", setup.name);
-            return;
+            return skipped(format_args!("{}: {reason}", setup.name));
         }
     };
     let mut failed = Vec::new();

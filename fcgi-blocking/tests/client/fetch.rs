@@ -9,6 +9,7 @@ use std::thread;
 use crate::script::{App, Asked, answer, end, page, stdout};
 use crate::support::child::{Serving, example, example_of};
 use crate::support::disk::Small;
+use crate::support::skipped::skipped;
 use crate::support::{PATIENCE, record};
 use fcgi_blocking::{BoxError, Role};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
@@ -223,25 +224,25 @@ fn a_bad_address_exits_with_2_and_a_line() {
 }
 
 #[test]
-fn a_transport_or_protocol_error_exits_with_127_and_a_line() {
+fn a_transport_or_protocol_error_exits_with_255_and_a_line() {
     let dir = tempfile::tempdir().expect("a folder");
     let none = dir.path().join("none").to_str().expect("text").to_owned();
-    fetch(&[&none, "/"]).assert_failed(127, &none);
-    fetch(&[&format!("unix:{none}"), "--values"]).assert_failed(127, &none);
+    fetch(&[&none, "/"]).assert_failed(255, &none);
+    fetch(&[&format!("unix:{none}"), "--values"]).assert_failed(255, &none);
     for bytes in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", &[1, 6, 0], &end(0, 0), &answer("no head")] {
-        fetch_cut(bytes).assert_failed(127, "fetch: ");
+        fetch_cut(bytes).assert_failed(255, "fetch: ");
     }
     // What came before is printed.
     let done = fetch_cut(stdout("A: b\r\n\r\npart"));
     assert_eq!(
         (done.status, &done.out[..]),
-        (Some(127), &b"Status: 200 OK\r\nA: b\r\n\r\npart"[..]),
+        (Some(255), &b"Status: 200 OK\r\nA: b\r\n\r\npart"[..]),
         "{done:?}"
     );
     assert_eq!(done.log.lines().count(), 1, "{done:?}");
     let short = [record(RecordType::Stderr, 1, b"why\n"), answer("Content-Length: 9\r\n\r\nshort")].concat();
     let done = fetch_cut(short);
-    assert_eq!(done.status, Some(127), "{done:?}");
+    assert_eq!(done.status, Some(255), "{done:?}");
     assert!(done.out.ends_with(b"\r\n\r\nshort") && done.log.starts_with("why\nfetch: "), "{done:?}");
 }
 
@@ -281,7 +282,7 @@ fn a_body_comes_from_a_file_or_from_stdin() {
     let app = App::unix(|_, peer| drop(peer.try_request()));
     let address = app.endpoint.to_string();
     for option in ["--body", "--data"] {
-        fetch(&[&address, "/", option, &absent]).assert_failed(127, &absent);
+        fetch(&[&address, "/", option, &absent]).assert_failed(255, &absent);
     }
 }
 
@@ -291,7 +292,7 @@ fn a_body_that_there_is_no_place_for_names_the_folder() {
     let address = app.endpoint.to_string();
     let no_folder = |command: &mut Command| _ = command.env("TMPDIR", "/nonexistent/folder");
     let fetch = Fetch::start_with(&[&address, "/", "--body", "-"], no_folder);
-    fetch.finish(&vec![b'x'; 3 << 20]).assert_failed(127, "request body, kept in /nonexistent/folder: ");
+    fetch.finish(&vec![b'x'; 3 << 20]).assert_failed(255, "request body, kept in /nonexistent/folder: ");
     assert_eq!(app.connections(), 0);
 }
 
@@ -299,7 +300,7 @@ fn a_body_that_there_is_no_place_for_names_the_folder() {
 fn a_body_that_a_full_disk_does_not_take_names_the_folder() {
     let small = match Small::new() {
         Ok(small) => small,
-        Err(reason) => return eprintln!("skipped: {reason}"),
+        Err(reason) => return skipped(reason),
     };
     let app = App::unix(|_, peer| drop(peer.try_request()));
     let address = app.endpoint.to_string();
@@ -307,7 +308,7 @@ fn a_body_that_a_full_disk_does_not_take_names_the_folder() {
     let fetch = Fetch::start_with(&[&address, "/", "--body", "-"], in_small);
     let done = fetch.finish(&vec![b'x'; 3 << 20]);
     let folder = small.path().to_str().expect("temporary paths are UTF-8");
-    done.assert_failed(127, &format!("request body, kept in {folder}: No space left on device"));
+    done.assert_failed(255, &format!("request body, kept in {folder}: No space left on device"));
     assert_eq!(app.connections(), 0);
 }
 
@@ -384,4 +385,23 @@ fn the_examples_understand_each_other() {
         let done = ask(&["/", "--role", "authorizer"], b"");
         assert!(done.out.starts_with(b"Status: 403 "), "{done:?}");
     }
+}
+
+#[test]
+fn an_answer_that_nobody_reads_to_its_end_is_no_failure() {
+    let app = App::unix(|_, peer| {
+        let _ = peer.try_request();
+        // It goes on until nobody takes it.
+        let piece = stdout("A: b\r\n\r\n".to_owned() + &"x".repeat(30_000));
+        while peer.try_send(&piece).is_ok() {}
+    });
+    let mut running = Fetch::start(&[&app.endpoint.to_string(), "/"]);
+    let mut first = String::new();
+    let mut out = BufReader::new(running.child.stdout.take().expect("a pipe"));
+    out.read_line(&mut first).expect("a line");
+    assert_eq!(first, "Status: 200 OK\r\n");
+    drop(out);
+    let log = collect(running.child.stderr.take().expect("a pipe")).recv_timeout(PATIENCE);
+    assert_eq!(log.expect("it ends in time"), b"");
+    assert_eq!(running.child.wait().expect("it can be waited for").code(), Some(0));
 }

@@ -17,6 +17,8 @@ pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod setups;
 pub(crate) mod site;
+#[path = "../support/skipped.rs"]
+pub(crate) mod skipped;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -45,6 +45,12 @@ impl Process {
         waitid(WaitId::Pid(self.pid()), options).is_ok_and(|status| status.is_none())
     }
 
+    /// Whether it, or another process of its network, listens on a port. Linux tells.
+    pub(crate) fn listens(&self, port: u16) -> bool {
+        let sockets = fs::read_to_string(format!("/proc/{}/net/tcp", self.child.id())).unwrap_or_default();
+        sockets.contains(&format!(":{port:04X} 00000000:0000 0A"))
+    }
+
     /// Asks with SIGTERM.
     pub(crate) fn terminate(&self) {
         // Errors here say that nobody is left, which is what is wanted.

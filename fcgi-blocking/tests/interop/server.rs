@@ -144,12 +144,6 @@ server.document-root = \"{dir}/www\"
 const HAPROXY: &str = "\
 global
     log stdout format raw local0
-defaults
-    mode http
-    log global
-    timeout connect 10s
-    timeout client 30s
-    timeout server 30s
 ";
 
 const CADDY: &str = "\

@@ -156,7 +156,7 @@ pub(crate) const LIGHTTPD_SPAWN: Setup = Setup {
     name: "lighttpd, bin-path",
     reach: Reach::Spawned,
     snippet: include_str!("../../conf/lighttpd-spawn.conf"),
-    edits: &[("/usr/local/bin/app", "{app}"), ("/run/app.sock", "{socket}")],
+    edits: &[("/usr/local/bin/app", "{app}"), ("/run/lighttpd/app.sock", "{socket}")],
     ..LIGHTTPD_TCP
 };
 

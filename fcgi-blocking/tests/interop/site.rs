@@ -16,6 +16,7 @@ use super::Subject;
 use super::process::{PATIENCE, Process, brought_to, hand_over, wait_until};
 use super::server::Server;
 use super::setups::{Reach, Setup};
+use super::skipped::skipped;
 
 /// How often a start is tried again: between choosing a free port and binding it, another may take it.
 const ATTEMPTS: usize = 5;
@@ -45,7 +46,7 @@ impl Site {
             Err(reason) => {
                 let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
                 assert!(!required, "{}: {reason}", setup.name);
-                eprintln!("{}: skipped: {reason}", setup.name);
+                skipped(format_args!("{}: {reason}", setup.name));
                 return None;
             }
         };

@@ -273,8 +273,8 @@ fn an_inherited_socket_needs_no_address() {
 }
 
 #[test]
-fn sigterm_and_sigint_end_an_example_in_good_order() {
-    for signal in [Signal::TERM, Signal::INT] {
+fn sigterm_sigint_and_sighup_end_an_example_in_good_order() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         for name in ["inspect", "plain"] {
             let server = Serving::unix(&mut example(name));
             let mut running = server.connect();
@@ -294,12 +294,52 @@ fn sigterm_and_sigint_end_an_example_in_good_order() {
 }
 
 #[test]
+fn a_unix_socket_goes_with_the_program_that_made_it() {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    for name in ["inspect", "plain"] {
+        let path = dir.path().join(name);
+        let process = Process::start(example(name).arg(&path).stdin(Stdio::null()));
+        while std::os::unix::net::UnixStream::connect(&path).is_err() {
+            thread::yield_now();
+        }
+        let mut client = Client::connect(&Endpoint::Unix(path.clone()));
+        client.call(&Call::get("/ignore")).assert_ended(200, ProtocolStatus::RequestComplete);
+        drop(client);
+        process.signal(Signal::TERM);
+        let (status, log) = process.wait();
+        assert_eq!((status.code(), &*log), (Some(0), ""));
+        assert!(!path.exists(), "the file is still there");
+    }
+}
+
+#[test]
+fn help_and_version_are_printed_and_nothing_is_done() {
+    let own: &[&str] = match env!("CARGO_PKG_NAME") {
+        "fcgi-blocking" => &["spawn"],
+        _ => &["gateway", "axum"],
+    };
+    for name in ["inspect", "plain", "fetch"].iter().chain(own) {
+        for (option, words) in [
+            ("--help", format!("usage: {name} ")),
+            ("-h", format!("usage: {name} ")),
+            ("--version", format!("{name} {}\n", env!("CARGO_PKG_VERSION"))),
+        ] {
+            let output = example(name).arg(option).stdin(Stdio::null()).output();
+            let output = output.expect("it can be started");
+            assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]), "{name} {option}");
+            assert!(output.stdout.starts_with(words.as_bytes()), "{name} {option}");
+        }
+    }
+}
+
+#[test]
 fn a_bad_address_is_one_line_and_status_2() {
     let dir = tempfile::tempdir().expect("a folder can be made");
     let taken = dir.path().join("taken");
     let _taken = UnixListener::bind(&taken).expect("the path is free");
     let taken = format!("unix:{}", taken.display());
     let long = format!("/tmp/{}", "x".repeat(200));
+    let right = ["/no/such/folder/socket", &taken, &long, "fd:0"];
     for name in ["inspect", "plain"] {
         for (arguments, part) in [
             (&["localhost:9000"][..], "localhost"),
@@ -315,13 +355,15 @@ fn a_bad_address_is_one_line_and_status_2() {
             (&[&taken], &taken),
             (&[""], "\"\""),
             (&[], "descriptor 0"),
-            (&["fd:0", "1", "2"], "too many"),
+            (&["127.0.0.1:0", "1", "2"], "too many"),
         ] {
             let (status, log) = Process::start(example(name).args(arguments).stdin(Stdio::null())).wait();
             assert_eq!(status.code(), Some(2), "{name} {arguments:?}: {log}");
             assert!(log.ends_with('\n') && log.lines().count() == 1, "{name} {arguments:?}: {log:?}");
             assert!(log.contains(part), "{name} {arguments:?}: {log:?}");
-            assert!(log.contains("usage: "), "{name} {arguments:?}: {log:?}");
+            // The command line is well-formed where the machine has no such folder or a socket is taken.
+            let is_right = arguments.first().is_some_and(|address| right.contains(address));
+            assert_eq!(log.contains("usage: "), !is_right, "{name} {arguments:?}: {log:?}");
         }
     }
     let (status, log) = Process::start(example("plain").args(["fd:0", "many"]).stdin(Stdio::null())).wait();
@@ -436,7 +478,12 @@ fn a_list_of_web_servers_that_is_none_is_one_line_and_status_2() {
             command.arg("127.0.0.1:0").env("FCGI_WEB_SERVER_ADDRS", list).stdin(Stdio::null());
             let (status, log) = Process::start(&mut command).wait();
             assert_eq!(status.code(), Some(2), "{list:?}: {log}");
-            assert!(log.contains("FCGI_WEB_SERVER_ADDRS") && log.lines().count() == 1, "{list:?}: {log:?}");
+            assert!(
+                log.contains("FCGI_WEB_SERVER_ADDRS")
+                    && log.contains(&format!("{list:?}"))
+                    && log.lines().count() == 1,
+                "{list:?}: {log:?}"
+            );
         }
     }
 }
@@ -455,4 +502,19 @@ fn w13_a_connection_without_a_byte_is_no_error_and_no_noise() {
             assert_eq!(server.finish(), "");
         }
     }
+}
+
+#[test]
+fn clients_that_use_up_all_descriptors_are_one_line_and_make_room() {
+    let inspect = example("inspect");
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -n 40; exec \"$0\""]).arg(inspect.get_program()).env("RUST_LOG", "warn");
+    let server = Serving::unix(&mut limited);
+    let idle: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    for _ in 0..20 {
+        server.connect().call(&Call::get("/ignore")).assert_ok("ok");
+    }
+    drop(idle);
+    let log = server.finish();
+    assert_eq!(log.lines().filter(|line| line.contains("accept: ")).count(), 1, "{log}");
 }

@@ -55,7 +55,7 @@ impl From<HeaderError> for RequestError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub SocketAddr);
 
-/// The variables that become something else than a header field, as they came; of equal names the first, as
+/// The variables that become something else than a header field, as they came; of equal names the last, as
 /// [`Pairs::get`](crate::pair::Pairs::get) has it.
 #[derive(Default)]
 struct Known<'a> {
@@ -135,7 +135,7 @@ pub fn request_parts<'a>(
     let mut field = Vec::new();
     for (name, value) in params {
         if let Some(slot) = known.slot(name) {
-            slot.get_or_insert(value);
+            *slot = Some(value);
         } else if let Some(name) = name.strip_prefix(b"HTTP_") {
             field.clear();
             field.extend(name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }));

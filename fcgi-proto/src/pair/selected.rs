@@ -112,7 +112,7 @@ impl<'n, const N: usize> Selected<'n, N> {
         }
     }
 
-    /// The value of the first parameter with this name, if it is one that was asked for.
+    /// The value of the last parameter with this name, if it is one that was asked for.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.iter().get(name)

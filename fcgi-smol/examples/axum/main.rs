@@ -12,7 +12,6 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use fcgi_smol::Listener;
 use fcgi_smol::tower::{self, Params, Peer};
 use smol::Timer;
 use smol::stream::{self, StreamExt};
@@ -21,11 +20,14 @@ use smol::stream::{self, StreamExt};
 mod common;
 
 fn main() -> ExitCode {
-    common::run("axum ADDR", |mut arguments| {
-        let endpoint = common::address(&mut arguments)?;
+    let parse = |mut arguments| {
+        let address = common::Address::parse(&mut arguments)?;
         common::no_more(arguments)?;
+        Ok(address)
+    };
+    common::run("axum [ADDR]", parse, |address| {
         let app = app();
-        common::serve(Listener::bind_endpoint(&endpoint)?, move |request| tower::answer(app.clone(), request))
+        common::serve(address.listen()?, move |request| tower::answer(app.clone(), request))
     })
 }
 

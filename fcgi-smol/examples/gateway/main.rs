@@ -10,13 +10,13 @@
 //! - `--stream`: send a request's body to the application as it comes, rather than when it is there.
 
 use std::error::Error;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fcgi_smol::tower::Buffered;
-use fcgi_smol::{Endpoint, Listener, Pool, PoolSettings, Server};
+use fcgi_smol::{Endpoint, Listener, Pool, PoolSettings, Server, StdListener};
 use lexopt::{Arg, ValueExt};
 use smol::{Async, Executor};
 use tempfile::TempDir;
@@ -34,19 +34,28 @@ mod patience;
 mod places;
 mod site;
 
+/// Where browsers connect unless told.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 const USAGE: &str = "gateway [--listen 127.0.0.1:8080] [--app ADDR]... [--root DIR] [--connections N] \
                      [--queue N] [--wait SECONDS] [--keep N] [--stream]";
 
 fn main() -> ExitCode {
-    common::run(USAGE, |arguments| {
-        let Arguments { listen, mut apps, site, settings, streams } =
-            Arguments::parse(lexopt::Parser::from_args(arguments))?;
+    let parse = |arguments| Arguments::parse(lexopt::Parser::from_args(arguments));
+    common::run(USAGE, parse, |arguments| {
+        let Arguments { listen, mut apps, site, settings, streams } = arguments;
         let executor = Arc::new(Executor::new());
         // Its folder is there as long as this.
         let inspect = if apps.is_empty() { Some(Inspect::start(&executor)?) } else { None };
         apps.extend(inspect.iter().map(Inspect::endpoint));
 
-        let listener = Async::<TcpListener>::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
+        let listener = match passed()? {
+            Some(socket) if listen.is_none() => Async::new(socket)?,
+            _ => {
+                let address = listen.unwrap_or(LISTEN);
+                Async::<TcpListener>::bind(address).map_err(|error| format!("{address}: {error}"))?
+            }
+        };
         let (stop, stopped) = smol::channel::bounded(1);
         common::on_signals(move || {
             stop.close();
@@ -60,8 +69,17 @@ fn main() -> ExitCode {
     })
 }
 
+/// The listening socket that systemd passes, in LISTEN_FDS.
+fn passed() -> Result<Option<TcpListener>, Box<dyn Error>> {
+    match Listener::systemd()?.into_iter().next().map(Listener::into_std) {
+        None => Ok(None),
+        Some((StdListener::Tcp(socket), _)) => Ok(Some(socket)),
+        Some((StdListener::Unix(_), _)) => Err("LISTEN_FDS: browsers connect over TCP".into()),
+    }
+}
+
 struct Arguments {
-    listen: SocketAddr,
+    listen: Option<SocketAddr>,
     apps: Vec<Endpoint>,
     site: Option<Site>,
     settings: PoolSettings,
@@ -72,11 +90,10 @@ impl Arguments {
     fn parse(mut parser: lexopt::Parser) -> Result<Self, Box<dyn Error>> {
         let mut settings = PoolSettings::default();
         settings.client.spool_limit = answer::BODY_LIMIT;
-        let listen = ([127, 0, 0, 1], 8080).into();
-        let mut arguments = Self { listen, apps: Vec::new(), site: None, settings, streams: false };
+        let mut arguments = Self { listen: None, apps: Vec::new(), site: None, settings, streams: false };
         while let Some(argument) = parser.next()? {
             match argument {
-                Arg::Long("listen") => arguments.listen = parser.value()?.parse()?,
+                Arg::Long("listen") => arguments.listen = Some(parser.value()?.parse()?),
                 Arg::Long("app") => match parser.value()?.string()?.parse()? {
                     Endpoint::Inherited => return Err("fd:0 is not to be connected to".into()),
                     app => arguments.apps.push(app),

@@ -2,16 +2,15 @@
 
 use std::process::ExitCode;
 
-use fcgi_smol::Listener;
-
 mod app;
 #[path = "../common/mod.rs"]
 mod common;
 
 fn main() -> ExitCode {
-    common::run("inspect ADDR", |mut arguments| {
-        let endpoint = common::address(&mut arguments)?;
+    let parse = |mut arguments| {
+        let address = common::Address::parse(&mut arguments)?;
         common::no_more(arguments)?;
-        common::serve(Listener::bind_endpoint(&endpoint)?, app::handle)
-    })
+        Ok(address)
+    };
+    common::run("inspect [ADDR]", parse, |address| common::serve(address.listen()?, app::handle))
 }

@@ -10,12 +10,13 @@ pub(crate) mod spawn;
 mod task;
 mod wakers;
 
+use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fcgi_blocking::{Peer, Peers, is_exhaustion, is_transient};
+pub use fcgi_blocking::BoxError;
+use fcgi_blocking::{Peer, Peers, Signals, is_exhaustion};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
@@ -28,10 +29,6 @@ use crate::server::request::Request;
 use crate::server::settings::Settings;
 use crate::server::spawn::Spawn;
 use crate::server::task::{ConnectionTask, RequestTask};
-
-/// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
-/// error's text on STDERR.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long the accept loop waits, when descriptors have run out, for a connection to end.
 const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
@@ -53,7 +50,7 @@ const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 ///     smol::block_on(executor.run(async {
 ///         let listener = Listener::bind("unix:/run/app.sock")?;
 ///         Server::new(listener)?
-///             .serve(&executor, |request: Request| async move {
+///             .serve_until_signal(&executor, |request: Request| async move {
 ///                 let mut body = Vec::new();
 ///                 request.stdin().read_to_end(&mut body).await?;
 ///                 let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
@@ -69,16 +66,13 @@ pub struct Server {
     socket: Socket,
     settings: Settings,
     handle: Handle,
-    stopped: Receiver<Never>,
+    stopped: Receiver<Infallible>,
 }
-
-#[derive(Debug)]
-enum Never {}
 
 /// Shuts a [`Server`] down from another task or thread, a signal's for example.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    stop: Sender<Never>,
+    stop: Sender<Infallible>,
 }
 
 impl Handle {
@@ -113,6 +107,23 @@ impl Server {
         self.handle.clone()
     }
 
+    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
+    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `serve`, and of registering signals.
+    pub async fn serve_until_signal<E, H, F, T>(self, executor: E, handler: H) -> io::Result<()>
+    where
+        E: Spawn<RequestTask<F>> + Spawn<ConnectionTask<H, F>>,
+        H: Fn(Request) -> F,
+        F: Future<Output = Result<T, BoxError>>,
+        T: Into<AppStatus>,
+    {
+        let handle = self.handle();
+        let _signals = Signals::call(move || handle.shutdown())?;
+        self.serve(executor, handler).await
+    }
+
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended. To drop the future
     /// is to close all connections at once.
     ///
@@ -142,7 +153,6 @@ impl Server {
             let accept = async {
                 loop {
                     let (transport, peer) = accept(&socket, &connections).await?;
-                    let peer = Peer(peer);
                     if !peers.let_in(peer) {
                         continue;
                     }
@@ -200,10 +210,7 @@ where
 }
 
 /// Waits for a connection and for room: its stream, and its peer's address.
-async fn accept(
-    socket: &Socket,
-    connections: &Connections,
-) -> io::Result<(Box<dyn Transport>, Option<IpAddr>)> {
+async fn accept(socket: &Socket, connections: &Connections) -> io::Result<(Box<dyn Transport>, Peer)> {
     loop {
         if connections.is_full() {
             // None is closed before another is there that needs its place.
@@ -214,10 +221,8 @@ async fn accept(
         }
         match socket.accept().await {
             Err(error) if is_exhaustion(&error) => {
-                log::warn!("accept: {error}; waiting for a connection to end");
                 connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
             }
-            Err(error) if is_transient(&error) => {}
             accepted => return accepted,
         }
     }

@@ -60,7 +60,7 @@ impl Active {
 
 /// Those of a connection, by the slots that the session gave them.
 pub(crate) struct Requests {
-    slots: Vec<Option<Box<Active>>>,
+    pub(crate) slots: Vec<Option<Box<Active>>>,
     pub(crate) common: Arc<Common>,
     /// Who is to be woken.
     pub(crate) wakes: Wakes,
@@ -145,15 +145,6 @@ impl Requests {
     ) {
         let wakers = find(&mut self.slots, request).map(of);
         wakers.into_iter().for_each(|wakers| wakers.register(cx.waker(), &mut self.wakes));
-    }
-
-    /// Gives memory back when there are no requests: that of one is kept for the next. Whether it did.
-    pub(crate) fn shrink(&mut self) -> bool {
-        let shrinks = self.slots.len() > 1;
-        if shrinks {
-            self.slots = Vec::new();
-        }
-        shrinks
     }
 }
 

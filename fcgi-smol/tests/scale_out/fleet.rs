@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::interop::Subject;
 use crate::interop::process::{Process, brought_to, hand_over, wait_until};
 use crate::interop::server::Server;
+use crate::interop::skipped::skipped;
 use crate::network::Network;
 
 pub(crate) const HOSTS: usize = 3;
@@ -66,7 +67,7 @@ impl Fleet {
             Err(reason) => {
                 let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
                 assert!(!required, "{}: {reason}", front.name);
-                eprintln!("{}: skipped: {reason}", front.name);
+                skipped(format_args!("{}: {reason}", front.name));
                 return None;
             }
         };
@@ -118,6 +119,11 @@ impl Fleet {
     pub(crate) fn revive(&mut self, host: usize) {
         let app = start_app(&self.network, host, self.addresses[host], &self.executable, self.dir.path());
         self.hosts[host] = Some(app);
+    }
+
+    /// Whether the host's application can be connected to.
+    pub(crate) fn listens(&self, host: usize) -> bool {
+        self.hosts[host].as_ref().is_some_and(|app| app.listens(self.addresses[host].port()))
     }
 
     /// How many requests the web server has had answered by a host.

@@ -5,6 +5,8 @@
 pub(crate) mod http;
 #[path = "../../../fcgi-blocking/tests/interop/process.rs"]
 pub(crate) mod process;
+#[path = "../../../fcgi-blocking/tests/support/skipped.rs"]
+mod skipped;
 #[path = "../../../fcgi-blocking/tests/backends/tools.rs"]
 pub(crate) mod tools;
 
@@ -168,7 +170,7 @@ impl Fpm {
 pub(crate) fn skip(reason: &str) {
     let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
     assert!(!required, "{reason}");
-    eprintln!("skipped: {reason}");
+    skipped::skipped(reason);
 }
 
 /// A folder for whoever the programs run as.

@@ -159,9 +159,10 @@ impl Connection {
                 cx.waker().wake_by_ref();
             }
             state.running = false;
-            if state.session.requests() == 0 && state.requests.shrink() {
+            // The memory of one request is kept for the next.
+            if state.session.requests() == 0 && state.requests.slots.len() > 1 {
                 state.session.shrink();
-                state.starts = VecDeque::new();
+                (state.requests.slots, state.starts) = (Vec::new(), VecDeque::new());
             }
             state.due = state.session.deadline();
             Some((state.session.waiting().is_some(), state.due.unwrap_or(Duration::MAX), state.now))
