@@ -20,8 +20,9 @@ pub fn session<const N: usize>() {
         client::session::Settings::new(),
     ][0])));
     let mut ask = client::session::Ask::new(bytes());
-    (ask.role, ask.keep_conn, ask.repeatable) = any((Role::Responder, true, true));
-    (ask.stdin, ask.data) = any((0, 0));
+    (ask.role, ask.keep_conn) = any((Role::Responder, true));
+    (ask.stdin, ask.data, ask.repeatable) = any((0, 0, true));
+    let ask = client::session::Ask::with(ask, bytes(), any([None, Some(1)]), any(true));
     let Ok((request, mut made)) = client::session::Session::begin(session, ask, now()) else { return };
     write_control(any(&mut made));
     if let Ok((request, mut made)) = client::session::Session::get_values(session, now()) {
