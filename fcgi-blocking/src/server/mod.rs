@@ -17,11 +17,9 @@ use std::time::Duration;
 
 use fcgi_proto::Level;
 
-use crate::net::clock;
 use crate::net::exhaustion::Exhaustion;
-use crate::net::listener::{Listener, is_exhaustion};
+use crate::net::listener::Listener;
 use crate::net::peer::{Peer, Peers};
-use crate::net::signals::Signals;
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
 use crate::server::log::{log_level, panic_text};
@@ -114,21 +112,6 @@ impl Server {
         self.handle.clone()
     }
 
-    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
-    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
-    ///
-    /// # Errors
-    /// Those of `serve`, and of registering signals.
-    pub fn serve_until_signal<H, T>(self, handler: H) -> io::Result<()>
-    where
-        H: Fn(&mut Request<'_>) -> Result<T, BoxError> + Sync,
-        T: Into<AppStatus>,
-    {
-        let handle = self.handle();
-        let _signals = Signals::call(move || handle.shutdown())?;
-        self.serve(handler)
-    }
-
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended.
     ///
     /// If the environment has `FCGI_WEB_SERVER_ADDRS`, only the peers that it lists are let in, and none over
@@ -154,17 +137,14 @@ impl Server {
             let serve = in_thread(scope, handler);
             let mut exhaustion = Exhaustion::default();
             let result = loop {
-                let (stream, peer) = match listener.accept(&wake) {
-                    Ok(Some(accepted)) => {
-                        exhaustion.accepted(clock::now());
-                        accepted
-                    }
+                let accepted = listener.accept(&wake);
+                if exhaustion.is_met(&accepted) {
+                    places.wait_for_release(EXHAUSTION_PAUSE);
+                    continue;
+                }
+                let (stream, peer) = match accepted {
+                    Ok(Some(accepted)) => accepted,
                     Ok(None) => break Ok(()),
-                    Err(error) if is_exhaustion(&error) => {
-                        exhaustion.met(&error, clock::now());
-                        places.wait_for_release(EXHAUSTION_PAUSE);
-                        continue;
-                    }
                     Err(error) => break Err(error),
                 };
                 let peer = Peer(peer);

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod listener;
+mod signals;
 pub(crate) mod socket;
 pub(crate) mod transport;
 

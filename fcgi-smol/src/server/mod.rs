@@ -7,7 +7,7 @@ mod requests;
 pub(crate) mod settings;
 mod spares;
 pub(crate) mod spawn;
-mod task;
+pub(crate) mod task;
 mod wakers;
 
 use std::io;
@@ -15,13 +15,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fcgi_blocking::{Exhaustion, Peer, Peers, Signals, is_exhaustion, is_transient};
+use fcgi_blocking::{Exhaustion, Peer, Peers, is_transient};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
 
 use crate::AppStatus;
-use crate::net::clock;
 use crate::net::listener::{IntoSocket, Socket};
 use crate::net::transport::{Plain, Transport};
 use crate::server::connections::{CloseAll, Common, Connections};
@@ -112,23 +111,6 @@ impl Server {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
-    }
-
-    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
-    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
-    ///
-    /// # Errors
-    /// Those of `serve`, and of registering signals.
-    pub async fn serve_until_signal<E, H, F, T>(self, executor: E, handler: H) -> io::Result<()>
-    where
-        E: Spawn<RequestTask<F>> + Spawn<ConnectionTask<H, F>>,
-        H: Fn(Request) -> F,
-        F: Future<Output = Result<T, BoxError>>,
-        T: Into<AppStatus>,
-    {
-        let handle = self.handle();
-        let _signals = Signals::call(move || handle.shutdown())?;
-        self.serve(executor, handler).await
     }
 
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended. To drop the future
@@ -226,15 +208,11 @@ async fn accept(
             connections.room().await;
         }
         match socket.accept().await {
-            Err(error) if is_exhaustion(&error) => {
-                exhaustion.met(&error, clock::now());
+            accepted if exhaustion.is_met(&accepted) => {
                 connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
             }
             Err(error) if is_transient(&error) => {}
-            accepted => {
-                exhaustion.accepted(clock::now());
-                return accepted;
-            }
+            accepted => return accepted,
         }
     }
 }
