@@ -1,5 +1,5 @@
 //! What a browser meets: the example `gateway`, and what stands behind it. Nothing outlives its test.
-#![allow(dead_code)] // Each file of tests uses a part.
+#![allow(dead_code, clippy::duplicate_mod)] // Each file of tests uses a part, and some have one from elsewhere too.
 
 #[path = "../../../fcgi-blocking/tests/interop/http.rs"]
 pub(crate) mod http;
