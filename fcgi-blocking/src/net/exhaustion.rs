@@ -18,6 +18,9 @@ pub struct Exhaustion {
 }
 
 impl Exhaustion {
+    /// How long to wait, when it happens, for a connection to end.
+    pub const PAUSE: Duration = Duration::from_secs(1);
+
     /// Whether descriptors or memory ran out when a connection was to be accepted.
     pub fn is_met<T>(&mut self, accepted: &io::Result<T>) -> bool {
         match accepted {

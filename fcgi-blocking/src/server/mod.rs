@@ -13,7 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::thread::Scope;
-use std::time::Duration;
 
 use fcgi_proto::Level;
 
@@ -30,9 +29,6 @@ use crate::server::settings::Settings;
 /// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
 /// error's text on STDERR.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How long the accept loop waits, when descriptors have run out, for a connection to end.
-const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and runs a handler for each request: a thread per connection, up to a maximum.
 ///
@@ -139,7 +135,7 @@ impl Server {
             let result = loop {
                 let accepted = listener.accept(&wake);
                 if exhaustion.is_met(&accepted) {
-                    places.wait_for_release(EXHAUSTION_PAUSE);
+                    places.wait_for_release(Exhaustion::PAUSE);
                     continue;
                 }
                 let (stream, peer) = match accepted {
@@ -156,7 +152,7 @@ impl Server {
                 let context = Context { settings, peer, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
                     ::log::warn!("{peer}: dropped, no thread: {error}");
-                    places.wait_for_release(EXHAUSTION_PAUSE);
+                    places.wait_for_release(Exhaustion::PAUSE);
                 }
             };
             // Who connects from now on is to find another server.

@@ -13,7 +13,6 @@ mod wakers;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fcgi_blocking::{Exhaustion, Peer, Peers, is_transient};
 use smol::channel::{self, Receiver, Sender};
@@ -32,9 +31,6 @@ use crate::server::task::{ConnectionTask, RequestTask};
 /// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
 /// error's text on STDERR.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How long the accept loop waits, when descriptors have run out, for a connection to end.
-const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and runs a handler for each request, on an executor of the caller's.
 ///
@@ -209,7 +205,7 @@ async fn accept(
         }
         match socket.accept().await {
             accepted if exhaustion.is_met(&accepted) => {
-                connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
+                connections.give_up_longest_waiting(Exhaustion::PAUSE).await;
             }
             Err(error) if is_transient(&error) => {}
             accepted => return accepted,
