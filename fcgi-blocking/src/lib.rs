@@ -13,6 +13,9 @@
 //!
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The README's programs compile.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -28,6 +31,8 @@ pub use net::endpoint::{Endpoint, ParseEndpointError};
 pub use net::exhaustion::Exhaustion;
 pub use net::listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
 #[doc(hidden)]
+pub use net::log::{Name, log_level, panic_text};
+#[doc(hidden)]
 pub use net::peer::{Peer, Peers};
 #[doc(hidden)]
 pub use net::signals::Signals;
@@ -35,8 +40,6 @@ pub use net::signals::Signals;
 pub use net::spool::Spool;
 pub use net::stream::Stream;
 pub use process::{Process, Running};
-#[doc(hidden)]
-pub use server::log::{Name, log_level, panic_text};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::{BoxError, Handle, Server, serve_stream};

@@ -1,4 +1,4 @@
-//! The README shows the configuration that the interoperability tests run.
+//! The READMEs show the configuration that the interoperability tests run, and programs that compile.
 
 use std::fs;
 use std::path::Path;
@@ -16,4 +16,30 @@ fn the_readme_shows_every_configuration_file_as_it_is_tested() {
         files += 1;
     }
     assert!(files >= 5, "{files} configuration files");
+}
+
+/// The crates' are doc tests.
+#[test]
+fn each_program_of_the_workspaces_readme_is_one_of_a_crates() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("the README is readable");
+    let crates = ["fcgi-blocking", "fcgi-smol"].map(|of| read(&format!("{of}/README.md"))).concat();
+    let readme = read("README.md");
+    let programs: Vec<&str> =
+        readme.split("```rust").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(programs.len() >= 5, "{} programs", programs.len());
+    for program in programs {
+        assert!(crates.contains(program), "no crate's README has this:\n{program}");
+    }
+}
+
+#[test]
+fn no_crates_readme_links_to_what_is_only_in_the_repository() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for of in ["fcgi-proto", "fcgi-blocking", "fcgi-smol"] {
+        let readme = fs::read_to_string(root.join(of).join("README.md")).expect("the README is readable");
+        let links: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        assert!(!links.is_empty(), "{of}");
+        assert!(links.iter().all(|link| link.starts_with("https://docs.rs/fcgi-")), "{of}: {links:?}");
+    }
 }

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use fcgi_fuzz::simulation::{Coverage, choices};
 use fcgi_proto::decoder::{Decoder, Part};
 use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::RecordType;
@@ -50,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let params = streams(&clients()?, RecordType::Params);
             planned(&REQUEST_PLANS, params.iter().map(|pairs| request(pairs)).collect())
         }
-        "session" | "simulation" | "adapters" => {
+        "simulation" => lives(),
+        "session" | "adapters" => {
             return Err("its inputs are operations, which no capture has".into());
         }
         _ => return Err("no such target".into()),
@@ -60,6 +62,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(Path::new(folder).join(format!("{number:05}")), seed)?;
     }
     Ok(())
+}
+
+/// Choices of lives, of which each takes a decision that those before it do not.
+fn lives() -> Vec<Vec<u8>> {
+    let mut all = Coverage::default();
+    let missing = |coverage: &Coverage| coverage.counts().filter(|(_, times)| *times == 0).count();
+    let mut lives = Vec::new();
+    for seed in 0..20_000 {
+        let (choices, coverage) = choices(seed);
+        let before = missing(&all);
+        all.add(&coverage);
+        if missing(&all) < before {
+            lives.push(choices);
+        }
+    }
+    lives
 }
 
 /// The contents of all files in a folder and its folders.

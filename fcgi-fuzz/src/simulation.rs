@@ -31,6 +31,16 @@ pub fn simulation(bytes: &[u8]) {
     life::live(Choices::of_bytes(bytes));
 }
 
+/// The choices of a seed's life, an input for the target, and what it decided.
+///
+/// # Panics
+/// Where an oracle is contradicted.
+#[must_use]
+pub fn choices(seed: u64) -> (Vec<u8>, Coverage) {
+    let lived = life::live(Choices::of_seed(seed));
+    (lived.choices.made().to_vec(), lived.coverage)
+}
+
 /// A life that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {

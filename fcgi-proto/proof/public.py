@@ -22,18 +22,24 @@ EXCEPTIONS = [
     "server::session::Batch",
     "server::session::Exchange",
     "server::session::Exchanges",
+    "server::session::WriteError",
     *[
         f"server::session::Session::{name}"
         for name in [
             "complete",
             "end_answer",
+            "end_into",
             "finish_answer",
             "flush",
             "growing",
+            "keep_into",
             "output",
+            "output_into",
+            "read_from",
             "shrink",
             "take_in",
             "write",
+            "write_into",
             "write_stderr",
         ]
     ],

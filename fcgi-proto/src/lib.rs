@@ -13,6 +13,8 @@
 //! (your application). Sections are those of the specification; CGI's variables and response heads are those
 //! of RFC 3875.
 //!
+//! Whoever builds a server of their own starts with the [guide].
+//!
 //! # Map
 //!
 //! | module | what | section |
@@ -46,6 +48,7 @@
 //!
 //! [spec]: https://fastcgi-archives.github.io/FastCGI_Specification.html
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
@@ -62,6 +65,7 @@ mod digits;
 #[cfg(feature = "embedded-io-07")]
 pub mod embedded_io_07;
 mod error;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 mod life;
@@ -75,3 +79,8 @@ mod values;
 pub use error::ConnectionError;
 pub use life::{Level, Next};
 pub use limits::Limits;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

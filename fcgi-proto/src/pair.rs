@@ -137,12 +137,24 @@ impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name_len, value_len, content) = lengths(self.rest)?;
-        self.rest = content.get(name_len.saturating_add(value_len)..)?;
-        // Both are there: who wants only one of them, or none, pays for no more.
-        let (name, rest) = content.split_at_checked(name_len).unwrap_or_default();
-        let value = rest.get(..value_len).unwrap_or_default();
-        Some((name, value))
+        self.next_of(|_| true)
+    }
+}
+
+impl<'a> Pairs<'a> {
+    /// The next one whose name has such a length: the others are passed by without a look.
+    #[inline]
+    pub(crate) fn next_of(&mut self, wanted: impl Fn(usize) -> bool) -> Option<(&'a [u8], &'a [u8])> {
+        loop {
+            let (name_len, value_len, content) = lengths(self.rest)?;
+            self.rest = content.get(name_len.saturating_add(value_len)..)?;
+            if wanted(name_len) {
+                // Both are there: who wants only one of them, or none, pays for no more.
+                let (name, rest) = content.split_at_checked(name_len).unwrap_or_default();
+                let value = rest.get(..value_len).unwrap_or_default();
+                return Some((name, value));
+            }
+        }
     }
 }
 

@@ -30,3 +30,12 @@ fn an_event_is_at_most_32_bytes() {
 fn a_decoder_of_pairs_holds_two_lengths_and_no_bytes() {
     assert!(size_of::<pair::Decoder>() <= 12, "{} bytes", size_of::<pair::Decoder>());
 }
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_session_takes_what_the_guide_says() {
+    use fcgi_proto::server::session::Session;
+    let (one, growth) = (size_of::<Session<1>>(), size_of::<Session<101>>() - size_of::<Session<1>>());
+    assert!(one < 400, "{one} bytes");
+    assert!(growth <= 64 * 100, "{growth} bytes for 100 requests");
+}

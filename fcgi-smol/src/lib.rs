@@ -13,8 +13,13 @@
 //! With the feature `tower`, a service of `http` requests answers them, such as an axum `Router`: see the module
 //! of that name.
 //!
+//! With the feature `tokio`, the handle of a tokio runtime is an executor: see [`Spawn`].
+//!
 //! What goes wrong on a connection is told through the [`log`] crate: warnings for peers that break the
 //! protocol or a limit, debug for those that just leave.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The README's programs compile.
+#![cfg_attr(all(doctest, feature = "tokio", feature = "tower"), doc = include_str!("../README.md"))]
 #![forbid(unsafe_code)]
 
 mod client;
@@ -34,8 +39,3 @@ pub use server::request::{Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
 pub use server::spawn::Spawn;
 pub use server::{BoxError, Handle, Server, serve_stream};
-
-/// The README's programs compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -290,7 +290,7 @@ fn handlers_need_not_be_send() {
 struct Nobody;
 
 impl<F> Spawn<F> for Nobody {
-    fn spawn(&self, _future: F) {}
+    fn spawn_detached(&self, _future: F) {}
 }
 
 #[test]

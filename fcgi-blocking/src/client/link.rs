@@ -11,8 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::body::Body;
 use super::{ClientError, ClientSettings, Result, Value};
 use crate::net::clock::now;
+use crate::net::log::log_level;
 use crate::net::stream::Stream;
-use crate::server::log::log_level;
+use crate::net::transport::is_no_failure;
 
 /// Bytes read at a time, of the socket and of a request's body.
 const READ_ROOM: usize = 64 * 1024;
@@ -194,11 +195,6 @@ impl Link {
             self.broken = Some(error);
         }
     }
-}
-
-/// Whether the socket only could not do it now.
-fn is_no_failure(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl Drop for Link {

@@ -6,8 +6,9 @@ mod link;
 mod params;
 mod response;
 
+use std::fmt;
 use std::io::Read;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use fcgi_proto::client::{Ask, Manners, Page, Settings, Stderr};
@@ -15,8 +16,7 @@ pub use fcgi_proto::client::{End, Resend};
 use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::Role;
 
-use crate::net::endpoint::Endpoint;
-use crate::net::stream::Stream;
+use crate::net::{endpoint::Endpoint, lock, stream::Stream};
 use body::{Body, Source};
 pub use error::ClientError;
 use link::Link;
@@ -154,7 +154,7 @@ impl Client {
         let endpoint = address.as_ref().parse::<Endpoint>();
         let endpoint = endpoint.map_err(|error| ClientError::Connect(error.into()))?;
         let client = Self::with_settings(endpoint, ClientSettings::default());
-        client.lock().kept = Some(client.link()?);
+        lock(&client.state).kept = Some(client.link()?);
         Ok(client)
     }
 
@@ -178,7 +178,7 @@ impl Client {
     /// [`ClientError`].
     pub fn values(&self) -> Result<Vec<Value>> {
         // An application with one worker serves no second connection.
-        self.lock().kept = None;
+        lock(&self.state).kept = None;
         let pairs = self.link()?.values()?;
         Ok(Pairs::new(&pairs).map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
     }
@@ -186,16 +186,12 @@ impl Client {
     /// What came on STDERR of requests that got no response, since this was last asked: of more than 64 KiB a
     /// beginning and an end, with a line between them that says how much was left out.
     pub fn take_stderr(&self) -> Vec<u8> {
-        self.lock().stderr.take()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state).stderr.take()
     }
 
     /// A connection that was kept, if there is one that can be used.
     fn kept(&self, ask: &Ask<'_>) -> Option<Link> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut link = state.kept.take()?;
         link.is_usable(ask, &mut state.manners).then_some(link)
     }
@@ -213,6 +209,12 @@ pub struct Outgoing<'c> {
     params: Params,
     ask: Ask<'c>,
     input: Body<'c>,
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("params", &self.params).finish_non_exhaustive()
+    }
 }
 
 impl<'c> Outgoing<'c> {
@@ -281,9 +283,7 @@ impl<'c> Outgoing<'c> {
         input.streams[1].take_if(|_| !ask.role.has_data());
         let [stdin, data] = input.lengths();
         let variables = params.variables(ask.role, stdin, data)?;
-        let mut ask: Ask<'_> = ask;
-        (ask.method, ask.repeatable) = (params.method(), input.is_repeatable());
-        (ask.stdin, ask.data) = (stdin.unwrap_or(0), data.unwrap_or(0));
+        let ask = ask.with(params.method(), [stdin, data], input.is_repeatable());
         let name = format!("{}, {params}", client.endpoint);
         let mut link = client.kept(&ask).map_or_else(|| client.link(), Ok)?;
         loop {
@@ -292,10 +292,11 @@ impl<'c> Outgoing<'c> {
             let (page, end, stderr) = (Page::new(head, params.method()), None, Stderr::default());
             let mut response = Response { client, link: Some(link), request, input, page, end, stderr };
             let Err(error) = response.read_head() else { return Ok(response) };
-            let again = response.link.iter_mut().any(|link| link.again(request, &mut client.lock().manners));
+            let again =
+                response.link.iter_mut().any(|link| link.again(request, &mut lock(&client.state).manners));
             if !again || !response.input.rewind() {
                 response.give_up();
-                client.lock().stderr.append(response.stderr);
+                lock(&client.state).stderr.append(response.stderr);
                 return Err(error);
             }
             (input, link) = (response.input, client.link()?);

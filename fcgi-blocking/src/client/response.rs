@@ -7,6 +7,7 @@ use fcgi_proto::client::{End, Page, Request, Stderr};
 use super::body::Body;
 use super::link::Link;
 use super::{Client, ClientError, Result};
+use crate::net::lock;
 
 /// An application's answer: its head, and its body to be read.
 ///
@@ -80,7 +81,7 @@ impl Response<'_> {
             link.session.head(self.request, self.page.head().status().code());
         } else if self.page.head().is_complete() {
             self.stderr = std::mem::take(&mut link.stderr);
-            let state = &mut *self.client.lock();
+            let state = &mut *lock(&self.client.state);
             let link = self.link.take();
             state.kept = link.and_then(|link| link.finish(self.request, &mut state.manners));
         }

@@ -3,9 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use crate::net::clock;
-use crate::net::listener::is_exhaustion;
-
 /// How long descriptors have to last until that is over.
 const CALM: Duration = Duration::from_secs(10);
 
@@ -18,25 +15,8 @@ pub struct Exhaustion {
 }
 
 impl Exhaustion {
-    /// How long to wait, when it happens, for a connection to end.
-    pub const PAUSE: Duration = Duration::from_secs(1);
-
-    /// Whether descriptors or memory ran out when a connection was to be accepted.
-    pub fn is_met<T>(&mut self, accepted: &io::Result<T>) -> bool {
-        match accepted {
-            Err(error) if is_exhaustion(error) => {
-                self.met(error, clock::now());
-                true
-            }
-            _ => {
-                self.accepted(clock::now());
-                false
-            }
-        }
-    }
-
     /// A connection could not be accepted.
-    fn met(&mut self, error: &io::Error, now: Duration) {
+    pub fn met(&mut self, error: &io::Error, now: Duration) {
         self.accepted(now);
         let (_, times) = self.last.unwrap_or_default();
         if times == 0 {
@@ -46,7 +26,7 @@ impl Exhaustion {
     }
 
     /// One was accepted.
-    fn accepted(&mut self, now: Duration) {
+    pub fn accepted(&mut self, now: Duration) {
         if let Some((_, times)) = self.last.take_if(|(last, _)| now.saturating_sub(*last) >= CALM) {
             log::warn!("accept: there is room again; {times} times a connection had to wait for it");
         }

@@ -15,7 +15,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
+use crate::net::exhaustion::Exhaustion;
 use crate::net::stream::{abstract_address, explain, invalid, unix_address, unix_socket};
+use crate::net::{clock, lock};
 use crate::{Endpoint, Stream};
 
 /// How many connections may wait to be accepted. A web server opens many at
@@ -52,6 +54,8 @@ pub struct Listener {
     // Before the socket, because fields are dropped in this order: see SocketFile.
     file: Option<SocketFile>,
     socket: StdListener,
+    /// For the log.
+    exhaustion: Mutex<Exhaustion>,
 }
 
 /// The standard library's listener in a [`Listener`].
@@ -130,7 +134,7 @@ impl Listener {
         let path = path.as_ref();
         let (file, socket) = listen_unix(path, mode)
             .map_err(|error| explain("listen on", &Endpoint::Unix(path.into()), &error))?;
-        Ok(Listener { file: Some(file), socket: StdListener::Unix(socket) })
+        Ok(Listener { file: Some(file), socket: StdListener::Unix(socket), exhaustion: Mutex::default() })
     }
 
     /// Takes the listening socket that a web server passes on descriptor 0,
@@ -259,10 +263,14 @@ impl Listener {
                 StdListener::Tcp(socket) => socket.set_nonblocking(true)?,
                 StdListener::Unix(socket) => socket.set_nonblocking(true)?,
             }
-            match self.accept_now() {
-                Err(error) if is_transient(&error) => {}
-                result => return result.map(Some),
+            let accepted = self.accept_now();
+            match &accepted {
+                Err(error) if is_transient(error) => continue,
+                Err(error) if is_exhaustion(error) => lock(&self.exhaustion).met(error, clock::now()),
+                Err(_) => {}
+                Ok(_) => lock(&self.exhaustion).accepted(clock::now()),
             }
+            return accepted.map(Some);
         }
     }
 
@@ -503,14 +511,14 @@ impl Drop for SocketFile {
 impl From<TcpListener> for Listener {
     /// Takes the listener as it is, with its queue and its options.
     fn from(socket: TcpListener) -> Self {
-        Listener { file: None, socket: StdListener::Tcp(socket) }
+        Listener { file: None, socket: StdListener::Tcp(socket), exhaustion: Mutex::default() }
     }
 }
 
 impl From<UnixListener> for Listener {
     /// Takes the listener as it is; its file is not removed.
     fn from(socket: UnixListener) -> Self {
-        Listener { file: None, socket: StdListener::Unix(socket) }
+        Listener { file: None, socket: StdListener::Unix(socket), exhaustion: Mutex::default() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The signals that ask a process to end, and a server that does.
+//! The signals that ask a process to end.
 
 use std::io;
 use std::sync::Arc;
@@ -8,9 +8,6 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::{register, register_conditional_default};
 use signal_hook::iterator;
-
-use crate::server::request::{AppStatus, Request};
-use crate::server::{BoxError, Server};
 
 const SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
@@ -48,22 +45,5 @@ impl Drop for Signals {
     fn drop(&mut self) {
         self.asked.store(true, Ordering::SeqCst);
         self.waiting.close();
-    }
-}
-
-impl Server {
-    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
-    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
-    ///
-    /// # Errors
-    /// Those of `serve`, and of registering signals.
-    pub fn serve_until_signal<H, T>(self, handler: H) -> io::Result<()>
-    where
-        H: Fn(&mut Request<'_>) -> Result<T, BoxError> + Sync,
-        T: Into<AppStatus>,
-    {
-        let handle = self.handle();
-        let _signals = Signals::call(move || handle.shutdown())?;
-        self.serve(handler)
     }
 }

@@ -43,6 +43,11 @@ pub(crate) fn write_some(transport: &mut dyn Transport, slices: &[IoSlice<'_>]) 
     }
 }
 
+/// Whether a socket that never blocks is to be asked again, rather than broken.
+pub(crate) fn is_no_failure(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 /// Whether a stream's time limit has passed, which shows as either.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)

@@ -14,11 +14,11 @@ use fcgi_proto::server::session::{
     Begin, End, Exchange, Input, Output, Read, Request, Stopped, Stream, Write, WriteError,
 };
 
-use super::log::{Name, log_level};
 use super::places::Place;
 use super::request::AppStatus;
 use super::settings::Settings;
 use crate::net::clock;
+use crate::net::log::{Name, log_level};
 use crate::net::peer::Peer;
 use crate::net::spool::Spool;
 use crate::net::transport::{Transport, is_timeout, read_some, write_some};

@@ -1,7 +1,6 @@
 //! The application's side: accepts connections, runs a handler for each request.
 
 mod connection;
-pub(crate) mod log;
 mod places;
 pub(crate) mod request;
 pub(crate) mod settings;
@@ -10,18 +9,20 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::Scope;
+use std::time::Duration;
 
 use fcgi_proto::Level;
 
-use crate::net::exhaustion::Exhaustion;
-use crate::net::listener::Listener;
+use crate::net::listener::{Listener, is_exhaustion};
+use crate::net::lock;
+use crate::net::log::{log_level, panic_text};
 use crate::net::peer::{Peer, Peers};
+use crate::net::signals::Signals;
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
-use crate::server::log::{log_level, panic_text};
 use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
 use crate::server::settings::Settings;
@@ -29,6 +30,9 @@ use crate::server::settings::Settings;
 /// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
 /// error's text on STDERR.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the accept loop waits, when descriptors have run out, for a connection to end.
+const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and runs a handler for each request: a thread per connection, up to a maximum.
 ///
@@ -75,13 +79,13 @@ impl Handle {
     /// Stops accepting, lets the requests that run finish, closes idle connections.
     /// [`Server::serve`] returns when the last connection has ended.
     pub fn shutdown(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Shutdown::Requested;
+        *lock(&self.state) = Shutdown::Requested;
     }
 
     /// What becomes readable at [`shutdown`](Self::shutdown).
     fn wake(&self) -> io::Result<UnixStream> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if matches!(*state, Shutdown::NotServing) {
             *state = Shutdown::Serving { _wake: theirs };
         }
@@ -108,6 +112,21 @@ impl Server {
         self.handle.clone()
     }
 
+    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
+    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `serve`, and of registering signals.
+    pub fn serve_until_signal<H, T>(self, handler: H) -> io::Result<()>
+    where
+        H: Fn(&mut Request<'_>) -> Result<T, BoxError> + Sync,
+        T: Into<AppStatus>,
+    {
+        let handle = self.handle();
+        let _signals = Signals::call(move || handle.shutdown())?;
+        self.serve(handler)
+    }
+
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended.
     ///
     /// If the environment has `FCGI_WEB_SERVER_ADDRS`, only the peers that it lists are let in, and none over
@@ -131,16 +150,14 @@ impl Server {
         let (places, settings, handler) = (&places, &settings, &handler);
         thread::scope(move |scope| {
             let serve = in_thread(scope, handler);
-            let mut exhaustion = Exhaustion::default();
             let result = loop {
-                let accepted = listener.accept(&wake);
-                if exhaustion.is_met(&accepted) {
-                    places.wait_for_release(Exhaustion::PAUSE);
-                    continue;
-                }
-                let (stream, peer) = match accepted {
+                let (stream, peer) = match listener.accept(&wake) {
                     Ok(Some(accepted)) => accepted,
                     Ok(None) => break Ok(()),
+                    Err(error) if is_exhaustion(&error) => {
+                        places.wait_for_release(EXHAUSTION_PAUSE);
+                        continue;
+                    }
                     Err(error) => break Err(error),
                 };
                 let peer = Peer(peer);
@@ -152,7 +169,7 @@ impl Server {
                 let context = Context { settings, peer, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
                     ::log::warn!("{peer}: dropped, no thread: {error}");
-                    places.wait_for_release(Exhaustion::PAUSE);
+                    places.wait_for_release(EXHAUSTION_PAUSE);
                 }
             };
             // Who connects from now on is to find another server.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fcgi_proto::server::session::{Leave, Waiting};
 
-use crate::net::clock;
 use crate::net::stream::Stream;
+use crate::net::{clock, lock};
 
 pub(crate) struct Places {
     limit: usize,
@@ -54,7 +54,7 @@ impl Places {
 
     /// Waits for a place; `None` once the server stops.
     pub(crate) fn take(&self, stream: Arc<Stream>) -> Option<Place<'_>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while state.taken.len() >= self.limit && state.stopping.is_none() {
             state = self.wait_for_one(state, None);
         }
@@ -70,13 +70,13 @@ impl Places {
 
     /// Waits, when descriptors or memory have run out, until a connection has ended, at most `limit`.
     pub(crate) fn wait_for_release(&self, limit: Duration) {
-        drop(self.wait_for_one(self.lock(), Some(limit)));
+        drop(self.wait_for_one(lock(&self.state), Some(limit)));
     }
 
     /// Closes all connections, each when it may be, and waits until that is done; what has not ended after `limit`
     /// is cut off. Those that answer meanwhile are told when they wait next.
     pub(crate) fn stop(&self, limit: Duration) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let now = clock::now();
         let until = now.saturating_add(limit);
         state.stopping = Some(now);
@@ -97,7 +97,7 @@ impl Places {
     /// Closes those that may be closed now that the server stops; when the next one may be.
     fn close_waiting(state: &State) -> Option<Duration> {
         let (since, now) = (state.stopping?, clock::now());
-        let presences = state.taken.values().map(|taken| (taken, taken.presence()));
+        let presences = state.taken.values().map(|taken| (taken, lock(&taken.presence)));
         let left =
             presences.filter(|(_, presence)| presence.leaves.is_none()).filter_map(|(taken, presence)| {
                 let left = presence.waiting?.may_close_at(Leave::Shutdown, since).saturating_sub(now);
@@ -115,7 +115,7 @@ impl Places {
         self.watched.store(true, Ordering::SeqCst);
         let now = clock::now();
         let waiting = state.taken.values().filter_map(|taken| {
-            let presence = taken.presence();
+            let presence = lock(&taken.presence);
             Some((presence.leaves.is_none(), presence.waiting?, taken, presence))
         });
         let longest = waiting.min_by_key(|(stays, waiting, ..)| (*stays, waiting.since));
@@ -134,18 +134,9 @@ impl Places {
             Some(limit) => self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock, and the state is whole at every point.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Taken {
-    fn presence(&self) -> MutexGuard<'_, Presence> {
-        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Closes the connection, unless some time is left to it.
     fn close_after(
         &self,
@@ -173,12 +164,12 @@ pub(crate) struct Place<'p> {
 impl Place<'_> {
     /// Whether the connection waits for a request; if it is to leave, why.
     pub(crate) fn waits(&self, waiting: Option<Waiting>) -> Option<Leave> {
-        let mut presence = self.taken.presence();
+        let mut presence = lock(&self.taken.presence);
         presence.waiting = waiting;
         let leaves = presence.leaves;
         drop(presence);
         if self.places.watched.load(Ordering::SeqCst) {
-            let _state = self.places.lock();
+            let _state = lock(&self.places.state);
             self.places.changed.notify_all();
         }
         leaves
@@ -186,13 +177,13 @@ impl Place<'_> {
 
     /// Why the connection is to leave, if so.
     pub(crate) fn leaves(&self) -> Option<Leave> {
-        self.taken.presence().leaves
+        lock(&self.taken.presence).leaves
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.places.lock();
+        let mut state = lock(&self.places.state);
         state.taken.remove(&self.number);
         self.places.changed.notify_all();
     }

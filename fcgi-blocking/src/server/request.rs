@@ -155,6 +155,7 @@ impl fmt::Debug for Request<'_> {
 }
 
 /// Reads one of a request's bodies.
+#[derive(Debug)]
 pub struct Input<'r, 'c> {
     request: &'r Request<'c>,
     body: Stream,
@@ -168,6 +169,7 @@ impl Read for Input<'_, '_> {
 }
 
 /// Writes a request's raw answer.
+#[derive(Debug)]
 pub struct Stdout<'r, 'c> {
     request: &'r Request<'c>,
 }
@@ -183,6 +185,7 @@ impl Write for Stdout<'_, '_> {
 }
 
 /// Writes to the web server's error log.
+#[derive(Debug)]
 pub struct Stderr<'r, 'c> {
     request: &'r Request<'c>,
 }
@@ -199,6 +202,7 @@ impl Write for Stderr<'_, '_> {
 
 /// An answer: header fields first, then the body is written. The first byte of it, or a flush, ends the
 /// head.
+#[derive(Debug)]
 pub struct ResponseWriter<'r, 'c> {
     request: &'r Request<'c>,
     /// Whether this is the request's first answer.

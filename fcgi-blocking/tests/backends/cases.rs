@@ -57,6 +57,8 @@ pub(crate) const PHP: &[Case] = &[case("a page", page), case("a page for `fetch`
 pub(crate) const WORKS_ON: &[Case] = &[case("a page that works on after its end", works_on)];
 
 /// Where a back end never ends a request.
+pub(crate) const TOKIO: &[Case] = &[case("a client on tokio", asked_on_tokio)];
+
 pub(crate) const SILENCE: &[Case] = &[case("silence", silence)];
 
 fn without_cookies(setup: &Setup) -> Option<&'static str> {
@@ -334,6 +336,21 @@ fn silence(site: &Site) {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         works(&mut web, 1);
     }
+}
+
+/// The example `tokio_client` of `fcgi-proto`, which has one connection for all that it asks.
+fn asked_on_tokio(site: &Site) {
+    let relay = Relay::to(site);
+    let bodies: Vec<String> = (0..20).map(|number| format!("[{}]", "b".repeat(number * 5000))).collect();
+    let mut client = Command::new(executable("fcgi-proto", "tokio_client"));
+    client.arg(&relay.address).arg(&site.place.script).arg("/echo").args(&bodies);
+    let output = client.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<&str> = text.split("\r\n\r\n").skip(1).collect();
+    assert_eq!(answers.len(), bodies.len(), "{text:.2000}");
+    assert!(answers.iter().zip(&bodies).all(|(answer, body)| answer.starts_with(body)));
+    assert_eq!(relay.connections(), 1);
 }
 
 /// The client gets an answer, and the one that belongs to its request.

@@ -6,6 +6,7 @@ use super::{cases, run, setups};
 fn php_fpm_one_child() {
     run(&setups::PHP_FPM_ONE, cases::ALL);
     run(&setups::PHP_FPM_ONE, cases::PHP);
+    run(&setups::PHP_FPM_ONE, cases::TOKIO);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn get(site: &Site) {
     assert!(has_param(&answer, "REQUEST_URI", "/any/prefix/env?a=b&c=%20"), "{}", answer.text());
 }
 
-fn head(site: &Site) {
+pub(crate) fn head(site: &Site) {
     let browser = browser(site);
     for _ in 0..3 {
         let answer = browser.head("/bytes/1000");
@@ -79,27 +79,27 @@ fn head(site: &Site) {
     }
 }
 
-fn post(site: &Site) {
+pub(crate) fn post(site: &Site) {
     let browser = browser(site);
     for size in [0, 10, 1 << 20] {
         check_body(&browser, &noise(size, size as u64));
     }
 }
 
-fn echo(site: &Site) {
+pub(crate) fn echo(site: &Site) {
     let browser = browser(site);
     for (seed, size) in [300_000, 1 << 20, 1 << 20].into_iter().enumerate() {
         check_body(&browser, &noise(size, seed as u64));
     }
 }
 
-fn large_echo(site: &Site) {
+pub(crate) fn large_echo(site: &Site) {
     let browser = browser(site);
     check_echo(&browser, &noise(64 << 20, 64));
     check_sum(&browser.post("/sum", b"after an echo"), b"after an echo");
 }
 
-fn chunked(site: &Site) {
+pub(crate) fn chunked(site: &Site) {
     // Larger than a server's buffers: in those it might still find the length for itself.
     let body = noise(300_000, 7);
     let head =
@@ -135,7 +135,7 @@ fn large_params(site: &Site) {
     works(site);
 }
 
-fn large_response(site: &Site) {
+pub(crate) fn large_response(site: &Site) {
     let answer = browser(site).get("/bytes/5000000");
     assert_eq!((answer.status, answer.body.len()), (200, 5_000_000));
     assert!(answer.body.iter().all(|&byte| byte == b'x'));
@@ -174,12 +174,12 @@ fn early(site: &Site) {
     assert_eq!((status, lines.len(), lines.last()), (200, 2, Some(&sum(b"0123456789").as_str())), "{body}");
 }
 
-fn ignored(site: &Site) {
+pub(crate) fn ignored(site: &Site) {
     ignored_bodies(site, 5, &[10, 16 << 10, 1 << 20]);
     works(site);
 }
 
-fn answered_unread(site: &Site) {
+pub(crate) fn answered_unread(site: &Site) {
     let body = vec![b'i'; 1 << 20];
     for (path, length) in [
         ("/bytes/131072", 131_072),
@@ -211,7 +211,7 @@ fn ignored_bodies(site: &Site, count: usize, sizes: &[usize]) {
     }
 }
 
-fn panics(site: &Site) {
+pub(crate) fn panics(site: &Site) {
     let browser = browser(site);
     for _ in 0..3 {
         assert_eq!(browser.get("/panic").status, 500);
@@ -230,7 +230,7 @@ fn fails(site: &Site) {
     works(site);
 }
 
-fn leaves_upload(site: &Site) {
+pub(crate) fn leaves_upload(site: &Site) {
     let head = "POST /sum HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n";
     let begun = [head.as_bytes(), &noise(200_000, 5)].concat();
     for _ in 0..5 {
@@ -239,7 +239,7 @@ fn leaves_upload(site: &Site) {
     }
 }
 
-fn leaves_response(site: &Site) {
+pub(crate) fn leaves_response(site: &Site) {
     for _ in 0..5 {
         let mut stream = begin(site.address, b"GET /bytes/5000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream.read_exact(&mut [0; 100_000]).expect("the response begins");
@@ -248,7 +248,7 @@ fn leaves_response(site: &Site) {
     }
 }
 
-fn kept_connections(site: &Site) {
+pub(crate) fn kept_connections(site: &Site) {
     let browsers = [(); 4].map(|()| browser(site));
     for number in 0..50 {
         for (index, browser) in browsers.iter().enumerate() {
@@ -260,7 +260,7 @@ fn kept_connections(site: &Site) {
     }
 }
 
-fn concurrent(site: &Site) {
+pub(crate) fn concurrent(site: &Site) {
     thread::scope(|scope| {
         for index in 0..16 {
             scope.spawn(move || {
@@ -289,12 +289,12 @@ fn guarded_file(site: &Site) {
     }
 }
 
-fn browser(site: &Site) -> Browser {
+pub(crate) fn browser(site: &Site) -> Browser {
     Browser::new(site.address)
 }
 
 /// Requests of new clients are answered, and with what belongs to them.
-fn works(site: &Site) {
+pub(crate) fn works(site: &Site) {
     for number in 0..5 {
         let body = noise(1000 + number, number as u64);
         check_sum(&browser(site).post("/sum", &body), &body);

@@ -142,6 +142,10 @@ impl Handler {
         self.started = true;
         self.steps = 1 + world.choices.below(8);
         self.left = wire::HEAD + world.plan.size(&mut world.choices);
+        if world.choices.once_in(3) {
+            // More than an answer holds back: it leaves piece by piece, between others'.
+            self.left += 20_000;
+        }
         self.is_plain = world.choices.once_in(4);
         use Manner::*;
         let manners = [ReadsThenWrites, WritesThenReads, Writes, Mixes];
@@ -230,7 +234,7 @@ impl Handler {
         if let (true, true, Some(patience)) =
             (reads && self.runs() && !self.held, world.plan.punctual, &self.patience)
         {
-            hold(!patience.is_overdue(taken.last_input, world.now), "limits", || {
+            hold(!patience.is_overdue(taken.stdin_ended, world.now), "limits", || {
                 format!("longer than it may: {}", self.state())
             });
         }

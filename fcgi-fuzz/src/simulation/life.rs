@@ -21,6 +21,7 @@ pub(super) struct Lived {
     pub(super) coverage: Coverage,
     /// What was sent and decided, in a number.
     pub(super) trace: u64,
+    pub(super) choices: Choices,
 }
 
 /// Those who may act.
@@ -70,8 +71,8 @@ pub(super) fn live(mut choices: Choices) -> Lived {
         peer_closed: false,
     };
     while life.turn() {}
-    let World { coverage, trace, .. } = life.world;
-    Lived { coverage, trace }
+    let World { coverage, trace, choices, .. } = life.world;
+    Lived { coverage, trace, choices }
 }
 
 impl Life {

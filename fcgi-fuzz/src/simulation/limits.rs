@@ -25,8 +25,9 @@ impl Spent {
         Self { left: most, most, since: None, roundings: 1 }
     }
 
-    pub(super) fn waits(&mut self, now: Duration) {
-        self.since.get_or_insert(now);
+    /// It waits, and began to before or does so now; nothing of what was before `anew` counts.
+    pub(super) fn waits(&mut self, now: Duration, anew: Duration) {
+        self.since = Some(self.since.filter(|since| *since > anew).unwrap_or(now));
     }
 
     pub(super) fn stops(&mut self) {
@@ -57,8 +58,9 @@ impl Spent {
 
     /// Whether a wait, that began again at `again` perhaps, has lasted longer than it may.
     pub(super) fn is_overdue(&self, again: Duration, now: Duration) -> bool {
-        self.since
-            .is_some_and(|since| now.saturating_sub(since.max(again)) > self.left + ROUNDING * self.roundings)
+        self.since.is_some_and(|since| {
+            since > again && now.saturating_sub(since) > self.left + ROUNDING * self.roundings
+        })
     }
 }
 
@@ -99,7 +101,7 @@ impl Waits {
     /// Whether something is to be written, as of now.
     pub(super) fn write(&mut self, waits: bool, now: Duration) {
         if waits {
-            self.write.waits(now);
+            self.write.waits(now, Duration::ZERO);
         }
     }
 
@@ -108,7 +110,7 @@ impl Waits {
         let write = &mut self.write;
         write.moved(bytes, rate, now);
         if !all {
-            write.waits(now);
+            write.waits(now, Duration::ZERO);
         } else if alone {
             *write = Spent::new(plan.patience.write);
         }

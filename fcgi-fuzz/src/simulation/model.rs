@@ -31,6 +31,7 @@ pub(super) struct Taken {
     /// Input came that its role has not, or not then.
     pub(super) disorder: bool,
     pub(super) last_input: Duration,
+    pub(super) stdin_ended: Duration,
     /// Its handler: whether it runs or ran, what it wrote, what it ended with.
     pub(super) started: bool,
     pub(super) wrote: Vec<u8>,
@@ -130,7 +131,10 @@ impl ServerModel {
                     }
                     match part {
                         Part::Header if content == 0 => {
-                            (request.ended[place], request.last_input) = (true, now)
+                            (request.ended[place], request.last_input) = (true, now);
+                            if place == 1 {
+                                request.stdin_ended = now;
+                            }
                         }
                         Part::Content(bytes, _) => {
                             request.input[place].extend(bytes);

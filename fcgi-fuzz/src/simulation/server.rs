@@ -215,13 +215,11 @@ impl Server {
         hold(!idle || self.was_idle, "limits", || "an idle connection is closed too early".to_owned());
         let runs = self.handlers.iter().any(|handler| handler.runs());
         hold(!runs || self.cut, "one end", || "the connection is closed under a handler".to_owned());
-        hold(self.shut || self.cut || self.ended || self.out.is_empty(), "one end", || {
-            "closed with bytes to send".to_owned()
-        });
+        hold(self.cut || self.out.is_empty(), "one end", || "closed with bytes to send".to_owned());
         self.closed = true;
         up.unread = true;
         // What a socket does that is closed with input unread, and for what comes then.
-        if !up.is_empty() && !self.shut && world.plan.fair {
+        if !up.is_empty() && world.plan.fair {
             down.reset();
         }
         down.end();
@@ -443,9 +441,10 @@ impl Server {
         let handler = &mut handlers[place];
         let before = out.len();
         handler.act(&mut **session, model, out, world);
-        if handler.is_gone && world.choices.once_in(4) {
+        let ghost = world.choices.below(handlers.len().min(256));
+        if handlers[ghost].is_gone {
             world.note(Decision::Ghost);
-            let request = handler.request;
+            let request = handlers[ghost].request;
             let refused = !session.is_alive(request)
                 && session.read(request, Stream::Stdin, world.now) == Err(Stopped::Over)
                 && session.stdout(request, b"ghost").is_err_and(|stopped| stopped == Stopped::Over)

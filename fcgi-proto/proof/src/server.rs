@@ -35,6 +35,7 @@ pub fn connection<const N: usize>() {
     any((
         server::Connection::may_finish(&connection, id()),
         server::Connection::is_active(&connection, id()),
+        server::Connection::is_complete(&connection, id()),
     ));
     any(server::Connection::drains_before_end(&connection, id()));
     any((server::Connection::is_idle(&connection), server::Connection::is_finished(&connection)));

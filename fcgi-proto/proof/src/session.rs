@@ -23,9 +23,8 @@ pub fn session<const N: usize>() {
         calls(&mut session, started.request);
     }
     while let Some(event) = server::session::Session::receive(&mut session, &mut input, now()) {
-        if let server::session::Input::Begin { request, .. } = any(event) {
-            calls(&mut session, request);
-        }
+        let request = server::session::Input::request(any(&event));
+        calls(&mut session, request);
     }
     while let Some(mut reply) = server::session::Session::poll_output(&mut session) {
         write_control(any(&mut reply));
@@ -40,7 +39,7 @@ pub fn session<const N: usize>() {
     server::session::Session::broken(&mut session);
     server::session::Session::unwritable(&mut session);
     any((server::session::Session::next(&mut session, now()), server::session::Session::deadline(&session)));
-    any(server::session::Session::requests(&session));
+    any((server::session::Session::requests(&session), server::session::Session::alive(&session).count()));
     if let Some(waiting) = server::session::Session::waiting(&session) {
         any(server::session::Waiting::may_close_at(waiting, any(server::session::Leave::Shutdown), now()));
     }

@@ -33,6 +33,7 @@ pub fn records() {
     text::<record::Role>(any(record::Role::Filter));
     text::<record::ProtocolStatus>(any(record::ProtocolStatus::Overloaded));
     text::<record::WrongVersion>(any(record::WrongVersion(0)));
+    text::<record::UnknownNumber>(any(record::UnknownNumber(0)));
 }
 
 #[inline(never)]

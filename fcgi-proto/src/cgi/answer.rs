@@ -133,11 +133,12 @@ impl Answer {
     /// [`TruncatedPair`], if the parameters are not whole: one look at them is enough for both.
     pub fn reset_for(&mut self, mut params: Pairs<'_>, front: Option<Front>) -> Result<(), TruncatedPair> {
         let (all, mut method, mut software) = (params.clone(), None, None);
-        for (name, value) in params.by_ref() {
-            match name {
-                b"REQUEST_METHOD" => method = Some(value),
-                b"SERVER_SOFTWARE" => software = Some(value),
-                _ => {}
+        let may_be_one = |len| len == b"REQUEST_METHOD".len() || len == b"SERVER_SOFTWARE".len();
+        while let Some((name, value)) = params.next_of(may_be_one) {
+            if name == b"REQUEST_METHOD" {
+                method = Some(value);
+            } else if name == b"SERVER_SOFTWARE" {
+                software = Some(value);
             }
         }
         self.reset(method);
@@ -288,8 +289,8 @@ impl Answer {
 
     /// Makes records of all that waits, of the ends of the request's output streams and of END_REQUEST with this
     /// application status, one behind the other, to be sent as they are (sections 5.5 and 6.2). Nothing more is
-    /// taken then. An answer that did not [end](Self::end) has no STDOUT, one to a request that was aborted before it
-    /// could be answered nothing but its end.
+    /// taken then. If the answer did not [end](Self::end), nothing is sent on STDOUT. If the request was aborted
+    /// before it could be answered, only END_REQUEST is sent.
     ///
     /// # Errors
     /// Those of [`Connection::finish`]; what waits waits still.

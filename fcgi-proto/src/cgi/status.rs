@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::head::HeadError;
+
 /// An HTTP status code of three digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -97,6 +99,20 @@ impl Status {
     #[must_use]
     pub fn has_body(self, method: Option<&[u8]>) -> bool {
         method != Some(b"HEAD") && !matches!(self, Self::NO_CONTENT | Self::NOT_MODIFIED)
+    }
+}
+
+impl TryFrom<u16> for Status {
+    type Error = HeadError;
+
+    fn try_from(code: u16) -> Result<Self, HeadError> {
+        Self::new(code).ok_or(HeadError::Status)
+    }
+}
+
+impl From<Status> for u16 {
+    fn from(status: Status) -> Self {
+        status.0
     }
 }
 

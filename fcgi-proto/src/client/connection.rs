@@ -408,7 +408,8 @@ impl<const N: usize> Connection<N> {
     /// Whether a further request may begin, now or when an id is free: KEEP_CONN was set and nothing odd
     /// came.
     ///
-    /// Bytes that wait on a connection without active requests are odd as well: do not use it then.
+    /// No application should send anything while no request is active. If bytes wait on such a connection, make a new
+    /// one.
     #[must_use]
     pub fn is_reusable(&self) -> bool {
         // A record that begins while nothing is asked would be taken for the next request's.

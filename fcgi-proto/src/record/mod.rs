@@ -16,7 +16,7 @@ pub use control::Control;
 pub use header::{HEADER_LEN, Header, MAX_CONTENT, MAX_LENGTH, VERSION_1, WrongVersion};
 pub use names::{
     Flags, KEEP_CONN, LISTENSOCK_FILENO, MAX_CONNS, MAX_REQS, MAXTYPE, MPXS_CONNS, NULL_REQUEST_ID,
-    ProtocolStatus, RecordType, RequestId, Role,
+    ProtocolStatus, RecordType, RequestId, Role, UnknownNumber,
 };
 pub use pair::PairRecord;
 pub use stream::Record;

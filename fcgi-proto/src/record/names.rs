@@ -203,3 +203,48 @@ impl fmt::Display for ProtocolStatus {
         })
     }
 }
+
+/// A number that means nothing where it stands on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct UnknownNumber(pub u16);
+
+impl fmt::Display for UnknownNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the number {} is not defined", self.0)
+    }
+}
+
+impl core::error::Error for UnknownNumber {}
+
+/// From and to numbers on the wire.
+macro_rules! numbers {
+    ($($of:ident, $number:ty, $from:expr, $to:expr;)*) => {
+        $(impl TryFrom<$number> for $of {
+            type Error = UnknownNumber;
+
+            fn try_from(number: $number) -> Result<Self, UnknownNumber> {
+                $from(number).ok_or(UnknownNumber(number.into()))
+            }
+        }
+
+        impl From<$of> for $number {
+            fn from(named: $of) -> Self {
+                $to(named)
+            }
+        })*
+    };
+}
+
+numbers! {
+    RecordType, u8, RecordType::from_wire, |named| named as u8;
+    RequestId, u16, RequestId::new, RequestId::get;
+    Role, u16, Role::from_wire, |named| named as u16;
+    ProtocolStatus, u8, ProtocolStatus::from_wire, |named| named as u8;
+}
+
+impl From<NonZeroU16> for RequestId {
+    fn from(number: NonZeroU16) -> Self {
+        Self(number)
+    }
+}

@@ -105,7 +105,8 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// Input may be cut anywhere. Drain [`poll_reply`](Self::poll_reply) after every call.
     ///
     /// # Errors
-    /// [`ConnectionError`], at this and every later call: answer what still can be, and close.
+    /// [`ConnectionError`], at this and every later call. Requests whose input is whole may still be answered. Then
+    /// close the connection.
     pub fn next_event<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, ConnectionError> {
         self.next_unless(input, |_| false)
     }
@@ -249,18 +250,25 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         self.table.index(id).is_some()
     }
 
-    /// Whether the request's remaining input is to be read, within a bound, before it is
-    /// [finished](Self::finish): the client keeps the connection and is still sending. h2o closes otherwise.
+    /// Whether all of the request's input came. If not, it is cut once [`eof`](Self::eof) was said.
+    #[must_use]
+    pub fn is_complete(&self, id: RequestId) -> bool {
+        self.table.get(id).is_some_and(|slot| slot.stage == Stage::Complete)
+    }
+
+    /// Whether to read the rest of the request's input before you [finish](Self::finish) it. It is so while the client
+    /// still sends, and keeps the connection. Set a limit to the time and the bytes. If you do not read it, h2o closes
+    /// the connection.
     ///
-    /// Where the connection is closed after the request, input is drained after END_REQUEST instead.
+    /// Where the connection closes after the request, finish first, and read the rest then.
     #[must_use]
     pub fn drains_before_end(&self, id: RequestId) -> bool {
         let open = |slot: &Slot| slot.stage != Stage::Complete && !slot.has(Slot::ABORTED);
         !self.table.closing && self.table.get(id).is_some_and(open)
     }
 
-    /// Whether the client owes nothing and is owed nothing: no request is active, no reply waits, no record
-    /// is cut. Such a connection may be closed at little cost (section 3.5).
+    /// Whether nothing is under way: no request is active, no reply waits, no record is cut. If you close such a
+    /// connection, no answer is lost; a client that uses it at that moment has to connect again (section 3.5).
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.table.any_active() && matches!(self.replies, [None, ..]) && self.decoder.at_boundary()

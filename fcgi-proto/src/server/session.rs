@@ -224,6 +224,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.lives as usize
     }
 
+    /// The requests that are not over for their handlers.
+    pub fn alive(&self) -> impl Iterator<Item = Request> {
+        let lives = self.lives().iter().enumerate();
+        lives.filter_map(|(slot, life)| if life.is_over() { None } else { life.request(slot) })
+    }
+
     fn lives(&self) -> &[Life] {
         self.connection.table.slots.entries()
     }

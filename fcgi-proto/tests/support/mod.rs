@@ -529,7 +529,8 @@ pub(crate) fn feed<const N: usize>(
         loop {
             let before = input.len();
             if asked == Asked::WholeRequests {
-                if let Some(Whole { id, keep_conn, params: data }) = connection.whole_request(&mut input) {
+                if let Some(Whole { id, keep_conn, params: data, .. }) = connection.whole_request(&mut input)
+                {
                     t.whole_requests += 1;
                     let begin = Event::Begin { id, role: Role::Responder, keep_conn };
                     let (params_end, stdin_end) = (Event::ParamsEnd { id }, Event::StdinEnd { id });

@@ -5,7 +5,6 @@ pub(crate) mod link;
 mod outgoing;
 mod response;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ pub use response::Response;
 ///   and spool those that go to slow readers.
 /// - A request or response that is dropped before its end is aborted. The others go on, what still comes for it
 ///   is dropped, and the connection takes no further ones.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Client {
     applications: Arc<Applications>,
 }
@@ -128,11 +127,5 @@ fn one(client: fcgi_blocking::ClientSettings) -> PoolSettings {
         wait_timeout: client.connect_timeout,
         retry_after: Duration::ZERO,
         ..PoolSettings::default()
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("settings", &self.applications.settings.client).finish_non_exhaustive()
     }
 }

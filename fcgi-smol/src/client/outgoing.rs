@@ -1,5 +1,6 @@
 //! A request, from its making to the head of its answer.
 
+use std::fmt;
 use std::sync::Arc;
 
 use fcgi_proto::client::{Again, Ask, Page};
@@ -20,6 +21,12 @@ pub struct Outgoing<'b> {
     params: Params,
     ask: Ask<'static>,
     body: Body<'b>,
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing").field("params", &self.params).finish_non_exhaustive()
+    }
 }
 
 impl<'b> Outgoing<'b> {
@@ -95,11 +102,9 @@ impl<'b> Outgoing<'b> {
         let Self { applications, params, ask, mut body } = self;
         body.streams[0].take_if(|_| !ask.role.has_stdin());
         body.streams[1].take_if(|_| !ask.role.has_data());
-        let mut ask: Ask<'_> = ask;
         let [stdin, data] = body.lengths();
         let variables = params.variables(ask.role, stdin, data)?;
-        (ask.method, ask.repeatable) = (params.method(), body.is_repeatable());
-        (ask.stdin, ask.data) = (stdin.unwrap_or(0), data.unwrap_or(0));
+        let mut ask = ask.with(params.method(), [stdin, data], body.is_repeatable());
         ask.keep_conn &= applications.settings.keeps();
         let mut wanted = Wanted { alone: !ask.keep_conn, ..Wanted::default() };
         // What is answered if nobody else can be asked.

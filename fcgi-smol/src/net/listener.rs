@@ -1,13 +1,15 @@
 //! Listening sockets, as they wait without blocking.
 
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::sync::Mutex;
 
 use async_io::Async;
-use fcgi_blocking::{Listener, SocketFile, StdListener};
+use fcgi_blocking::{Exhaustion, Listener, Peer, SocketFile, StdListener, is_exhaustion, is_transient};
 
 use crate::net::transport::Transport;
+use crate::net::{clock, lock};
 
 /// What a [`Server`](crate::Server) accepts connections on: a [`Listener`], or async-io's own.
 pub trait IntoSocket: sealed::Sealed {}
@@ -17,7 +19,7 @@ impl IntoSocket for Async<TcpListener> {}
 impl IntoSocket for Async<UnixListener> {}
 
 pub(crate) mod sealed {
-    use super::{Async, Listener, Socket, SocketKind, StdListener, TcpListener, UnixListener, io};
+    use super::{Async, Listener, Mutex, Socket, SocketKind, StdListener, TcpListener, UnixListener, io};
 
     pub trait Sealed {
         fn into_socket(self) -> io::Result<Socket>;
@@ -30,19 +32,19 @@ pub(crate) mod sealed {
                 StdListener::Tcp(socket) => SocketKind::Tcp(Async::new(socket)?),
                 StdListener::Unix(socket) => SocketKind::Unix(Async::new(socket)?),
             };
-            Ok(Socket { _file: file, kind })
+            Ok(Socket { _file: file, kind, exhaustion: Mutex::default() })
         }
     }
 
     impl Sealed for Async<TcpListener> {
         fn into_socket(self) -> io::Result<Socket> {
-            Ok(Socket { _file: None, kind: SocketKind::Tcp(self) })
+            Ok(Socket { _file: None, kind: SocketKind::Tcp(self), exhaustion: Mutex::default() })
         }
     }
 
     impl Sealed for Async<UnixListener> {
         fn into_socket(self) -> io::Result<Socket> {
-            Ok(Socket { _file: None, kind: SocketKind::Unix(self) })
+            Ok(Socket { _file: None, kind: SocketKind::Unix(self), exhaustion: Mutex::default() })
         }
     }
 }
@@ -52,6 +54,8 @@ pub struct Socket {
     // Before the socket, because fields are dropped in this order: see SocketFile.
     _file: Option<SocketFile>,
     kind: SocketKind,
+    /// For the log.
+    exhaustion: Mutex<Exhaustion>,
 }
 
 #[derive(Debug)]
@@ -71,19 +75,32 @@ impl Socket {
 
     /// The next connection, and its peer's address, to be looked up in `FCGI_WEB_SERVER_ADDRS`: an IPv4
     /// address also if the socket is an IPv6 one that takes both, and `None` for a Unix socket.
-    pub(crate) async fn accept(&self) -> io::Result<(Box<dyn Transport>, Option<IpAddr>)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Box<dyn Transport>, Peer)> {
+        loop {
+            let accepted = self.accept_next().await;
+            match &accepted {
+                Err(error) if is_transient(error) => continue,
+                Err(error) if is_exhaustion(error) => lock(&self.exhaustion).met(error, clock::now()),
+                Err(_) => {}
+                Ok(_) => lock(&self.exhaustion).accepted(clock::now()),
+            }
+            return accepted;
+        }
+    }
+
+    async fn accept_next(&self) -> io::Result<(Box<dyn Transport>, Peer)> {
         match &self.kind {
             SocketKind::Tcp(listener) => {
                 listener.readable().await?;
                 let (socket, peer) = listener.get_ref().accept()?;
                 // It fails on some systems if the peer is gone, which the first read tells just as well.
                 let _ = socket.set_nodelay(true);
-                Ok((Box::new(Async::new(socket)?), Some(peer.ip().to_canonical())))
+                Ok((Box::new(Async::new(socket)?), Peer(Some(peer.ip().to_canonical()))))
             }
             SocketKind::Unix(listener) => {
                 listener.readable().await?;
                 let (socket, _) = listener.get_ref().accept()?;
-                Ok((Box::new(Async::new(socket)?), None))
+                Ok((Box::new(Async::new(socket)?), Peer(None)))
             }
         }
     }

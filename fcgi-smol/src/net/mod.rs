@@ -2,7 +2,6 @@
 
 pub(crate) mod clock;
 pub(crate) mod listener;
-mod signals;
 pub(crate) mod socket;
 pub(crate) mod transport;
 

@@ -1,6 +1,7 @@
 //! Applications and the connections to them: what was [decided](super::choice) is done here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
@@ -37,6 +38,12 @@ struct State {
     wakers: BTreeMap<u64, Waker>,
     /// Goes off when time alone changes something.
     alarm: Alarm,
+}
+
+impl fmt::Debug for Applications {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Applications").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Applications {

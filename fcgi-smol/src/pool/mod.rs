@@ -4,7 +4,6 @@ pub(crate) mod applications;
 pub(crate) mod choice;
 pub(crate) mod lease;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,7 +123,7 @@ impl Default for PoolSettings {
 /// # Ok::<(), fcgi_smol::ClientError>(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Pool {
     applications: Arc<Applications>,
 }
@@ -151,11 +150,5 @@ impl Pool {
     /// beginning and an end, with a line between them that says how much was left out.
     pub fn take_stderr(&self) -> Vec<u8> {
         self.applications.take_stderr()
-    }
-}
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("settings", &self.applications.settings).finish_non_exhaustive()
     }
 }

@@ -32,9 +32,9 @@ const KEPT_OUT: usize = 128 * 1024;
 pub(crate) struct Common {
     pub(crate) settings: Settings,
     pub(crate) inputs: Spares<Box<[u8]>>,
-    outs: Spares<VecDeque<u8>>,
+    pub(crate) outs: Spares<VecDeque<u8>>,
     pub(crate) requests: Spares<Box<Active>>,
-    /// Requests that are not over.
+    /// Requests that wait for a handler, or have one.
     running: AtomicUsize,
     /// Bytes of memory that came from clients.
     memory: AtomicUsize,
@@ -58,11 +58,7 @@ impl Common {
         })
     }
 
-    /// An empty buffer to write from.
-    pub(crate) fn out(&self) -> VecDeque<u8> {
-        self.outs.get(VecDeque::new)
-    }
-
+    /// A buffer was written from.
     pub(crate) fn put_out(&self, mut out: VecDeque<u8>) {
         if (1..=KEPT_OUT).contains(&out.capacity()) {
             out.clear();
@@ -75,15 +71,9 @@ impl Common {
         add(&self.running, 1, self.settings.max_requests)
     }
 
-    /// The handler of a request goes on when that is over: it counts as one more.
-    pub(crate) fn go_on(&self) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A request is over, with this much memory.
-    pub(crate) fn end(&self, memory: usize) {
+    /// A request is over: its handler is, if it was started.
+    pub(crate) fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
-        self.release(memory);
     }
 
     /// Whether there is memory for so many bytes; it is taken then.
@@ -152,13 +142,6 @@ impl Connections {
         lock(&self.table).len() >= self.common.settings.max_connections.max(1)
     }
 
-    /// Waits until there is room for one more, for which the longest waiting connection is given up.
-    pub(crate) async fn room(&self) {
-        while self.is_full() {
-            self.give_up_longest_waiting(Duration::MAX).await;
-        }
-    }
-
     fn list(&self) -> Vec<Arc<Connection>> {
         lock(&self.table).values().cloned().collect()
     }
@@ -168,7 +151,9 @@ impl Connections {
     pub(crate) async fn give_up_longest_waiting(&self, limit: Duration) {
         self.common.crowded.store(true, Ordering::Relaxed);
         let list = self.list();
-        let waiting = list.iter().filter_map(|connection| Some((connection.waiting()?, connection)));
+        let waiting = list
+            .iter()
+            .filter_map(|connection| Some((connection.with(|state| state.session.waiting())?, connection)));
         let longest = waiting.min_by_key(|(Waiting { leaving, since, .. }, _)| (!leaving, *since));
         if let Some((Waiting { leaving: false, .. }, connection)) = longest {
             connection.leave(Leave::Crowded, clock::now());

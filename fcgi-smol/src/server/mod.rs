@@ -7,14 +7,16 @@ mod requests;
 pub(crate) mod settings;
 mod spares;
 pub(crate) mod spawn;
-pub(crate) mod task;
+mod task;
 mod wakers;
 
+use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use fcgi_blocking::{Exhaustion, Peer, Peers, is_transient};
+pub use fcgi_blocking::BoxError;
+use fcgi_blocking::{Peer, Peers, Signals, is_exhaustion};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
@@ -28,9 +30,8 @@ use crate::server::settings::Settings;
 use crate::server::spawn::Spawn;
 use crate::server::task::{ConnectionTask, RequestTask};
 
-/// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
-/// error's text on STDERR.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// How long the accept loop waits, when descriptors have run out, for a connection to end.
+const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and runs a handler for each request, on an executor of the caller's.
 ///
@@ -65,16 +66,13 @@ pub struct Server {
     socket: Socket,
     settings: Settings,
     handle: Handle,
-    stopped: Receiver<Never>,
+    stopped: Receiver<Infallible>,
 }
-
-#[derive(Debug)]
-enum Never {}
 
 /// Shuts a [`Server`] down from another task or thread, a signal's for example.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    stop: Sender<Never>,
+    stop: Sender<Infallible>,
 }
 
 impl Handle {
@@ -109,6 +107,23 @@ impl Server {
         self.handle.clone()
     }
 
+    /// [Serves](Self::serve) until the process is asked to end by SIGTERM, SIGINT or SIGHUP, which shuts the server
+    /// down within [`Settings::shutdown_timeout`]; a second signal ends the process at once.
+    ///
+    /// # Errors
+    /// Those of `serve`, and of registering signals.
+    pub async fn serve_until_signal<E, H, F, T>(self, executor: E, handler: H) -> io::Result<()>
+    where
+        E: Spawn<RequestTask<F>> + Spawn<ConnectionTask<H, F>>,
+        H: Fn(Request) -> F,
+        F: Future<Output = Result<T, BoxError>>,
+        T: Into<AppStatus>,
+    {
+        let handle = self.handle();
+        let _signals = Signals::call(move || handle.shutdown())?;
+        self.serve(executor, handler).await
+    }
+
     /// Serves until it is [shut down](Handle::shutdown) and its last connection has ended. To drop the future
     /// is to close all connections at once.
     ///
@@ -136,16 +151,19 @@ impl Server {
         let (spawner, spawned) = channel::unbounded();
         let serve = async {
             let accept = async {
-                let mut exhaustion = Exhaustion::default();
                 loop {
-                    let (transport, peer) = accept(&socket, &connections, &mut exhaustion).await?;
-                    let peer = Peer(peer);
+                    let (transport, peer) = accept(&socket, &connections).await?;
                     if !peers.let_in(peer) {
                         continue;
                     }
                     let connection = connections.add(transport, peer);
                     let handler = Arc::clone(&handler);
-                    executor.spawn(ConnectionTask::new(connection, &connections, handler, spawner.clone()));
+                    executor.spawn_detached(ConnectionTask::new(
+                        connection,
+                        &connections,
+                        handler,
+                        spawner.clone(),
+                    ));
                 }
             };
             let stop = async {
@@ -192,22 +210,19 @@ where
 }
 
 /// Waits for a connection and for room: its stream, and its peer's address.
-async fn accept(
-    socket: &Socket,
-    connections: &Connections,
-    exhaustion: &mut Exhaustion,
-) -> io::Result<(Box<dyn Transport>, Option<IpAddr>)> {
+async fn accept(socket: &Socket, connections: &Connections) -> io::Result<(Box<dyn Transport>, Peer)> {
     loop {
         if connections.is_full() {
             // None is closed before another is there that needs its place.
             socket.readable().await?;
-            connections.room().await;
+        }
+        while connections.is_full() {
+            connections.give_up_longest_waiting(Duration::MAX).await;
         }
         match socket.accept().await {
-            accepted if exhaustion.is_met(&accepted) => {
-                connections.give_up_longest_waiting(Exhaustion::PAUSE).await;
+            Err(error) if is_exhaustion(&error) => {
+                connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
             }
-            Err(error) if is_transient(&error) => {}
             accepted => return accepted,
         }
     }
@@ -220,14 +235,14 @@ where
 {
     let spawn = async {
         while let Ok(task) = spawned.recv().await {
-            executor.spawn(task);
+            executor.spawn_detached(task);
         }
         future::pending().await
     };
     let output = work.or(spawn).await;
     // Those that go on after their answers.
     while let Ok(task) = spawned.try_recv() {
-        executor.spawn(task);
+        executor.spawn_detached(task);
     }
     output
 }

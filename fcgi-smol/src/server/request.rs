@@ -10,6 +10,7 @@ use fcgi_proto::record::{RequestId, Role};
 use fcgi_proto::server::session::{Begin, Output, Request as Key, Stream, WriteError};
 use smol::io::{AsyncRead, AsyncWrite};
 
+use crate::AppStatus;
 use crate::server::connection::Connection;
 
 /// One request: its parameters, its input, and where its answer goes.
@@ -54,7 +55,7 @@ impl Request {
     /// request; until it is done, it counts as one of [`max_requests`](crate::Settings::max_requests). A server that
     /// is shut down does not wait for it.
     pub fn finish(&self) {
-        self.handle.connection.finish(self.handle.key);
+        self.handle.connection.complete(self.handle.key, Ok(AppStatus(0)));
     }
 
     /// The value of the last parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Context;
 
 use fcgi_blocking::Spool;
 use fcgi_proto::server::session::{Begin, Exchange, Exchanges, Request, Stopped, Stream};
@@ -17,6 +18,8 @@ pub(crate) struct Active {
     params_len: usize,
     /// Its bodies.
     pub(crate) kept: [Spool; 2],
+    /// Its handler was started, and counts from then on.
+    pub(crate) started: bool,
     /// Its reader was woken: what it does not take now is kept for it.
     pub(crate) offered: bool,
     pub(crate) reader: Wakers,
@@ -33,6 +36,7 @@ impl Active {
             exchange: Exchange::new(limits, *head_limit, *front),
             params_len: 0,
             kept: Default::default(),
+            started: false,
             offered: false,
             reader: Wakers::default(),
             writer: Wakers::default(),
@@ -56,13 +60,15 @@ impl Active {
 
 /// Those of a connection, by the slots that the session gave them.
 pub(crate) struct Requests {
-    slots: Vec<Option<Box<Active>>>,
+    pub(crate) slots: Vec<Option<Box<Active>>>,
     pub(crate) common: Arc<Common>,
+    /// Who is to be woken.
+    pub(crate) wakes: Wakes,
 }
 
 impl Requests {
     pub(crate) fn new(common: Arc<Common>) -> Self {
-        Self { slots: Vec::new(), common }
+        Self { slots: Vec::new(), common, wakes: Wakes::new() }
     }
 
     pub(crate) fn get(&mut self, request: Request) -> Option<&mut Active> {
@@ -70,25 +76,18 @@ impl Requests {
     }
 
     /// Has the request's reader woken for what is there, if one waits that was not woken since it last came.
-    pub(crate) fn offer(&mut self, request: Request, wakes: &mut Wakes) -> bool {
-        let Some(active) = self.get(request) else { return false };
+    pub(crate) fn offer(&mut self, request: Request) -> bool {
+        let Some(active) = find(&mut self.slots, request) else { return false };
         if active.offered || active.reader.is_empty() {
             return false;
         }
         active.offered = true;
-        active.reader.wake(wakes);
+        active.reader.wake(&mut self.wakes);
         true
     }
 
     /// Keeps what has room of one of the request's bodies for its handler; how much that is.
-    pub(crate) fn keep(
-        &mut self,
-        request: Request,
-        stream: Stream,
-        data: &[u8],
-        spool: bool,
-        wakes: &mut Wakes,
-    ) -> usize {
+    pub(crate) fn keep(&mut self, request: Request, stream: Stream, data: &[u8], spool: bool) -> usize {
         let Some(active) = find(&mut self.slots, request) else { return data.len() };
         let Common { settings, .. } = &*self.common;
         let before = active.memory();
@@ -98,7 +97,7 @@ impl Requests {
         if memory {
             self.common.release(before + data.len() - active.memory());
         }
-        active.reader.wake(wakes);
+        active.reader.wake(&mut self.wakes);
         count
     }
 
@@ -113,29 +112,39 @@ impl Requests {
     }
 
     /// The request is over: whoever still waits finds that.
-    pub(crate) fn remove(&mut self, request: Request, wakes: &mut Wakes) {
+    pub(crate) fn remove(&mut self, request: Request) {
         let slot = self.slots.get_mut(request.slot());
         let active = slot.and_then(|slot| slot.take_if(|active| active.exchange.is_of(request)));
         let Some(mut active) = active else { return };
-        self.common.end(active.memory());
-        active.wake(wakes);
+        self.common.release(active.memory());
+        if !active.started {
+            self.common.end();
+        }
+        active.wake(&mut self.wakes);
         active.exchange.clear();
         active.kept.iter_mut().for_each(Spool::clear);
-        (active.params_len, active.offered, active.status) = (0, false, None);
+        (active.params_len, active.started, active.offered, active.status) = (0, false, false, None);
         self.common.requests.put(active);
     }
 
-    pub(crate) fn wake_all(&mut self, wakes: &mut Wakes) {
-        self.slots.iter_mut().flatten().for_each(|active| active.wake(wakes));
+    /// Has whoever waits for anything of the request look.
+    pub(crate) fn wake(&mut self, request: Request) {
+        find(&mut self.slots, request).into_iter().for_each(|active| active.wake(&mut self.wakes));
     }
 
-    /// Gives memory back when there are no requests: that of one is kept for the next. Whether it did.
-    pub(crate) fn shrink(&mut self) -> bool {
-        let shrinks = self.slots.len() > 1;
-        if shrinks {
-            self.slots = Vec::new();
-        }
-        shrinks
+    pub(crate) fn wake_all(&mut self) {
+        self.slots.iter_mut().flatten().for_each(|active| active.wake(&mut self.wakes));
+    }
+
+    /// Has this task woken with others that wait for the same of the request.
+    pub(crate) fn register(
+        &mut self,
+        request: Request,
+        of: fn(&mut Active) -> &mut Wakers,
+        cx: &Context<'_>,
+    ) {
+        let wakers = find(&mut self.slots, request).map(of);
+        wakers.into_iter().for_each(|wakers| wakers.register(cx.waker(), &mut self.wakes));
     }
 }
 

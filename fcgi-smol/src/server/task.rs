@@ -1,5 +1,6 @@
 //! The tasks: one moves a connection's bytes and starts its handlers; a request that comes alone rides along
 //! with it, others are tasks of their own.
+#![expect(missing_debug_implementations, reason = "nobody can name these types")]
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,14 +30,10 @@ pub struct RequestTask<F> {
 }
 
 impl<F> RequestTask<F> {
-    /// Whether it goes on after it finished its request.
-    fn has_left(&self) -> bool {
-        self.connection.with(|state| state.has_left(self.key))
-    }
-
     fn complete(&mut self, outcome: Result<AppStatus, String>) {
         if self.future.take().is_some() {
             self.connection.complete(self.key, outcome);
+            self.connection.common.end();
         }
     }
 }
@@ -83,9 +80,11 @@ pub struct ConnectionTask<H, F> {
     pub(crate) failure: Option<(Level, io::Error)>,
 }
 
-impl<H, F> ConnectionTask<H, F>
+impl<H, F, T> ConnectionTask<H, F>
 where
     H: Fn(Request) -> F,
+    F: Future<Output = Result<T, BoxError>>,
+    T: Into<AppStatus>,
 {
     pub(crate) fn new(
         connection: Arc<Connection>,
@@ -98,15 +97,21 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool) {
+    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool, quick: bool, cx: &mut Context<'_>) {
         let key = begin.request;
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), begin, params);
         let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
             Ok(future) => Box::pin(future),
-            Err(panic) => return connection.complete(key, Err(panic_text(&*panic))),
+            Err(panic) => {
+                connection.complete(key, Err(panic_text(&*panic)));
+                return connection.common.end();
+            }
         };
-        let task = RequestTask { future: Some(future), connection, key };
+        let mut task = RequestTask { future: Some(future), connection, key };
+        if (alone || quick) && Pin::new(&mut task).poll(cx).is_ready() {
+            return;
+        }
         // One that was there before has finished its request, and goes on by itself.
         let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
         self.spawn(by_itself);
@@ -128,14 +133,17 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let same = self.connection.begin(cx);
+        if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
+            self.guest = None;
+        }
         loop {
-            if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
-                self.guest = None;
-            }
             match self.connection.turn(cx) {
-                Turn::Start(begin, params, alone) => self.start(begin, params, alone),
+                Turn::Start(begin, params, alone, quick) => self.start(begin, params, alone, quick, cx),
                 Turn::Over(failure) => {
-                    let left = self.guest.take_if(|guest| guest.has_left());
+                    // One that has finished its request goes on.
+                    let Self { connection, guest, .. } = &mut *self;
+                    let left = guest
+                        .take_if(|guest| connection.with(|state| state.requests.get(guest.key).is_none()));
                     self.spawn(left);
                     self.failure = failure;
                     return Poll::Ready(());

@@ -37,7 +37,9 @@ impl Wakers {
 
     /// Has all of them woken.
     pub(crate) fn wake(&mut self, wakes: &mut Wakes) {
-        wakes.extend(self.waiting.drain(..));
+        if !self.waiting.is_empty() {
+            wakes.extend(self.waiting.drain(..));
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

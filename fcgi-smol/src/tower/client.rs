@@ -122,7 +122,7 @@ where
                 return Ok(http::Response::from_parts(parts, ResponseBody::direct(answer)));
             }
             let (writer, reader) = Store::new(memory, file);
-            executor.spawn(Box::pin(writer.take_in(answer)));
+            executor.spawn_detached(Box::pin(writer.take_in(answer)));
             Ok(http::Response::from_parts(parts, ResponseBody::taken_in(reader)))
         })
     }

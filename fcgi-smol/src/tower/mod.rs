@@ -18,7 +18,8 @@
 //! }
 //! ```
 //!
-//! What needs tokio's runtime, such as its timers, does not run on smol's.
+//! What needs tokio's runtime, such as its timers, does not run on smol's: pass tokio's handle to
+//! [`serve`](crate::Server::serve) instead of the executor (feature `tokio`).
 //!
 //! A web server: a [`Pool`](crate::Pool) is a service, which asks its applications. See
 //! [there](crate::Pool#impl-Service<Request<B>>-for-Pool). [`Buffered`] is one that holds no connection for a

@@ -118,6 +118,9 @@ impl Client {
         hold(abort.is_empty() || !ended, "nothing after the end", || {
             "a request that ended is aborted".to_owned()
         });
+        let goes_on = self.session.open() > 0 && !self.deaf && !self.session.next().close;
+        let is_told = !abort.is_empty() || ended || !goes_on;
+        hold(is_told, "one end", || "a request is left beside others, and not aborted".to_owned());
         self.out.extend(&abort[..]);
         let over = self.session.poll(caller.request, world.now);
         hold(over == Err(Failure::Over), "no mixing", || format!("a request that was left: {over:?}"));

@@ -42,7 +42,9 @@ impl Handler {
         match session.read(self.request, stream, world.now) {
             Ok(Read::Wait) => {
                 world.note(Decision::ReadWaits);
-                self.patience.get_or_insert_with(|| Spent::new(world.plan.patience.read)).waits(world.now);
+                self.patience
+                    .get_or_insert_with(|| Spent::new(world.plan.patience.read))
+                    .waits(world.now, taken.stdin_ended);
                 self.waits = true;
                 true
             }

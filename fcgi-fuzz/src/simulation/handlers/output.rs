@@ -41,6 +41,11 @@ impl Handler {
                 }
                 Ok(Some((record, rest))) => {
                     world.note(Decision::Plain);
+                    let wanted = !taken.aborted || world.plan.mode != Mode::Pair || record.remaining() == 0;
+                    hold(wanted, "nothing after the end", || "an aborted request is answered".to_owned());
+                    hold(out.is_empty() || record.remaining() == 0, "memory", || {
+                        "a record leaves before what was handed out has".to_owned()
+                    });
                     record.slices().iter().for_each(|slice| out.extend(*slice));
                     bytes.len() - rest.len()
                 }
@@ -59,6 +64,11 @@ impl Handler {
                 }
                 Ok(Write::Send(batch)) => {
                     world.note(Decision::Sent);
+                    hold(out.is_empty(), "memory", || {
+                        "a record leaves before what was handed out has".to_owned()
+                    });
+                    let wanted = !taken.aborted || world.plan.mode != Mode::Pair;
+                    hold(wanted, "nothing after the end", || "an aborted request is answered".to_owned());
                     let held = self.held_since.map_or(Duration::ZERO, |since| world.now - since);
                     let may_leave = taken.is_complete() || self.let_go || held >= Duration::from_millis(150);
                     hold(may_leave || !world.plan.fair, "held back", || {

@@ -59,6 +59,23 @@ impl<'a> Ask<'a> {
     pub const fn new(method: &'a [u8]) -> Self {
         Self { method, role: Role::Responder, keep_conn: true, stdin: 0, data: 0, repeatable: true }
     }
+
+    /// The same with this method and this input: bytes of STDIN and DATA, if it has them, and whether they can be had
+    /// a second time.
+    #[must_use]
+    pub const fn with<'m>(
+        self,
+        method: &'m [u8],
+        [stdin, data]: [Option<u64>; 2],
+        repeatable: bool,
+    ) -> Ask<'m>
+    where
+        'a: 'm,
+    {
+        let stdin = if let Some(stdin) = stdin { stdin } else { 0 };
+        let data = if let Some(data) = data { data } else { 0 };
+        Ask { method, stdin, data, repeatable, ..self }
+    }
 }
 
 /// How an application ended a request (section 5.5).

@@ -6,6 +6,7 @@ use crate::record::{BeginRequest, Header, RecordType, RequestId, Role};
 /// A Responder's request whose input is all there: see [`Connection::whole_request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Whole<'i> {
     /// Its id, active until it is ended or rejected.
     pub id: RequestId,
@@ -21,7 +22,7 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     /// (sections 5.1 to 5.3 and 6.2).
     ///
     /// It is as if [`next_event`](Self::next_event) had returned `Begin`, `Params`, `ParamsEnd` and `StdinEnd`
-    /// in a row, with fewer instructions and without a copy. `None` takes nothing and tells nothing: whatever
+    /// in a row, with fewer instructions and without a copy. If it says `None`, it has taken nothing: whatever
     /// `input` begins with, `next_event` goes on from there. Who never calls this misses nothing.
     ///
     /// That the parameters are whole pairs is the caller's to check, as with events: see

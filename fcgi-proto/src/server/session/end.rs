@@ -1,5 +1,7 @@
 //! How a request ends.
 
+#[cfg(feature = "alloc")]
+use core::task::Poll;
 use core::time::Duration;
 
 use super::life::{Life, Phase, Request, Stop};
@@ -78,7 +80,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// answer that cannot be ended has failed too.
     ///
     /// # Errors
-    /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500.
+    /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500, or is sent as it is
+    /// where the web server [wants that](crate::cgi::Front::errors_first).
     #[cfg(feature = "alloc")]
     pub fn finish_answer(
         &mut self,
@@ -162,6 +165,32 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 if is_part { End::Part(bytes) } else { End::Last(bytes) }
             }
             Err(_) => End::Over,
+        }
+    }
+
+    /// Puts what ends the request behind the records in `out`, which the caller sends: as
+    /// [`end_answer`](Self::end_answer), for those who write from a buffer of their own. `Pending`: ask again after
+    /// [`Look`](super::Input::Look). Else the request is over.
+    #[cfg(feature = "alloc")]
+    pub fn end_into(
+        &mut self,
+        request: Request,
+        answer: &mut Answer,
+        app_status: u32,
+        out: &mut alloc::vec::Vec<u8>,
+    ) -> Poll<()> {
+        loop {
+            let (bytes, is_over) = match self.end_answer(request, answer, app_status) {
+                End::Wait => return Poll::Pending,
+                End::Over => return Poll::Ready(()),
+                End::Part(bytes) => (bytes, false),
+                End::Last(bytes) => (bytes, true),
+            };
+            out.extend_from_slice(bytes);
+            answer.sent();
+            if is_over {
+                return Poll::Ready(());
+            }
         }
     }
 

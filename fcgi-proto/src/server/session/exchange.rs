@@ -1,12 +1,13 @@
 //! What a caller with memory keeps of a request: its parameters as they come, its answer on the way out.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::input::Input;
 use super::life::{Life, Request};
 use super::{Session, Started};
-use crate::cgi::{Answer, Front};
+use crate::cgi::{Answer, Front, HEAD_LIMIT};
 use crate::life::Level;
 use crate::limits::Limits;
 use crate::pair::ParamsBuf;
@@ -89,6 +90,24 @@ impl Exchanges for Exchange {
 
     fn room(&mut self, request: Request, _: usize) -> Option<&mut Exchange> {
         self.is_of(request).then_some(self)
+    }
+}
+
+/// Those of Responders, by their [slots](Request::slot): each is made as its request begins, with the default limits,
+/// and its handler may take it. There is no room for other roles: an answer to an Authorizer lets somebody in.
+impl Exchanges for Vec<Option<Exchange>> {
+    fn begin(&mut self, begin: Begin) -> bool {
+        if begin.role != Role::Responder {
+            return false;
+        }
+        let slot = begin.request.slot();
+        self.resize_with(self.len().max(slot + 1), || None);
+        let Some(place) = self.get_mut(slot) else { return false };
+        place.get_or_insert_with(|| Exchange::new(&Limits::new(), HEAD_LIMIT, None)).begin(begin)
+    }
+
+    fn room(&mut self, request: Request, bytes: usize) -> Option<&mut Exchange> {
+        self.get_mut(request.slot())?.as_mut()?.room(request, bytes)
     }
 }
 

@@ -1,5 +1,9 @@
 //! What comes: taken in, and handed to whom it is for.
 
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+use core::task::Poll;
 use core::time::Duration;
 
 use super::life::{Life, Phase, Request, Stop, Stream};
@@ -65,6 +69,21 @@ pub enum Input<'i> {
         /// The request.
         request: Request,
     },
+}
+
+impl Input<'_> {
+    /// Whom it is for.
+    #[must_use]
+    pub const fn request(&self) -> Request {
+        match *self {
+            Self::Begin { request, .. }
+            | Self::Params { request, .. }
+            | Self::Start { request }
+            | Self::Body { request, .. }
+            | Self::Look { request }
+            | Self::Over { request } => request,
+        }
+    }
 }
 
 /// A Responder's request that was all there: see [`Session::receive_whole`].
@@ -228,6 +247,38 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let slot = request.slot();
         self.wait_for_input(slot, Life::READING, now);
         Ok(Read::Wait)
+    }
+
+    /// Takes all that is in `kept`, where the caller keeps what came of a body: none of it at the end of the body.
+    /// `Pending`: [`read`](Self::read) says to wait.
+    ///
+    /// # Errors
+    /// [`Stopped`], if no more of it comes.
+    #[cfg(feature = "alloc")]
+    pub fn read_from(
+        &mut self,
+        request: Request,
+        stream: Stream,
+        kept: &mut Vec<u8>,
+        now: Duration,
+    ) -> Poll<Result<Vec<u8>, Stopped>> {
+        if !kept.is_empty() {
+            self.room(request);
+        } else if self.read(request, stream, now)? == Read::Wait {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(core::mem::take(kept)))
+    }
+
+    /// Keeps what has room of a body's bytes, [`Input::Body`], behind what is in `kept`, up to `room` bytes in all,
+    /// and says so with [`took`](Self::took). How many bytes have none: they stay at the front of the input.
+    #[cfg(feature = "alloc")]
+    #[must_use = "these bytes stay at the front of the input"]
+    pub fn keep_into(&mut self, data: &[u8], kept: &mut Vec<u8>, room: usize) -> usize {
+        let (fits, rest) = data.split_at_checked(room.saturating_sub(kept.len())).unwrap_or((data, &[]));
+        kept.extend_from_slice(fits);
+        self.took(fits.len());
+        rest.len()
     }
 
     /// Whether nobody is known to wait for the request's answer any more. If somebody does, the caller is to

@@ -1,5 +1,9 @@
 //! What leaves: whose turn it is, and when an answer may.
 
+#[cfg(feature = "alloc")]
+use core::fmt;
+#[cfg(feature = "alloc")]
+use core::task::Poll;
 use core::time::Duration;
 
 use super::life::{Life, List, Phase, Request, Stop};
@@ -76,6 +80,19 @@ pub enum WriteError {
 }
 
 #[cfg(feature = "alloc")]
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head(error) => error.fmt(f),
+            Self::Stopped(stopped) => stopped.fmt(f),
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl core::error::Error for WriteError {}
+
+#[cfg(feature = "alloc")]
 impl From<HeadError> for WriteError {
     fn from(error: HeadError) -> Self {
         Self::Head(error)
@@ -125,6 +142,15 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         };
         self.hand_out(control.len());
         Some(control)
+    }
+
+    /// Puts what this side owes by protocol alone behind the records in `out`, which the caller sends: all that
+    /// [`poll_output`](Self::poll_output) tells.
+    #[cfg(feature = "alloc")]
+    pub fn output_into(&mut self, out: &mut alloc::vec::Vec<u8>) {
+        while let Some(control) = self.poll_output() {
+            out.extend_from_slice(&control);
+        }
     }
 
     /// So many of the bytes that were handed out have left.
@@ -246,6 +272,37 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return Ok(Write::Taken(data.len() - rest.len()));
         }
         self.send(request, answer, rest, now)
+    }
+
+    /// Takes all that a handler writes to STDOUT, and puts the records of what is to leave behind those in `out`,
+    /// which the caller sends: as [`write`](Self::write), for those who write from a buffer of their own. `Pending`:
+    /// hand in the rest of `data` again after [`Look`](super::Input::Look).
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    #[cfg(feature = "alloc")]
+    pub fn write_into(
+        &mut self,
+        request: Request,
+        answer: &mut Answer,
+        data: &mut &[u8],
+        out: &mut alloc::vec::Vec<u8>,
+        now: Duration,
+    ) -> Poll<Result<(), WriteError>> {
+        while !data.is_empty() {
+            let taken = match self.write(request, answer, data, now)? {
+                Write::Taken(count) => count,
+                Write::Send(batch) => {
+                    batch.slices().iter().for_each(|slice| out.extend_from_slice(slice));
+                    let taken = batch.taken;
+                    answer.sent();
+                    taken
+                }
+                Write::Wait => return Poll::Pending,
+            };
+            *data = data.get(taken..).unwrap_or_default();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Takes what a handler writes to STDERR; some of it leaves, with what the answer holds.

@@ -45,7 +45,7 @@ impl State {
 
     /// Takes in what comes next, for the reader of a body that is there or that is to be woken for it.
     fn take_next(&mut self, reader: Option<(Request, Stream, &mut [u8])>) -> Taken {
-        let Self { session, input, unread, requests, starts, wakes, .. } = self;
+        let Self { session, input, unread, requests, starts, .. } = self;
         let mut rest = input.as_ref().map_or(&[][..], |input| &input[unread.clone()]);
         let event = session.take_in(requests, &mut rest, self.now);
         unread.start = unread.end - rest.len();
@@ -59,8 +59,8 @@ impl State {
                         into[..count].copy_from_slice(&data[..count]);
                         (count, Taken::Read(count))
                     }
-                    None if requests.offer(request, wakes) => (0, Taken::Offered),
-                    _ => (requests.keep(request, stream, data, spool, wakes), Taken::Something),
+                    None if requests.offer(request) => (0, Taken::Offered),
+                    _ => (requests.keep(request, stream, data, spool), Taken::Something),
                 };
                 session.took(count);
                 unread.start -= data.len() - count;
@@ -70,12 +70,10 @@ impl State {
                 return taken;
             }
             Some(Input::Look { request }) => {
-                if let Some(active) = requests.get(request) {
-                    active.wake(wakes);
-                    self.end(request);
-                }
+                requests.wake(request);
+                self.end(request);
             }
-            Some(Input::Over { request }) => requests.remove(request, wakes),
+            Some(Input::Over { request }) => requests.remove(request),
             Some(_) => {}
         }
         Taken::Something
@@ -151,10 +149,7 @@ impl State {
                 }
             }
         }
-        let Self { requests, wakes, .. } = self;
-        if let Some(active) = requests.get(request) {
-            active.reader.register(cx.waker(), wakes);
-        }
+        self.requests.register(request, |active| &mut active.reader, cx);
         if self.readable || !self.starts.is_empty() {
             self.call(); // The task goes on, and wakes this reader.
         }

@@ -15,22 +15,24 @@ use fcgi_blocking::{Name, Peer, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::Session;
-use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped, Waiting};
+use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped};
 use smol::io::Cursor;
 
 use crate::AppStatus;
-use crate::net::clock;
-use crate::net::lock;
 use crate::net::transport::{Plain, Transport};
+use crate::net::{clock, lock};
 use crate::server::connections::{Common, SLOTS};
 use crate::server::requests::{Active, Requests};
-use crate::server::wakers::Wakes;
+
+/// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
+const HERE: Duration = Duration::from_micros(200);
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start the handler of this request with these parameters, then see again; and whether no other is active on
-    /// the connection, and none ever was beside another.
-    Start(Begin, ParamsBuf, bool),
+    /// Start the handler of this request with these parameters, then see again.
+    /// First whether no other is active on the connection, and none ever was beside another; then whether there is
+    /// time to poll it on the connection's task.
+    Start(Begin, ParamsBuf, bool, bool),
     /// Nothing, but to [rest](Connection::rest).
     Rest,
     /// The connection is over; what is to be told of it, and what that is worth.
@@ -38,19 +40,17 @@ pub(crate) enum Turn {
 }
 
 pub(crate) struct Connection {
-    common: Arc<Common>,
+    pub(crate) common: Arc<Common>,
     pub(crate) peer: Peer,
     state: Mutex<State>,
 }
 
 pub(crate) struct State {
     transport: Box<dyn Transport>,
-    session: Session<SLOTS, Vec<Life>>,
+    pub(crate) session: Session<SLOTS, Vec<Life>>,
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
-    /// Those whose handlers go on after they finished them.
-    left: Vec<Request>,
     /// Several requests were active at once.
     multiplexed: bool,
     /// What was read; `None` while all of it is used up.
@@ -76,9 +76,10 @@ pub(crate) struct State {
     failure: Option<(Level, io::Error)>,
     /// The time when it was last looked at.
     now: Duration,
+    /// When the task was woken.
+    woken: Duration,
     /// When the task looks again at the latest, if it rests.
     due: Option<Duration>,
-    wakes: Wakes,
 }
 
 impl Connection {
@@ -89,7 +90,6 @@ impl Connection {
             session: Session::growing(settings.limits, &settings.patience()),
             requests: Requests::new(Arc::clone(&common)),
             starts: VecDeque::new(),
-            left: Vec::new(),
             multiplexed: false,
             input: None,
             unread: 0..0,
@@ -104,8 +104,8 @@ impl Connection {
             killed: false,
             failure: None,
             now: clock::now(),
+            woken: Duration::ZERO,
             due: None,
-            wakes: Wakes::default(),
         });
         Arc::new(Self { common, peer, state })
     }
@@ -118,7 +118,7 @@ impl Connection {
         if !state.running && state.session.deadline().is_some_and(sooner) {
             state.call();
         }
-        let wakes = std::mem::take(&mut state.wakes);
+        let wakes = std::mem::take(&mut state.requests.wakes);
         drop(state);
         wakes.into_iter().for_each(Waker::wake);
         result
@@ -129,7 +129,9 @@ impl Connection {
         self.with(|state| {
             let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            (state.now, state.readable) = (clock::now(), true);
+            state.readable = true;
+            state.now = clock::now();
+            state.woken = state.now;
             same
         })
     }
@@ -157,9 +159,10 @@ impl Connection {
                 cx.waker().wake_by_ref();
             }
             state.running = false;
-            if state.session.requests() == 0 && state.requests.shrink() {
+            // The memory of one request is kept for the next.
+            if state.session.requests() == 0 && state.requests.slots.len() > 1 {
                 state.session.shrink();
-                state.starts = VecDeque::new();
+                (state.requests.slots, state.starts) = (Vec::new(), VecDeque::new());
             }
             state.due = state.session.deadline();
             Some((state.session.waiting().is_some(), state.due.unwrap_or(Duration::MAX), state.now))
@@ -168,11 +171,6 @@ impl Connection {
             self.common.tell_waiting();
         }
         Some((due, now))
-    }
-
-    /// Whether the connection waits for a request.
-    pub(crate) fn waiting(&self) -> Option<Waiting> {
-        self.with(|state| state.session.waiting())
     }
 
     /// Gives the connection up: it closes once it may.
@@ -191,36 +189,21 @@ impl Connection {
             state.killed = true;
             state.session.broken();
             state.session.unwritable();
-            let State { requests, wakes, .. } = state;
-            requests.wake_all(wakes);
+            state.requests.wake_all();
             state.call();
         });
     }
 
-    /// The request is to end, and its handler goes on.
-    pub(crate) fn finish(&self, request: Request) {
-        self.complete(request, Ok(AppStatus(0)));
-        self.with(|state| {
-            if !state.has_left(request) {
-                state.left.push(request);
-                self.common.go_on();
-            }
-        });
-    }
-
-    /// The handler is done.
+    /// The handler is done, or goes on when its request has ended.
     pub(crate) fn complete(&self, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
-            if let Some(at) = state.left.iter().position(|left| *left == request) {
-                state.left.swap_remove(at);
-                self.common.end(0);
+            let State { session, requests, now, .. } = state;
+            let Some(active) = requests.get(request).filter(|active| active.status.is_none()) else {
                 if let Err(why) = outcome {
                     log::warn!("{}: request {}, after its answer: {why}", self.peer, request.id());
                 }
                 return;
-            }
-            let State { session, requests, now, .. } = state;
-            let Some(active) = requests.get(request) else { return };
+            };
             let (status, failed) =
                 outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
             active.status = Some(status);
@@ -242,16 +225,11 @@ impl fmt::Debug for Connection {
 }
 
 impl State {
-    /// Whether the request's handler goes on after it finished it.
-    pub(crate) fn has_left(&self, request: Request) -> bool {
-        self.left.contains(&request)
-    }
-
     /// Has the task look again.
     fn call(&mut self) {
         self.attention = true;
         if !self.running {
-            self.wakes.push(self.task.clone());
+            self.requests.wakes.push(self.task.clone());
         }
     }
 
@@ -276,13 +254,10 @@ impl State {
                 continue;
             }
             if next.shutdown {
-                match self.transport.poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => self.session.shut(now),
-                    Poll::Ready(Err(_)) => {
-                        self.session.shut(now);
-                        self.session.end_of_input();
-                    }
-                    Poll::Pending => return true,
+                let Poll::Ready(result) = self.transport.poll_shutdown(cx) else { return true };
+                self.session.shut(now);
+                if result.is_err() {
+                    self.session.end_of_input();
                 }
                 continue;
             }
@@ -304,11 +279,10 @@ impl State {
 
     /// Whether nobody is known to wait for the request's answer any more; else wakes when that is so.
     pub(crate) fn poll_aborted(&mut self, request: Request, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { session, requests, wakes, .. } = self;
-        let Some(active) = requests.get(request).filter(|_| !session.is_gone(request)) else {
+        if self.requests.get(request).is_none() || self.session.is_gone(request) {
             return Poll::Ready(());
-        };
-        active.aborted.register(cx.waker(), wakes);
+        }
+        self.requests.register(request, |active| &mut active.aborted, cx);
         // What the handler does not read may have to be taken out of the way.
         self.call();
         Poll::Pending
@@ -319,8 +293,10 @@ impl State {
         self.multiplexed |= self.session.requests() > 1;
         loop {
             let request = self.starts.pop_front()?;
-            let Some(Active { exchange, .. }) = self.requests.get(request) else { continue };
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed));
+            let Some(Active { exchange, started, .. }) = self.requests.get(request) else { continue };
+            *started = true;
+            let quick = self.now.saturating_sub(self.woken) < HERE;
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed, quick));
         }
     }
 

@@ -1,5 +1,6 @@
 //! A connection's output: the records of its requests' answers, whole, in turns, batched.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -54,7 +55,7 @@ impl State {
     pub(super) fn end(&mut self, request: Request) {
         loop {
             if self.out.capacity() == 0 {
-                self.out = self.requests.common.out();
+                self.out = self.requests.common.outs.get(VecDeque::new);
             }
             let Some(active) = self.requests.get(request) else { return };
             let Some(status) = active.status else { return };
@@ -72,7 +73,7 @@ impl State {
                 }
                 End::Over => {}
             }
-            return self.requests.remove(request, &mut self.wakes);
+            return self.requests.remove(request);
         }
     }
 
@@ -118,10 +119,7 @@ impl State {
                 if !self.out.is_empty() && self.flush(task) {
                     continue;
                 }
-                let Self { requests, wakes, .. } = self;
-                if let Some(active) = requests.get(request) {
-                    active.writer.register(cx.waker(), wakes);
-                }
+                self.requests.register(request, |active| &mut active.writer, cx);
                 if self.out.is_empty() {
                     self.call(); // Its input is to be read first, or others are to have their turn.
                 }
