@@ -109,5 +109,5 @@ fn a_server_whose_descriptors_run_out_waits_and_goes_on() {
     drop(busy);
     server.connect().call(&Call::get("/ignore")).assert_ok("ok");
     let log = server.finish();
-    assert!(log.contains("waiting for a connection to end"), "{log}");
+    assert!(log.contains("connections that wait for a request make room"), "{log}");
 }

@@ -13,7 +13,8 @@ use crate::support::{Call, Settings};
 use crate::victim::{LITTLE, Victim};
 
 /// What the server says that has no descriptor for a connection.
-const EXHAUSTED: &str = "accept: Too many open files (os error 24); waiting for a connection to end";
+const EXHAUSTED: &str =
+    "accept: Too many open files (os error 24); connections that wait for a request make room";
 
 /// Memory of a connection that waits with a request half read, in KiB, at most.
 const CONNECTION: u64 = 160;

@@ -15,7 +15,7 @@ pub(crate) const GROUND: &[Case] = &[
     case("an upload of unknown length", cases::chunked),
     case("a response of 5 MB", cases::large_response),
     case("a body that is never read", cases::ignored),
-    case("the whole answer to a body that is never read is there at once", cases::answered_unread),
+    case("the whole answer to a body that is never read is there at once", cases::answered_bytes_unread),
     case("a client that leaves during its upload", cases::leaves_upload),
     case("a client that leaves during the response", cases::leaves_response),
     case("200 requests over kept connections", cases::kept_connections),

@@ -233,16 +233,23 @@ async fn beside<E, F, O>(executor: &E, spawned: Receiver<RequestTask<F>>, work: 
 where
     E: Spawn<RequestTask<F>>,
 {
+    let spawned = Spawned(executor, spawned);
     let spawn = async {
-        while let Ok(task) = spawned.recv().await {
+        while let Ok(task) = spawned.1.recv().await {
             executor.spawn_detached(task);
         }
         future::pending().await
     };
-    let output = work.or(spawn).await;
-    // Those that go on after their answers.
-    while let Ok(task) = spawned.try_recv() {
-        executor.spawn_detached(task);
+    work.or(spawn).await
+}
+
+/// Requests that are to be tasks of their own: those that have begun are, whatever ends first.
+struct Spawned<'e, E: Spawn<RequestTask<F>>, F>(&'e E, Receiver<RequestTask<F>>);
+
+impl<E: Spawn<RequestTask<F>>, F> Drop for Spawned<'_, E, F> {
+    fn drop(&mut self) {
+        while let Ok(task) = self.1.try_recv() {
+            self.0.spawn_detached(task);
+        }
     }
-    output
 }

@@ -129,8 +129,7 @@ impl Connection {
         self.with(|state| {
             let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            state.readable = true;
-            state.now = clock::now();
+            (state.readable, state.now) = (true, clock::now());
             state.woken = state.now;
             same
         })
