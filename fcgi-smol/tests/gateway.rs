@@ -185,6 +185,24 @@ fn haproxy_2022_04_07_no_length_is_added_to_an_answer_to_head_nor_beside_chunked
 }
 
 #[test]
+fn the_servers_name_is_the_one_that_the_browser_calls_it_by_if_it_is_a_name() {
+    let gateway = Gateway::start(&[]);
+    for (target, host, expected) in [
+        ("/env", "www.example.org", "www.example.org"),
+        ("/env", "www.example.org:8080", "www.example.org"),
+        ("/env", "[::1]:8080", "[::1]"),
+        ("http://a.example/env", "b.example", "a.example"),
+        ("/env", "a'b", "127.0.0.1"),
+        ("/env", "", "127.0.0.1"),
+    ] {
+        let request = format!("GET {target} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+        let (_, body) = raw(&gateway, &request);
+        let body = String::from_utf8(body).expect("text");
+        assert!(body.lines().any(|line| line == format!("SERVER_NAME={expected}")), "{host:?}: {body}");
+    }
+}
+
+#[test]
 fn what_is_no_request_for_an_application_is_answered_here() {
     let app = App::tcp(|_, _| panic!("nobody is asked"));
     let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
@@ -428,7 +446,7 @@ fn a_dead_application_is_skipped_and_asked_again_when_it_is_back() {
 
 const SHOW: &str = "<?php
     header('Content-Type: text/plain');
-    foreach (['REQUEST_METHOD', 'SCRIPT_NAME', 'SCRIPT_FILENAME', 'PATH_INFO', 'DOCUMENT_ROOT', 'QUERY_STRING',
+    foreach (['REQUEST_METHOD', 'SCRIPT_NAME', 'SCRIPT_FILENAME', 'PATH_INFO', 'DOCUMENT_URI', 'DOCUMENT_ROOT', 'QUERY_STRING',
         'PHP_SELF', 'PHP_AUTH_USER', 'HTTP_HOST'] as $name) {
         echo $name, '=', $_SERVER[$name] ?? '(none)', \"\\n\";
     }
@@ -461,6 +479,7 @@ fn php_fpm_gets_a_get_a_form_a_path_behind_the_script_and_an_upload() {
 
     let text = browser.get("/show.php/caf%C3%A9/x.php?a").text();
     assert_has(&text, &["SCRIPT_NAME=/show.php", &script, "PATH_INFO=/café/x.php", "QUERY_STRING=a"]);
+    assert_has(&text, &["DOCUMENT_URI=/show.php/café/x.php"]);
 
     let form = browser.post_as("/show.php", "application/x-www-form-urlencoded", b"word=caf%C3%A9+noir");
     assert_has(&form.text(), &["REQUEST_METHOD=POST", "POST word=café noir"]);

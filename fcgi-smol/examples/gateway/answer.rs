@@ -16,6 +16,7 @@ use hyper::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Request, Response, StatusCode, Version};
 use smol::Executor;
 use tower_service::Service;
@@ -95,11 +96,16 @@ impl Gateway {
         if let Some(value) = parts.headers.get(AUTHORIZATION) {
             params = params.set("HTTP_AUTHORIZATION", value);
         }
+        if let Some(name) = server_name(parts) {
+            params = params.set("SERVER_NAME", name);
+        }
         let Some(site) = &self.site else { return Ok(params) };
         params = params.set("DOCUMENT_ROOT", site.root().as_os_str().as_bytes());
         match site.find(parts.uri.path()).await {
             Ok(Found::Script { filename, name, path_info }) => {
-                params = params.script(filename.as_os_str().as_bytes()).set("SCRIPT_NAME", name);
+                params = params.script(filename.as_os_str().as_bytes());
+                params =
+                    params.set("DOCUMENT_URI", [&name[..], &path_info].concat()).set("SCRIPT_NAME", name);
                 Ok(if path_info.is_empty() { params } else { params.set("PATH_INFO", path_info) })
             }
             Ok(Found::Folder) => {
@@ -113,6 +119,15 @@ impl Gateway {
             Err(_) => Err(page(StatusCode::BAD_REQUEST).into()),
         }
     }
+}
+
+/// The name or address by which the browser calls this server, without the port (RFC 3875, section 4.1.14).
+fn server_name(parts: &Parts) -> Option<String> {
+    let host = || parts.headers.get(HOST)?.to_str().ok()?.parse().ok();
+    let authority: Authority = parts.uri.authority().cloned().or_else(host)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    let name = authority.host();
+    (!name.is_empty() && name.bytes().all(is_plain)).then(|| name.to_owned())
 }
 
 type Unwatched = Response<Either<ResponseBody, Full<Bytes>>>;
