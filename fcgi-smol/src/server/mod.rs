@@ -36,7 +36,8 @@ const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 /// Accepts connections and runs a handler for each request, on an executor of the caller's.
 ///
 /// A connection is a task. A request that comes alone on its connection is polled by that task; requests that
-/// share a connection are tasks of their own, so that none waits for another.
+/// share a connection are polled by it once, and are tasks of their own if they are not done then. What that takes
+/// is bounded: beyond 200 microseconds each is a task of its own at once.
 ///
 /// ```no_run
 /// use std::sync::Arc;

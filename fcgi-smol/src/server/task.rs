@@ -1,5 +1,5 @@
 //! The tasks: one moves a connection's bytes and starts its handlers; a request that comes alone rides along
-//! with it, others are tasks of their own.
+//! with it, others are tasks of their own unless they are done at once.
 #![expect(missing_debug_implementations, reason = "nobody can name these types")]
 
 use std::io;
