@@ -11,7 +11,7 @@
 //! | | open point | here |
 //! |---|---|---|
 //! | Z1 | another version | fatal, [`ConnectionError::Version`] |
-//! | Z2 | BEGIN_REQUEST for an active id | fatal, [`ConnectionError::RequestActive`]: an END_REQUEST would name the running request; a [`Session`](session::Session) waits for that, if all its input is in |
+//! | Z2 | BEGIN_REQUEST for an active id | fatal, [`ConnectionError::RequestActive`]: an END_REQUEST would name the running request; a [`Session`] waits for that, if all its input is in |
 //! | Z3 | an application record with id 0 | fatal, [`ConnectionError::NullRequestId`]; a known management type with another id is ignored |
 //! | Z4 | an unknown type with a request's id | ignored |
 //! | Z5 | a type of the wrong direction | ignored |

@@ -37,12 +37,12 @@ mod life;
 mod output;
 mod patience;
 mod report;
+mod told;
 mod waits;
 
 pub use self::end::End;
 #[cfg(feature = "alloc")]
 pub use self::exchange::{Begin, Exchange, Exchanges};
-pub use self::input::{Input, Read, Started};
 pub use self::life::{Life, Request, Stream};
 use self::life::{List, Phase, Stop};
 #[cfg(feature = "alloc")]
@@ -50,6 +50,7 @@ pub use self::output::{Batch, Output, Write, WriteError};
 pub use self::patience::{Patience, Wait};
 use self::patience::{Span, Spans};
 pub use self::report::{Report, Stopped};
+pub use self::told::{Input, Read, Started};
 use self::waits::Linger;
 pub use self::waits::{Leave, Waiting};
 use super::connection::Connection;

@@ -4,8 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::input::Input;
 use super::life::{Life, Request};
+use super::told::Input;
 use super::{Session, Started};
 use crate::cgi::{Answer, Front, HEAD_LIMIT};
 use crate::life::Level;
