@@ -391,6 +391,31 @@ fn a_protocol_error_is_a_502_and_one_line_that_names_application_request_and_byt
 }
 
 #[test]
+fn an_answer_that_is_none_or_half_of_one_is_one_line_that_names_application_and_request() {
+    for (played, says) in [
+        ("no head at all\r\n\r\n", "line without a colon"),
+        ("A: b\r\n", "head"),
+        ("Status: 200\r\nX-Name: \x7f\r\n\r\n", "x-name"),
+        ("Content-Length: 5\r\n\r\nabc", "2 bytes before its Content-Length"),
+    ] {
+        let app = App::tcp(move |_, peer| {
+            peer.request();
+            peer.send(answer(played));
+        });
+        let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
+        let request = b"GET /page?a=b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        let (answer, _) = read_all(&mut begin(gateway.address, request));
+        let status = if played.starts_with("Content") { 200 } else { 502 };
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(wait_until(|| !lines(&gateway, &app).is_empty()), "{}", gateway.log());
+        let said = lines(&gateway, &app);
+        assert!(said.len() == 1 && said[0].contains("GET /page?a=b") && said[0].contains(says), "{said:?}");
+        assert_eq!(gateway.log().lines().count(), 2, "and where it is: {}", gateway.log());
+        drop(gateway);
+    }
+}
+
+#[test]
 fn an_application_that_dies_in_its_answer_cuts_the_body_and_is_a_line() {
     let app = App::tcp(|_, peer| {
         peer.request();

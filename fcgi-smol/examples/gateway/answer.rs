@@ -144,18 +144,18 @@ impl From<Unwatched> for Refusal {
     }
 }
 
-/// A line in the log; a warning for what the browser has no part in, and the library has not told.
+/// A line in the log; a warning for what the browser has no part in, and the library has not told: of an answer that
+/// is wrong it has, with the application's name.
 fn tell(name: &str, error: &ClientError) {
-    let is_told = matches!(
-        error,
-        ClientError::Protocol(_)
-            | ClientError::Io(_)
-            | ClientError::Truncated
-            | ClientError::TimedOut { .. }
-            | ClientError::Failed(_)
-    );
-    let is_ours = error.status().code() >= 500;
-    let level = if is_ours && !is_told { log::Level::Warn } else { log::Level::Debug };
+    let level = match error {
+        ClientError::Connect(_)
+        | ClientError::Refused(_)
+        | ClientError::PoolFull { .. }
+        | ClientError::PoolTimedOut { .. }
+        | ClientError::Unavailable
+        | ClientError::Spool(_) => log::Level::Warn,
+        _ => log::Level::Debug,
+    };
     log::log!(level, "{name}: {error}");
 }
 

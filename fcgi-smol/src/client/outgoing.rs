@@ -123,8 +123,8 @@ impl<'b> Outgoing<'b> {
                 return Ok(response);
             }
             let again = response.again();
-            if again == Again::No {
-                response.give_up();
+            if let (Again::No, Some(error)) = (again, &failed) {
+                response.give_up(error);
             }
             body = response.release();
             refused = match failed {

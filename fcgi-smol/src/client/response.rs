@@ -118,9 +118,9 @@ impl<'b> Response<'b> {
     /// once END_REQUEST came.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ClientError>> {
         let result = ready!(self.poll_wanted(cx));
-        if result.is_err() {
+        if let Err(error) = &result {
             // What failed once cannot go on, and the end stays unknown.
-            self.give_up();
+            self.give_up(error);
         }
         Poll::Ready(result)
     }
@@ -134,9 +134,9 @@ impl<'b> Response<'b> {
             // What is left of the chunk is more than Content-Length says, or than there is to be at all.
             self.taken += self.page.skim(&self.chunk[self.taken..])?;
             if let Some(end) = &self.end {
-                let finished = self.page.finish(end);
+                self.page.finish(end)?;
                 drop(self.release());
-                return Poll::Ready(Ok(finished.map(|()| 0)?));
+                return Poll::Ready(Ok(0));
             }
             ready!(self.poll_more(cx))?;
         }
@@ -221,9 +221,9 @@ impl<'b> Response<'b> {
         mem::take(&mut self.body)
     }
 
-    /// The request failed, and that is its answer.
-    pub(crate) fn give_up(&mut self) {
-        self.lease.iter().for_each(Lease::log_failure);
+    /// The request failed with this, and that is its answer.
+    pub(crate) fn give_up(&mut self, error: &ClientError) {
+        self.lease.iter().for_each(|lease| lease.log_failure(error));
         drop(self.release());
     }
 }

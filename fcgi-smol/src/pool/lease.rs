@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fcgi_blocking::log_level;
+use fcgi_blocking::{ClientError, log_level};
 use fcgi_proto::client::{Request, Session};
 
 use super::applications::Applications;
@@ -26,10 +26,13 @@ impl Lease {
         self.link.with(|state, _| work(&mut state.session, self.request))
     }
 
-    /// A line in the log, if the request failed.
-    pub(crate) fn log_failure(&self) {
-        if let Err(failure) = self.session(|session, request| session.poll(request, clock::now())) {
-            log::log!(log_level(failure.level()), "{}: {failure}", self.name);
+    /// A line in the log for a request that failed with this, unless its body or a refusal is all that it is.
+    pub(crate) fn log_failure(&self, error: &ClientError) {
+        use ClientError as E;
+        match (self.session(|session, request| session.poll(request, clock::now())), error) {
+            (Err(failure), _) => log::log!(log_level(failure.level()), "{}: {failure}", self.name),
+            (Ok(_), E::Body(_) | E::BodyTooShort { .. } | E::Spool(_) | E::Refused(_)) => {}
+            (Ok(_), _) => log::warn!("{}: {error}", self.name),
         }
     }
 

@@ -145,8 +145,9 @@ where
         Some(length) if parts.extensions.get() == Some(&AsItComes) => request.body(reader, length),
         _ => request.spooled(reader).await?,
     };
-    let response = request.send().await?;
-    let parts = response_parts(response.head()).map_err(ClientError::Response)?;
+    let mut response = request.send().await?;
+    let parts = response_parts(response.head()).map_err(ClientError::Response);
+    let parts = parts.inspect_err(|error| response.give_up(error))?;
     Ok((parts, Answer::look(response).await?))
 }
 
