@@ -9,15 +9,8 @@ use fcgi_blocking::{Request, Server, Status};
 mod common;
 
 fn main() -> ExitCode {
-    let parse = |mut arguments: common::Arguments| {
-        let address = common::Address::parse(&mut arguments)?;
-        let bytes = arguments
-            .next()
-            .map_or(Ok(1024), |bytes| bytes.parse().map_err(|why| format!("{bytes:?}: {why}")))?;
-        common::no_more(arguments)?;
-        Ok((address, bytes))
-    };
-    common::run("plain [ADDR [BYTES]]", parse, |(address, bytes): (_, usize)| {
+    let parse = |arguments| common::Address::and_number(arguments, 1024);
+    common::run("plain [ADDR [BYTES]]", parse, |(address, bytes)| {
         let body = vec![b'x'; bytes];
         Ok(Server::new(address.listen()?).serve_until_signal(move |request: &mut Request| {
             let page = request.respond(Status::OK).header("Content-Type", "text/plain");

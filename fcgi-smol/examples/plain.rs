@@ -10,15 +10,8 @@ use smol::io::AsyncWriteExt;
 mod common;
 
 fn main() -> ExitCode {
-    let parse = |mut arguments: common::Arguments| {
-        let address = common::Address::parse(&mut arguments)?;
-        let bytes = arguments
-            .next()
-            .map_or(Ok(1024), |bytes| bytes.parse().map_err(|why| format!("{bytes:?}: {why}")))?;
-        common::no_more(arguments)?;
-        Ok((address, bytes))
-    };
-    common::run("plain [ADDR [BYTES]]", parse, |(address, bytes): (_, usize)| {
+    let parse = |arguments| common::Address::and_number(arguments, 1024);
+    common::run("plain [ADDR [BYTES]]", parse, |(address, bytes)| {
         let body: Arc<[u8]> = vec![b'x'; bytes].into();
         common::serve(address.listen()?, move |request: Request| {
             let body = Arc::clone(&body);

@@ -9,12 +9,7 @@ mod app;
 mod common;
 
 fn main() -> ExitCode {
-    let parse = |mut arguments| {
-        let address = common::Address::parse(&mut arguments)?;
-        common::no_more(arguments)?;
-        Ok(address)
-    };
-    common::run("inspect [ADDR]", parse, |address| {
+    common::run("inspect [ADDR]", common::Address::alone, |address| {
         Ok(Server::new(address.listen()?).serve_until_signal(app::handle)?)
     })
 }

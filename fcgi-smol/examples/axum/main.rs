@@ -20,12 +20,7 @@ use smol::stream::{self, StreamExt};
 mod common;
 
 fn main() -> ExitCode {
-    let parse = |mut arguments| {
-        let address = common::Address::parse(&mut arguments)?;
-        common::no_more(arguments)?;
-        Ok(address)
-    };
-    common::run("axum [ADDR]", parse, |address| {
+    common::run("axum [ADDR]", common::Address::alone, |address| {
         let app = app();
         common::serve(address.listen()?, move |request| tower::answer(app.clone(), request))
     })

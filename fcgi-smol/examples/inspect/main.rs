@@ -7,10 +7,7 @@ mod app;
 mod common;
 
 fn main() -> ExitCode {
-    let parse = |mut arguments| {
-        let address = common::Address::parse(&mut arguments)?;
-        common::no_more(arguments)?;
-        Ok(address)
-    };
-    common::run("inspect [ADDR]", parse, |address| common::serve(address.listen()?, app::handle))
+    common::run("inspect [ADDR]", common::Address::alone, |address| {
+        common::serve(address.listen()?, app::handle)
+    })
 }

@@ -1,15 +1,13 @@
-//! `fetch ADDR SCRIPT_NAME [NAME=VALUE]…`: curl for FastCGI. Prints the answer's head and body on stdout and
-//! STDERR on stderr, and exits with the application status (at most 125), 126 for a refused request, 255 for
-//! a transport or protocol error. It ends quietly when nobody reads its answer any more.
+//! What is the same on threads and on smol: the command line, what is printed, the exit status.
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use fcgi_smol::{Client, ClientError, ClientSettings, Endpoint, Params, Response, Role};
+use fcgi_proto::cgi::ResponseHead;
 use lexopt::{Arg, ValueExt};
-use smol::fs::File;
-use smol::io::AsyncReadExt;
+
+use super::{ClientError, End, Endpoint, Params, Role, common};
 
 const USAGE: &str = "fetch ADDR SCRIPT_NAME [NAME=VALUE]... [--body FILE|-] \
     [--role authorizer|filter] [--data FILE], or fetch ADDR --values";
@@ -17,9 +15,8 @@ const USAGE: &str = "fetch ADDR SCRIPT_NAME [NAME=VALUE]... [--body FILE|-] \
 const REFUSED: u8 = 126;
 const FAILED: u8 = 255;
 
-mod common;
-
-fn main() -> ExitCode {
+/// Runs what the command line asks for, and exits with the status that it returns.
+pub(crate) fn run(program: impl FnOnce(Arguments) -> Result<u8, Box<dyn Error>>) -> ExitCode {
     if let Some(asked) = common::about(USAGE) {
         println!("{asked}");
         return ExitCode::SUCCESS;
@@ -31,10 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let result = smol::block_on(async {
-        if arguments.values { values(arguments.address).await } else { fetch(arguments).await }
-    });
-    match result {
+    match program(arguments) {
         Ok(status) => ExitCode::from(status),
         Err(error) if error.is::<Unread>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -58,21 +52,41 @@ impl std::fmt::Display for Unread {
 impl Error for Unread {}
 
 /// Prints at once.
-fn put(out: &mut impl Write, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+pub(crate) fn put(out: &mut impl Write, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),
         done => Ok(done?),
     }
 }
 
-struct Arguments {
-    address: Endpoint,
+/// Prints the head of an answer.
+pub(crate) fn put_head(out: &mut impl Write, head: &ResponseHead<Box<[u8]>>) -> Result<(), Box<dyn Error>> {
+    let mut lines = format!("Status: {} ", head.status().code()).into_bytes();
+    lines.extend(head.reason());
+    for (name, value) in head.fields() {
+        lines.extend([b"\r\n", name, b": ", value].concat());
+    }
+    lines.extend(b"\r\n\r\n");
+    put(out, &lines)
+}
+
+/// The exit status of an answer that ended so.
+pub(crate) fn status(end: Option<End>) -> Result<u8, ClientError> {
+    let end = end.ok_or(ClientError::Truncated)?;
+    match end.refusal {
+        Some(refusal) => Err(ClientError::Refused(refusal)),
+        None => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
+    }
+}
+
+pub(crate) struct Arguments {
+    pub(crate) address: Endpoint,
     script: String,
     variables: Vec<(String, String)>,
-    body: Option<String>,
-    data: Option<String>,
-    role: Role,
-    values: bool,
+    pub(crate) body: Option<String>,
+    pub(crate) data: Option<String>,
+    pub(crate) role: Role,
+    pub(crate) values: bool,
 }
 
 impl Arguments {
@@ -115,73 +129,11 @@ impl Arguments {
             None => Ok(Self { address, script, variables, body, data, role, values }),
         }
     }
-}
 
-async fn values(address: Endpoint) -> Result<u8, Box<dyn Error>> {
-    let mut out = io::stdout().lock();
-    for (name, value) in client(address).values().await? {
-        put(&mut out, &[&name[..], b"=", &value, b"\n"].concat())?;
-    }
-    Ok(0)
-}
-
-fn client(address: Endpoint) -> Client {
-    Client::with_settings(address, ClientSettings::default())
-}
-
-async fn fetch(arguments: Arguments) -> Result<u8, Box<dyn Error>> {
-    let Arguments { address, script, variables, body, data, role, .. } = arguments;
-    let method = if body.is_some() { "POST" } else { "GET" };
-    let params = variables
-        .into_iter()
-        .fold(Params::new(method, &script), |params, (name, value)| params.set(name, value));
-    let client = client(address);
-    let mut request = client.request(params).role(role).keep_conn(false);
-    request = match body.as_deref() {
-        None => request,
-        Some("-") => request.spooled(smol::Unblock::new(io::stdin())).await?,
-        Some(path) => {
-            let (file, length) = open(path).await?;
-            request.body(file, length)
-        }
-    };
-    if let Some(path) = data {
-        let (file, length) = open(&path).await?;
-        request = request.data(file, length);
-    }
-    let request = request.stderr(|bytes| _ = io::stderr().write_all(bytes));
-    print(request.send().await?).await
-}
-
-async fn open(path: &str) -> io::Result<(File, u64)> {
-    let file = File::open(path).await;
-    let file = file.map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
-    let length = file.metadata().await?.len();
-    Ok((file, length))
-}
-
-async fn print(mut response: Response<'_>) -> Result<u8, Box<dyn Error>> {
-    let mut out = io::stdout().lock();
-    let mut head = format!("Status: {} ", response.status().code()).into_bytes();
-    head.extend(response.head().reason());
-    for (name, value) in response.fields() {
-        head.extend([b"\r\n", name, b": ", value].concat());
-    }
-    head.extend(b"\r\n\r\n");
-    put(&mut out, &head)?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match response.read(&mut buffer).await? {
-            0 => break,
-            count => put(&mut out, &buffer[..count])?,
-        }
-    }
-    let end = response.end().ok_or(ClientError::Truncated)?;
-    match end.refusal {
-        Some(status) => {
-            eprintln!("fetch: {}", ClientError::Refused(status));
-            Ok(REFUSED)
-        }
-        None => Ok(u8::try_from(end.app_status).map_or(125, |status| status.min(125))),
+    /// The request's variables.
+    pub(crate) fn params(&self) -> Params {
+        let method = if self.body.is_some() { "POST" } else { "GET" };
+        let params = Params::new(method, &self.script);
+        self.variables.iter().fold(params, |params, (name, value)| params.set(name, value))
     }
 }

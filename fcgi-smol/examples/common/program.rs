@@ -1,0 +1,1 @@
+../../../fcgi-blocking/examples/common/program.rs

@@ -1,0 +1,1 @@
+../../../fcgi-blocking/examples/fetch/program.rs
