@@ -1,10 +1,11 @@
-//! An axum `Router` on tokio, over FastCGI: `axum_tokio ADDRESS`. Its handlers have what they need of tokio's runtime.
+//! An axum `Router` on tokio, over FastCGI: `axum_tokio ADDR`. Its handlers have what they need of tokio's runtime.
 //!
 //! With `--front PORT` it is the other side too: a web server on tokio whose requests a pool of connections hands on to
 //! that application.
 
-use std::env;
+use std::error::Error;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,32 +13,40 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use fcgi_smol::{BoxError, Listener, Pool, PoolSettings, Server, tower};
+use fcgi_smol::{Endpoint, Listener, Pool, PoolSettings, Server, tower};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Handle, Runtime};
 use tower_service::Service;
 
-#[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let mut arguments = env::args().skip(1);
-    let address = arguments.next().unwrap_or("127.0.0.1:9000".to_owned());
-    if arguments.next().as_deref() == Some("--front") {
-        let port = arguments.next().ok_or("a port")?.parse()?;
-        tokio::spawn(front(port, address.clone()));
-    }
+#[path = "common/mod.rs"]
+mod common;
 
+fn main() -> ExitCode {
+    common::run("axum_tokio [ADDR [--front PORT]]", parse, |(address, front)| {
+        Ok(Runtime::new()?.block_on(serve(address.listen()?, front))?)
+    })
+}
+
+fn parse(mut arguments: common::Arguments) -> Result<(common::Address, Option<u16>), Box<dyn Error>> {
+    let address = common::Address::parse(&mut arguments)?;
+    let Some(option) = arguments.next() else { return Ok((address, None)) };
+    if option != "--front" {
+        return Err(format!("{option:?}: no such option").into());
+    }
+    let port = arguments.next().ok_or("--front: no value")?;
+    common::no_more(arguments)?;
+    Ok((address, Some(port.parse().map_err(|why| format!("--front: {port:?}: {why}"))?)))
+}
+
+async fn serve(listener: Listener, port: Option<u16>) -> std::io::Result<()> {
+    if let Some(port) = port {
+        let browsers = TcpListener::bind(("127.0.0.1", port)).await?;
+        tokio::spawn(front(browsers, listener.local_endpoint()?));
+    }
     let app = app(database().await?);
-    let server = Server::new(Listener::bind(&address)?)?;
-    let handle = server.handle();
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        terminate.recv().await;
-        handle.shutdown();
-    });
-    server.serve(Handle::current(), move |request| tower::answer(app.clone(), request)).await?;
-    Ok(())
+    let server = Server::new(listener)?;
+    server.serve_until_signal(Handle::current(), move |request| tower::answer(app.clone(), request)).await
 }
 
 fn app(database: SocketAddr) -> Router {
@@ -84,8 +93,8 @@ async fn database() -> std::io::Result<SocketAddr> {
 }
 
 /// A web server on tokio: the pool is a service of `http` requests.
-async fn front(port: u16, application: String) -> Result<(), BoxError> {
-    let pool = Pool::new([application.parse()?], PoolSettings::default());
+async fn front(browsers: TcpListener, application: Endpoint) -> std::io::Result<()> {
+    let pool = Pool::new([application], PoolSettings::default());
     let hand_on = move |request: Request| {
         let mut pool = pool.clone();
         async move {
@@ -95,6 +104,5 @@ async fn front(port: u16, application: String) -> Result<(), BoxError> {
             }
         }
     };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    Ok(axum::serve(listener, Router::new().fallback(hand_on)).await?)
+    axum::serve(browsers, Router::new().fallback(hand_on)).await
 }

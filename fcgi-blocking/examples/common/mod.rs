@@ -5,4 +5,4 @@ use fcgi_blocking::{Endpoint, Listener};
 
 mod program;
 
-pub(crate) use program::{Address, Arguments, about, run};
+pub(crate) use program::{Address, Arguments, about, no_more, run};

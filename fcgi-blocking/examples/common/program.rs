@@ -49,7 +49,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    fn parse(arguments: &mut Arguments) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn parse(arguments: &mut Arguments) -> Result<Self, Box<dyn Error>> {
         match arguments.next() {
             Some(address) => Ok(Self::Given(address.parse()?)),
             None => Ok(Self::Passed(Listener::passed().map_err(|why| format!("no ADDR, and {why}"))?)),
@@ -85,6 +85,6 @@ impl Address {
 }
 
 /// Refuses further arguments.
-fn no_more(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+pub(crate) fn no_more(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     arguments.next().map_or(Ok(()), |extra| Err(format!("{extra:?}: one argument too many").into()))
 }

@@ -316,7 +316,7 @@ fn a_unix_socket_goes_with_the_program_that_made_it() {
 fn help_and_version_are_printed_and_nothing_is_done() {
     let own: &[&str] = match env!("CARGO_PKG_NAME") {
         "fcgi-blocking" => &["spawn"],
-        _ => &["gateway", "axum"],
+        _ => &["gateway", "axum", "axum_tokio"],
     };
     for name in ["inspect", "plain", "fetch"].iter().chain(own) {
         for (option, words) in [

@@ -12,7 +12,7 @@ use smol::Executor;
 
 mod program;
 
-pub(crate) use program::{Address, Arguments, about, run};
+pub(crate) use program::{Address, Arguments, about, no_more, run};
 
 /// Serves until a signal asks for the end.
 pub(crate) fn serve<H, F, T>(listener: Listener, handler: H) -> Result<(), Box<dyn Error>>
