@@ -29,7 +29,8 @@ pub use fcgi_proto::record::{RequestId, Role};
 pub use net::endpoint::{Endpoint, ParseEndpointError};
 #[doc(hidden)]
 pub use net::exhaustion::Exhaustion;
-pub use net::listener::{Listener, SocketFile, StdListener, is_exhaustion, is_transient};
+pub use net::exhaustion::is_exhaustion;
+pub use net::listener::{Listener, SocketFile, StdListener, is_transient};
 #[doc(hidden)]
 pub use net::log::{Name, log_level, panic_text};
 #[doc(hidden)]

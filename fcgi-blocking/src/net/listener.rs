@@ -15,9 +15,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
+use crate::net::clock;
 use crate::net::exhaustion::Exhaustion;
 use crate::net::stream::{abstract_address, explain, invalid, unix_address, unix_socket};
-use crate::net::{clock, lock};
 use crate::{Endpoint, Stream};
 
 /// How many connections may wait to be accepted. A web server opens many at
@@ -55,7 +55,7 @@ pub struct Listener {
     file: Option<SocketFile>,
     socket: StdListener,
     /// For the log.
-    exhaustion: Mutex<Exhaustion>,
+    exhaustion: Exhaustion,
 }
 
 /// The standard library's listener in a [`Listener`].
@@ -134,7 +134,11 @@ impl Listener {
         let path = path.as_ref();
         let (file, socket) = listen_unix(path, mode)
             .map_err(|error| explain("listen on", &Endpoint::Unix(path.into()), &error))?;
-        Ok(Listener { file: Some(file), socket: StdListener::Unix(socket), exhaustion: Mutex::default() })
+        Ok(Listener {
+            file: Some(file),
+            socket: StdListener::Unix(socket),
+            exhaustion: Exhaustion::default(),
+        })
     }
 
     /// Takes the listening socket that a web server passes on descriptor 0,
@@ -246,7 +250,7 @@ impl Listener {
     /// # Errors
     ///
     /// Those of `accept(2)`, but for the ones that only concern a connection
-    /// that is gone already. [`is_exhaustion`] tells those that pass.
+    /// that is gone already. [`is_exhaustion`](crate::is_exhaustion) tells those that pass.
     pub fn accept(&self, wake: impl AsFd) -> io::Result<Option<(Stream, Option<IpAddr>)>> {
         loop {
             let mut ready = [PollFd::new(&wake, PollFlags::IN), PollFd::new(self, PollFlags::IN)];
@@ -264,13 +268,10 @@ impl Listener {
                 StdListener::Unix(socket) => socket.set_nonblocking(true)?,
             }
             let accepted = self.accept_now();
-            match &accepted {
-                Err(error) if is_transient(error) => continue,
-                Err(error) if is_exhaustion(error) => lock(&self.exhaustion).met(error, clock::now()),
-                Err(_) => {}
-                Ok(_) => lock(&self.exhaustion).accepted(clock::now()),
+            if !accepted.as_ref().is_err_and(is_transient) {
+                self.exhaustion.note(&accepted, clock::now());
+                return accepted.map(Some);
             }
-            return accepted.map(Some);
         }
     }
 
@@ -305,15 +306,6 @@ impl Listener {
     pub fn into_std(self) -> (StdListener, Option<SocketFile>) {
         (self.socket, self.file)
     }
-}
-
-/// Whether `error`, from accepting a connection, means that descriptors or
-/// memory have run out, of this process or of the system.
-///
-/// The connection still waits: a server gets it when it tries again after
-/// some of its others have ended. To try at once would be a busy loop.
-pub fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 /// Whether `error`, from accepting a connection, only says that there is none, or
@@ -511,14 +503,14 @@ impl Drop for SocketFile {
 impl From<TcpListener> for Listener {
     /// Takes the listener as it is, with its queue and its options.
     fn from(socket: TcpListener) -> Self {
-        Listener { file: None, socket: StdListener::Tcp(socket), exhaustion: Mutex::default() }
+        Listener { file: None, socket: StdListener::Tcp(socket), exhaustion: Exhaustion::default() }
     }
 }
 
 impl From<UnixListener> for Listener {
     /// Takes the listener as it is; its file is not removed.
     fn from(socket: UnixListener) -> Self {
-        Listener { file: None, socket: StdListener::Unix(socket), exhaustion: Mutex::default() }
+        Listener { file: None, socket: StdListener::Unix(socket), exhaustion: Exhaustion::default() }
     }
 }
 

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use fcgi_proto::Level;
 
-use crate::net::listener::{Listener, is_exhaustion};
+use crate::net::exhaustion::is_exhaustion;
+use crate::net::listener::Listener;
 use crate::net::lock;
 use crate::net::log::{log_level, panic_text};
 use crate::net::peer::{Peer, Peers};

@@ -3,13 +3,12 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::sync::Mutex;
 
 use async_io::Async;
-use fcgi_blocking::{Exhaustion, Listener, Peer, SocketFile, StdListener, is_exhaustion, is_transient};
+use fcgi_blocking::{Exhaustion, Listener, Peer, SocketFile, StdListener, is_transient};
 
+use crate::net::clock;
 use crate::net::transport::Transport;
-use crate::net::{clock, lock};
 
 /// What a [`Server`](crate::Server) accepts connections on: a [`Listener`], or async-io's own.
 pub trait IntoSocket: sealed::Sealed {}
@@ -19,7 +18,9 @@ impl IntoSocket for Async<TcpListener> {}
 impl IntoSocket for Async<UnixListener> {}
 
 pub(crate) mod sealed {
-    use super::{Async, Listener, Mutex, Socket, SocketKind, StdListener, TcpListener, UnixListener, io};
+    use super::{
+        Async, Exhaustion, Listener, Socket, SocketKind, StdListener, TcpListener, UnixListener, io,
+    };
 
     pub trait Sealed {
         fn into_socket(self) -> io::Result<Socket>;
@@ -32,19 +33,19 @@ pub(crate) mod sealed {
                 StdListener::Tcp(socket) => SocketKind::Tcp(Async::new(socket)?),
                 StdListener::Unix(socket) => SocketKind::Unix(Async::new(socket)?),
             };
-            Ok(Socket { _file: file, kind, exhaustion: Mutex::default() })
+            Ok(Socket { _file: file, kind, exhaustion: Exhaustion::default() })
         }
     }
 
     impl Sealed for Async<TcpListener> {
         fn into_socket(self) -> io::Result<Socket> {
-            Ok(Socket { _file: None, kind: SocketKind::Tcp(self), exhaustion: Mutex::default() })
+            Ok(Socket { _file: None, kind: SocketKind::Tcp(self), exhaustion: Exhaustion::default() })
         }
     }
 
     impl Sealed for Async<UnixListener> {
         fn into_socket(self) -> io::Result<Socket> {
-            Ok(Socket { _file: None, kind: SocketKind::Unix(self), exhaustion: Mutex::default() })
+            Ok(Socket { _file: None, kind: SocketKind::Unix(self), exhaustion: Exhaustion::default() })
         }
     }
 }
@@ -55,7 +56,7 @@ pub struct Socket {
     _file: Option<SocketFile>,
     kind: SocketKind,
     /// For the log.
-    exhaustion: Mutex<Exhaustion>,
+    exhaustion: Exhaustion,
 }
 
 #[derive(Debug)]
@@ -78,13 +79,10 @@ impl Socket {
     pub(crate) async fn accept(&self) -> io::Result<(Box<dyn Transport>, Peer)> {
         loop {
             let accepted = self.accept_next().await;
-            match &accepted {
-                Err(error) if is_transient(error) => continue,
-                Err(error) if is_exhaustion(error) => lock(&self.exhaustion).met(error, clock::now()),
-                Err(_) => {}
-                Ok(_) => lock(&self.exhaustion).accepted(clock::now()),
+            if !accepted.as_ref().is_err_and(is_transient) {
+                self.exhaustion.note(&accepted, clock::now());
+                return accepted;
             }
-            return accepted;
         }
     }
 
