@@ -5,7 +5,7 @@ mod places;
 pub(crate) mod request;
 pub(crate) mod settings;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use fcgi_proto::Level;
 use crate::net::exhaustion::is_exhaustion;
 use crate::net::listener::Listener;
 use crate::net::lock;
-use crate::net::log::{log_level, panic_text};
+use crate::net::log::{Name, log_level, panic_text};
 use crate::net::peer::{Peer, Peers};
 use crate::net::signals::Signals;
 use crate::net::transport::Plain;
@@ -222,15 +222,19 @@ fn serve_connection(
     handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
 ) -> Option<(Level, io::Error)> {
     let _share = connection.context.place.clone();
+    let peer = connection.context.peer;
     while let Some((begin, params)) = connection.next_request() {
-        let mut request = Request { connection: RefCell::new(Some(connection)), begin, params };
+        let (connects, finished) = (RefCell::new(Some(connection)), Cell::new(false));
+        let mut request = Request { connection: connects, finished, begin, params };
         let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));
         let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
-        match request.connection.take() {
-            Some(still) => connection = still,
-            None => return outcome.err().map(|why| (Level::Warn, io::Error::other(why))),
+        if let (true, Err(why)) = (request.finished.get(), &outcome) {
+            ::log::warn!("{peer}: {}, after its answer: {why}", Name(request.params.iter()));
         }
-        connection.end_request(begin.request, &request.params, outcome);
+        connection = request.connection.take()?;
+        if !request.finished.get() {
+            connection.end_request(begin.request, &request.params, outcome);
+        }
         connection.exchange.params = request.params;
     }
     connection.into_failure()

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, Read, Write};
 
@@ -30,6 +30,8 @@ impl From<()> for AppStatus {
 pub struct Request<'c> {
     /// Until it is served elsewhere, having left its handler behind.
     pub(crate) connection: RefCell<Option<Box<Connection<'c>>>>,
+    /// Its handler has ended it, and goes on.
+    pub(crate) finished: Cell<bool>,
     pub(crate) begin: Begin,
     pub(crate) params: ParamsBuf,
 }
@@ -52,6 +54,7 @@ impl<'c> Request<'c> {
         let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(AppStatus(0))));
         let connection = self.connection.take();
         *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
+        self.finished.set(true);
     }
 
     /// The value of the last parameter with this name, such as `REQUEST_METHOD` or `HTTP_COOKIE`: a CGI/1.1

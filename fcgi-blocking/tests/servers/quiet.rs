@@ -31,10 +31,23 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-fn listen() {
+pub(crate) fn listen() {
     // Another test was first.
     let _ = log::set_logger(&LINES);
     log::set_max_level(log::LevelFilter::Warn);
+}
+
+/// Waits for the line that has this.
+pub(crate) fn line_with(text: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let line = LINES.lock().iter().find(|line| line.contains(text)).cloned();
+        match line {
+            Some(line) => return line,
+            None => assert!(began.elapsed() < PATIENCE, "no line of {text}"),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -76,15 +89,7 @@ fn a_line_names_the_peer_the_method_and_the_uri() {
     {
         let uri = format!("/named/{}?a=b", peer.len());
         server.connect().call(&Call::get(&uri)).assert_ended(500, ProtocolStatus::RequestComplete);
-        let began = Instant::now();
-        let line = loop {
-            let line = LINES.lock().iter().find(|line| line.contains(&uri)).cloned();
-            match line {
-                Some(line) => break line,
-                None => assert!(began.elapsed() < PATIENCE, "no line of {uri}"),
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
+        let line = line_with(&uri);
         assert!(line.contains(peer) && line.contains(&format!("GET {uri}")), "{line}");
     }
 }
