@@ -40,6 +40,8 @@ pub use net::signals::Signals;
 #[doc(hidden)]
 pub use net::spool::Spool;
 pub use net::stream::Stream;
+#[doc(hidden)]
+pub use net::stream::connect_abstract;
 pub use process::{Process, Running};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;

@@ -20,6 +20,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fcgi_blocking::Stream;
 use fcgi_smol::{ClientError, Endpoint, Listener, Params, Pool, PoolSettings, Server, Settings, Status};
 use script::{App, Peer, answer, end, limits, page, stdout};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -227,34 +228,57 @@ fn of_two_of_our_own_servers_the_idle_one_answers_when_the_other_is_full() {
     }));
 }
 
+/// Waits until no thread of this process waits for a place in the queue of a Unix socket.
+#[cfg(target_os = "linux")]
+fn no_thread_connects() {
+    let connects = || {
+        let threads = std::fs::read_dir("/proc/self/task").expect("Linux tells about threads").flatten();
+        let waits = threads.flat_map(|thread| std::fs::read_to_string(thread.path().join("wchan")));
+        waits.into_iter().any(|function| function.starts_with("unix_wait_for_peer"))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while connects() {
+        assert!(Instant::now() < deadline, "a thread still waits");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_probe_that_is_dropped_while_it_connects_leaves_nothing_behind() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("socket");
-    let short = Duration::from_millis(10);
-    let pool = pool(&[Endpoint::Unix(path.clone())], |settings| settings.retry_after = short);
-    get(&pool).expect_err("nobody is there");
-    // It listens, but its queue is full: a connection takes as long as it likes.
-    let listener = UnixListener::bind(&path).expect("the path is free");
-    rustix::net::listen(&listener, 0).expect("it can be told");
-    let full = UnixStream::connect(&path).expect("there is one place");
-    let probed = async {
-        pool.probe().await;
-        true
-    };
-    let late = async {
-        smol::Timer::after(20 * short).await;
-        false
-    };
-    assert!(!block_on(smol::future::or(probed, late)));
-    let app = thread::spawn(move || {
-        drop((listener.accept().expect("the one that fills it"), full));
-        let (stream, _) = listener.accept().expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
-        Peer::new(stream.into()).serve(answer("A: b\r\n\r\nback"));
-    });
-    assert_eq!(get(&pool).expect("an answer"), "back");
-    app.join().expect("it was asked");
+    let named = Endpoint::Abstract(path.display().to_string());
+    let named = Some(named).filter(|_| cfg!(target_os = "linux"));
+    for endpoint in [Endpoint::Unix(path)].into_iter().chain(named) {
+        let short = Duration::from_millis(10);
+        let pool = pool([&endpoint], |settings| settings.retry_after = short);
+        get(&pool).expect_err("nobody is there");
+        // It listens, but its queue is full: a connection takes as long as it likes.
+        let listener = Listener::bind_endpoint(&endpoint).expect("the address is free");
+        rustix::net::listen(&listener, 0).expect("it can be told");
+        let full = Stream::connect(&endpoint).expect("there is one place");
+        let probed = async {
+            pool.probe().await;
+            true
+        };
+        let late = async {
+            smol::Timer::after(20 * short).await;
+            false
+        };
+        assert!(!block_on(smol::future::or(probed, late)));
+        #[cfg(target_os = "linux")]
+        no_thread_connects();
+        let app = thread::spawn(move || {
+            let (wake, _never) = UnixStream::pair().expect("a pair of sockets");
+            let accept = || listener.accept(&wake).expect("a connection").expect("nobody wakes it").0;
+            drop((accept(), full));
+            let stream = accept();
+            stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
+            Peer::new(stream).serve(answer("A: b\r\n\r\nback"));
+        });
+        assert_eq!(get(&pool).expect("an answer"), "back");
+        app.join().expect("it was asked");
+    }
 }
 
 /// A waker that does something of its own when it is woken.

@@ -139,6 +139,15 @@ fn connect(endpoint: &Endpoint, limit: Option<Duration>) -> io::Result<Stream> {
     }
 }
 
+/// Connects to an abstract Unix socket, as [`connect_timeout`](Stream::connect_timeout); the error's text does not
+/// name it.
+///
+/// # Errors
+/// As there.
+pub fn connect_abstract(name: &str, limit: Duration) -> io::Result<UnixStream> {
+    connect_unix(&abstract_address(name)?, Some(limit))
+}
+
 fn connect_unix(address: &SocketAddrUnix, limit: Option<Duration>) -> io::Result<UnixStream> {
     let socket = unix_socket()?;
     // The limit for sending is also the one for a place in the queue of the

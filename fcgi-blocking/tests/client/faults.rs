@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::adapter::Client;
 use crate::script::{self, App, MUCH, answer, ask, client, cut, end, fail, limits, page, stdout, text};
 use crate::support::{self, PATIENCE, raw_record, record};
-use fcgi_blocking::{ClientError, Endpoint, Params, Stream};
+use fcgi_blocking::{ClientError, Endpoint, Listener, Params, Stream};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{Header, RecordType};
@@ -37,11 +37,13 @@ fn an_absent_application_is_an_error_of_connecting() {
         (nowhere, ErrorKind::NotFound),
         (refused, ErrorKind::ConnectionRefused),
         (Endpoint::Inherited, ErrorKind::InvalidInput),
+        #[cfg(target_os = "linux")]
+        (Endpoint::Abstract(dir.path().display().to_string()), ErrorKind::ConnectionRefused),
     ] {
         let mut client = client(&endpoint);
         for error in [fail(&mut client), client.values().expect_err("nobody there")] {
             assert!(matches!(&error, ClientError::Connect(error) if error.kind() == kind), "{error:?}");
-            assert!(error.to_string().contains(&endpoint.to_string()), "{error}");
+            assert_eq!(error.to_string().matches(&endpoint.to_string()).count(), 1, "{error}");
             assert_eq!(io::Error::from(error).kind(), kind);
         }
         let error = Client::connect(endpoint.to_string()).expect_err("nobody there");
@@ -62,7 +64,14 @@ fn connecting_has_a_limit() {
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     rustix::net::listen(&tcp, 0).expect("its queue can be made short");
     let address = tcp.local_addr().expect("it has an address");
-    for endpoint in [Endpoint::Unix(path), Endpoint::Tcp(address)] {
+    let named = Endpoint::Abstract(dir.path().display().to_string());
+    let _named = cfg!(target_os = "linux").then(|| {
+        let listener = Listener::bind_endpoint(&named).expect("the name is free");
+        rustix::net::listen(&listener, 0).expect("its queue can be made short");
+        listener
+    });
+    let named = Some(named).filter(|_| cfg!(target_os = "linux"));
+    for endpoint in [Endpoint::Unix(path), Endpoint::Tcp(address)].into_iter().chain(named) {
         // They wait in the queue, until it is full.
         let waiting: Vec<Stream> =
             std::iter::from_fn(|| Stream::connect_timeout(&endpoint, SHORT).ok()).take(100).collect();

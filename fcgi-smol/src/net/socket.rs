@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use fcgi_blocking::Endpoint;
+use fcgi_blocking::{Endpoint, connect_abstract};
 use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncWrite};
 
-/// How long to wait until a Unix socket with a full queue is tried again: nothing tells when it has room.
+/// How long to wait until a Unix socket with a full queue is tried again: nothing tells when it has room, and a thread
+/// that waits for it cannot be called back.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send {}
@@ -53,14 +54,14 @@ impl Socket {
                     result => return result.map(Self::Unix),
                 }
             },
-            // The only thing that it waits for is a place in the queue.
-            Endpoint::Abstract(_) => {
-                let endpoint = endpoint.clone();
-                match smol::unblock(move || fcgi_blocking::Stream::connect(&endpoint)).await? {
-                    fcgi_blocking::Stream::Unix(stream) => Async::new(stream).map(Self::Unix),
-                    fcgi_blocking::Stream::Tcp(_) => Err(io::ErrorKind::InvalidInput.into()),
+            // It waits for nothing else, and no longer for that than whoever wants it.
+            Endpoint::Abstract(name) => loop {
+                let name = name.clone();
+                match smol::unblock(move || connect_abstract(&name, QUEUE_PAUSE)).await {
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                    result => return result.and_then(Async::new).map(Self::Unix),
                 }
-            }
+            },
             Endpoint::Inherited => {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptor 0 only accepts connections"))
             }
