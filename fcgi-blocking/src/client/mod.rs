@@ -124,7 +124,7 @@ pub type Value = (Vec<u8>, Vec<u8>);
 /// ```no_run
 /// use fcgi_blocking::{Client, Params};
 ///
-/// let mut client = Client::connect("unix:/run/php/php-fpm.sock")?;
+/// let client = Client::connect("unix:/run/php/php-fpm.sock")?;
 /// let mut response = client.request(Params::get("/index.php").script("/srv/www/index.php")).send()?;
 /// println!("{}", response.status());
 /// std::io::copy(&mut response, &mut std::io::stdout())?; // the body, as it comes
