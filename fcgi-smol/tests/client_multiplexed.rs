@@ -408,6 +408,9 @@ fn w32_an_answer_beside_others_that_ends_with_a_status_and_has_no_length_is_cut(
             let mut body = Vec::new();
             let result = response.read_to_end(&mut body).await;
             assert_eq!((result.is_ok(), &body[..]), (target != "/cut", &b"part"[..]), "{target}");
+            let Err(error) = result else { return };
+            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+            assert_eq!(error.to_string(), "the answer was cut: it ended with application status 1");
         }
     };
     block_on(together(["/cut", "/length", "/whole"].map(asked)));

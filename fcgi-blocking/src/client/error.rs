@@ -31,6 +31,8 @@ pub enum ClientError {
     Response(ResponseError),
     /// The application closed the connection before the answer's end.
     Truncated,
+    /// The answer was cut, as its end says: its connection carries others, and goes on.
+    Cut(PageError),
     /// The request could not be sent, or was given up, for another reason: a parameter does not fit a record.
     Failed(Failure),
     /// The body ended before the Content-Length that the application gave.
@@ -137,6 +139,7 @@ impl fmt::Display for ClientError {
             Self::Response(error) => error.fmt(f),
             Self::ContentTooLong(error) => error.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
+            Self::Cut(error) => error.fmt(f),
         }
     }
 }
@@ -156,7 +159,7 @@ impl From<PageError> for ClientError {
             PageError::TooLong(error) => Self::ContentTooLong(error),
             PageError::Refused(status) => Self::Refused(status),
             PageError::TooShort { missing } => Self::ContentTooShort { missing },
-            _ => Self::Truncated,
+            cut => Self::Cut(cut),
         }
     }
 }
@@ -176,18 +179,16 @@ impl From<Failure> for ClientError {
 impl From<ClientError> for io::Error {
     fn from(error: ClientError) -> Self {
         use ClientError as E;
+        use io::ErrorKind as Kind;
         let kind = match &error {
             E::Connect(inner) | E::Io(inner) | E::Body(inner) | E::Spool(inner) => inner.kind(),
-            E::Variables(_) | E::Target(_) | E::Failed(Failure::TooLong { .. }) => {
-                io::ErrorKind::InvalidInput
-            }
-            E::Refused(_) | E::Unavailable => io::ErrorKind::ConnectionRefused,
-            E::PoolFull { .. } => io::ErrorKind::ResourceBusy,
-            E::Truncated | E::Failed(_) | E::ContentTooShort { .. } | E::BodyTooShort { .. } => {
-                io::ErrorKind::UnexpectedEof
-            }
-            E::TimedOut { .. } | E::PoolTimedOut { .. } => io::ErrorKind::TimedOut,
-            _ => io::ErrorKind::InvalidData,
+            E::Variables(_) | E::Target(_) | E::Failed(Failure::TooLong { .. }) => Kind::InvalidInput,
+            E::Refused(_) | E::Unavailable => Kind::ConnectionRefused,
+            E::PoolFull { .. } => Kind::ResourceBusy,
+            E::Truncated | E::Cut(_) | E::Failed(_) => Kind::UnexpectedEof,
+            E::ContentTooShort { .. } | E::BodyTooShort { .. } => Kind::UnexpectedEof,
+            E::TimedOut { .. } | E::PoolTimedOut { .. } => Kind::TimedOut,
+            _ => Kind::InvalidData,
         };
         Self::new(kind, error)
     }
