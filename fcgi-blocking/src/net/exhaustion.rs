@@ -20,6 +20,9 @@ pub struct Exhaustion {
 }
 
 impl Exhaustion {
+    /// How long who accepts waits for a connection to end, at most.
+    pub const PAUSE: Duration = Duration::from_secs(1);
+
     /// Takes note of whether a connection could be accepted.
     pub fn note<T>(&self, accepted: &io::Result<T>, now: Duration) {
         let mut last = lock(&self.last);

@@ -12,11 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::Scope;
-use std::time::Duration;
 
 use fcgi_proto::Level;
 
-use crate::net::exhaustion::is_exhaustion;
+use crate::net::exhaustion::{Exhaustion, is_exhaustion};
 use crate::net::listener::Listener;
 use crate::net::lock;
 use crate::net::log::{Name, log_level, panic_text};
@@ -31,9 +30,6 @@ use crate::server::settings::Settings;
 /// What a handler fails with: any error. The client gets a 500, if nothing of an answer was sent, and the
 /// error's text on STDERR.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// How long the accept loop waits, when descriptors have run out, for a connection to end.
-const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and runs a handler for each request: a thread per connection, up to a maximum.
 ///
@@ -156,7 +152,7 @@ impl Server {
                     Ok(Some(accepted)) => accepted,
                     Ok(None) => break Ok(()),
                     Err(error) if is_exhaustion(&error) => {
-                        places.wait_for_release(EXHAUSTION_PAUSE);
+                        places.wait_for_release(Exhaustion::PAUSE);
                         continue;
                     }
                     Err(error) => break Err(error),
@@ -170,7 +166,7 @@ impl Server {
                 let context = Context { settings, peer, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
                     ::log::warn!("{peer}: dropped, no thread: {error}");
-                    places.wait_for_release(EXHAUSTION_PAUSE);
+                    places.wait_for_release(Exhaustion::PAUSE);
                 }
             };
             // Who connects from now on is to find another server.

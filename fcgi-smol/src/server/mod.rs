@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use fcgi_blocking::BoxError;
-use fcgi_blocking::{Peer, Peers, Signals, is_exhaustion};
+use fcgi_blocking::{Exhaustion, Peer, Peers, Signals, is_exhaustion};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncWrite};
@@ -29,9 +29,6 @@ use crate::server::request::Request;
 use crate::server::settings::Settings;
 use crate::server::spawn::Spawn;
 use crate::server::task::{ConnectionTask, RequestTask};
-
-/// How long the accept loop waits, when descriptors have run out, for a connection to end.
-const EXHAUSTION_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections and runs a handler for each request, on an executor of the caller's.
 ///
@@ -222,7 +219,7 @@ async fn accept(socket: &Socket, connections: &Connections) -> io::Result<(Box<d
         }
         match socket.accept().await {
             Err(error) if is_exhaustion(&error) => {
-                connections.give_up_longest_waiting(EXHAUSTION_PAUSE).await;
+                connections.give_up_longest_waiting(Exhaustion::PAUSE).await;
             }
             accepted => return accepted,
         }

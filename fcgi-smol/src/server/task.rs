@@ -137,14 +137,12 @@ where
             self.guest = None;
         }
         loop {
-            match self.connection.turn(cx) {
+            match self.connection.turn() {
                 Turn::Start(begin, params, alone, quick) => self.start(begin, params, alone, quick, cx),
                 Turn::Over(failure) => {
-                    // One that has finished its request goes on.
-                    let Self { connection, guest, .. } = &mut *self;
-                    let left = guest
-                        .take_if(|guest| connection.with(|state| state.requests.get(guest.key).is_none()));
-                    self.spawn(left);
+                    // A handler that still runs goes on by itself.
+                    let guest = self.guest.take();
+                    self.spawn(guest);
                     self.failure = failure;
                     return Poll::Ready(());
                 }
@@ -167,7 +165,7 @@ impl<H, F> Drop for ConnectionTask<H, F> {
         self.connection.kill();
         self.connections.remove(&self.connection);
         if let Some((level, error)) = &self.failure {
-            log::log!(log_level(*level), "{}: {error}", self.connection.peer);
+            log::log!(log_level(*level), "{}: {error}", self.connection.with(|state| state.peer));
         }
     }
 }

@@ -73,19 +73,22 @@ impl State {
                 requests.wake(request);
                 self.end(request);
             }
-            Some(Input::Over { request }) => requests.remove(request),
+            Some(Input::Over { request }) => {
+                self.report(Some(request));
+                self.requests.remove(request);
+            }
             Some(_) => {}
         }
         Taken::Something
     }
 
     /// Reads into a buffer that is only held while there is something in it.
-    pub(super) fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn fill(&mut self) -> Poll<()> {
         let mut input = self.input.take().unwrap_or_else(|| {
             let room = || vec![0; READ_ROOM].into_boxed_slice();
             self.requests.common.inputs.get(room)
         });
-        match poll_read(&mut *self.transport, cx, &mut input) {
+        match poll_read(&mut *self.transport, &mut Context::from_waker(&self.task), &mut input) {
             Poll::Ready(Ok(count @ 1..)) => {
                 self.unread = 0..count;
                 self.input = Some(input);
@@ -114,7 +117,6 @@ impl State {
             return Poll::Ready(Ok(0));
         }
         self.now = clock::now();
-        let task = self.task.clone();
         let mut reads = 0;
         loop {
             let count = self.requests.take(request, stream, into)?;
@@ -143,7 +145,7 @@ impl State {
                         break;
                     }
                     reads += 1;
-                    if self.fill(&mut Context::from_waker(&task)).is_pending() {
+                    if self.fill().is_pending() {
                         break;
                     }
                 }

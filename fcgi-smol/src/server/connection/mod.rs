@@ -42,11 +42,11 @@ pub(crate) enum Turn {
 
 pub(crate) struct Connection {
     pub(crate) common: Arc<Common>,
-    pub(crate) peer: Peer,
     state: Mutex<State>,
 }
 
 pub(crate) struct State {
+    pub(crate) peer: Peer,
     transport: Box<dyn Transport>,
     pub(crate) session: Session<SLOTS, Vec<Life>>,
     pub(crate) requests: Requests,
@@ -87,6 +87,7 @@ impl Connection {
     pub(crate) fn new(transport: Box<dyn Transport>, peer: Peer, common: Arc<Common>) -> Arc<Self> {
         let settings = &common.settings;
         let state = Mutex::new(State {
+            peer,
             transport,
             session: Session::growing(settings.limits, &settings.patience()),
             requests: Requests::new(Arc::clone(&common)),
@@ -108,7 +109,7 @@ impl Connection {
             woken: Duration::ZERO,
             due: None,
         });
-        Arc::new(Self { common, peer, state })
+        Arc::new(Self { common, state })
     }
 
     /// Runs `action` with the state, then wakes whom that concerns.
@@ -139,12 +140,12 @@ impl Connection {
     }
 
     /// Does what the session wants, for the connection's task.
-    pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
+    pub(crate) fn turn(&self) -> Turn {
         let (turn, waits) = self.with(|state| {
             state.attention = true;
             while std::mem::take(&mut state.attention) {
-                let over = state.killed || !state.go_on(cx);
-                state.report(self.peer);
+                let over = state.killed || !state.go_on();
+                state.report(None);
                 if over {
                     return (Turn::Over(state.failure.take()), false);
                 }
@@ -195,7 +196,7 @@ impl Connection {
             let State { session, requests, now, .. } = state;
             let Some(active) = requests.get(request).filter(|active| active.status.is_none()) else {
                 if let Err(why) = outcome {
-                    log::warn!("{}: request {}, after its answer: {why}", self.peer, request.id());
+                    log::warn!("{}: request {}, after its answer: {why}", state.peer, request.id());
                 }
                 return;
             };
@@ -205,7 +206,7 @@ impl Connection {
             let Exchange { params, answer, .. } = &mut active.exchange;
             *now = clock::now();
             if let Some((level, why)) = session.complete(request, answer, failed, *now) {
-                log::log!(log_level(level), "{}: {}: {why}", self.peer, Name(params.iter()));
+                log::log!(log_level(level), "{}: {}: {why}", state.peer, Name(params.iter()));
             }
             state.end(request);
             state.call();
@@ -215,7 +216,7 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
@@ -230,7 +231,7 @@ impl State {
 
     /// Does what the session wants of the stream, as far as that can be done at once; `false` once the connection
     /// is over.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> bool {
+    fn go_on(&mut self) -> bool {
         self.again = false;
         let mut reads = 0;
         let now = self.now;
@@ -245,13 +246,16 @@ impl State {
             if next.close {
                 return false;
             }
-            if next.write && self.flush(cx) {
+            if next.write && self.flush() {
                 // What follows an answer comes soon: when other tasks have had their turn, it may be there.
                 self.again = std::mem::take(&mut self.answered);
                 continue;
             }
             if next.shutdown {
-                let Poll::Ready(result) = self.transport.poll_shutdown(cx) else { return true };
+                let Poll::Ready(result) = self.transport.poll_shutdown(&mut Context::from_waker(&self.task))
+                else {
+                    return true;
+                };
                 self.session.shut(now);
                 if result.is_err() {
                     self.session.end_of_input();
@@ -264,7 +268,7 @@ impl State {
             }
             self.again = reads == input::READS;
             reads += 1;
-            if !self.again && self.fill(cx).is_pending() {
+            if !self.again && self.fill().is_pending() {
                 return true;
             }
         }
@@ -294,13 +298,14 @@ impl State {
         }
     }
 
-    /// Tells a log what the session has to say; what ends the connection is told at its end.
-    fn report(&mut self, peer: Peer) {
+    /// Tells a log what the session has to say, perhaps of this request; what ends the connection is told at its end.
+    fn report(&mut self, of: Option<Request>) {
         let Some(report) = self.session.poll_report() else { return };
-        if report.id.is_some() {
-            log::log!(log_level(report.level), "{peer}: {report}");
-        } else {
-            self.failure.get_or_insert((report.level, report.what.into()));
+        let (peer, level) = (self.peer, log_level(report.level));
+        match of.and_then(|request| self.requests.get(request)) {
+            _ if report.id.is_none() => _ = self.failure.get_or_insert((report.level, report.what.into())),
+            Some(active) => log::log!(level, "{peer}: {}: {report}", Name(active.exchange.params.iter())),
+            None => log::log!(level, "{peer}: {report}"),
         }
     }
 

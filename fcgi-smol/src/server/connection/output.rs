@@ -16,20 +16,21 @@ use crate::net::transport::write_some;
 impl State {
     /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too; whether all of
     /// it has left.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn flush(&mut self) -> bool {
         while let Some(control) = self.session.poll_output() {
             self.out.extend(control.iter());
         }
         let slices = &mut [IoSlice::new(self.out.make_contiguous())];
-        let result = write_some(&mut *self.transport, cx, slices);
+        let result = write_some(&mut *self.transport, &mut Context::from_waker(&self.task), slices);
         let result = result.inspect(|count| drop(self.out.drain(..*count)));
-        self.wrote(result, cx)
+        self.wrote(result)
     }
 
     /// Counts what was written, and flushes the stream if nothing else waits; whether all has left.
-    fn wrote(&mut self, result: io::Result<usize>, cx: &mut Context<'_>) -> bool {
+    fn wrote(&mut self, result: io::Result<usize>) -> bool {
         let left = result.and_then(|count| {
             self.unflushed += count;
+            let cx = &mut Context::from_waker(&self.task);
             if self.out.is_empty() && Pin::new(&mut self.transport).poll_flush(cx)?.is_pending() {
                 return Ok(false);
             }
@@ -54,26 +55,25 @@ impl State {
     /// Ends the request, if its handler is done, as far as that goes now.
     pub(super) fn end(&mut self, request: Request) {
         loop {
+            let ended = self.requests.get(request).and_then(|active| active.status);
+            let Some(status) = ended else { return };
             if self.out.capacity() == 0 {
                 self.out = self.requests.common.outs.get(VecDeque::new);
             }
             let Some(active) = self.requests.get(request) else { return };
-            let Some(status) = active.status else { return };
             let answer = &mut active.exchange.answer;
-            match self.session.end_answer(request, answer, status) {
+            let (bytes, last) = match self.session.end_answer(request, answer, status) {
                 End::Wait => return,
-                End::Part(bytes) => {
-                    self.out.extend(bytes);
-                    answer.sent();
-                    continue;
-                }
-                End::Last(bytes) => {
-                    self.out.extend(bytes);
-                    self.answered = true;
-                }
-                End::Over => {}
+                End::Over => return self.requests.remove(request),
+                End::Part(bytes) => (bytes, false),
+                End::Last(bytes) => (bytes, true),
+            };
+            self.out.extend(bytes);
+            answer.sent();
+            if last {
+                self.answered = true;
+                return self.requests.remove(request);
             }
-            return self.requests.remove(request);
         }
     }
 
@@ -84,11 +84,9 @@ impl State {
         what: Output<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let task = self.task.clone();
-        let task = &mut Context::from_waker(&task);
         self.now = clock::now();
         loop {
-            let Self { session, now, requests, transport, out, unflushed, .. } = self;
+            let Self { session, now, requests, transport, out, unflushed, task, .. } = self;
             let Some(active) = requests.get(request) else {
                 return Poll::Ready(Err(Stopped::Over.into()));
             };
@@ -98,7 +96,7 @@ impl State {
                 Ok(Write::Send(batch)) => {
                     let parts = batch.slices();
                     let mut slices = parts.map(IoSlice::new);
-                    let result = write_some(&mut **transport, task, &mut slices);
+                    let result = write_some(&mut **transport, &mut Context::from_waker(task), &mut slices);
                     let mut skip = *result.as_ref().unwrap_or(&0);
                     *unflushed += skip;
                     for part in parts {
@@ -116,7 +114,7 @@ impl State {
                 Err(error) => return Poll::Ready(Err(error.into())),
             };
             let Some((result, taken)) = sent else {
-                if !self.out.is_empty() && self.flush(task) {
+                if !self.out.is_empty() && self.flush() {
                     continue;
                 }
                 self.requests.register(request, |active| &mut active.writer, cx);
@@ -125,7 +123,7 @@ impl State {
                 }
                 return Poll::Pending;
             };
-            self.wrote(result, task);
+            self.wrote(result);
             if taken > 0 {
                 return Poll::Ready(Ok(taken));
             }
