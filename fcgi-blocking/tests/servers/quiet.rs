@@ -1,41 +1,11 @@
 //! What a server says through the crate `log`, and what it is silent about.
 
 use std::io::Read;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::app::handle;
-use crate::support::{Call, PATIENCE, Running, Settings, abort, record, unprintable};
+use crate::support::said::{listen, so_far, wait_for};
+use crate::support::{Call, Running, Settings, abort, record, unprintable};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
-
-struct Lines(Mutex<Vec<String>>);
-
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
-
-impl Lines {
-    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        self.lock().push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
-}
-
-fn listen() {
-    // Another test was first.
-    let _ = log::set_logger(&LINES);
-    log::set_max_level(log::LevelFilter::Warn);
-}
 
 #[test]
 fn aborts_and_browsers_that_leave_are_no_warnings() {
@@ -64,7 +34,7 @@ fn aborts_and_browsers_that_leave_are_no_warnings() {
         drop(client);
         drop(server);
     }
-    let warnings: Vec<_> = LINES.lock().iter().filter(|line| !line.contains("/named")).cloned().collect();
+    let warnings = so_far(|line| !line.contains("/named"));
     assert!(warnings.is_empty(), "{warnings:#?}");
 }
 
@@ -76,15 +46,7 @@ fn a_line_names_the_peer_the_method_and_the_uri() {
     {
         let uri = format!("/named/{}?a=b", peer.len());
         server.connect().call(&Call::get(&uri)).assert_ended(500, ProtocolStatus::RequestComplete);
-        let began = Instant::now();
-        let line = loop {
-            let line = LINES.lock().iter().find(|line| line.contains(&uri)).cloned();
-            match line {
-                Some(line) => break line,
-                None => assert!(began.elapsed() < PATIENCE, "no line of {uri}"),
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
+        let line = wait_for(&uri);
         assert!(line.contains(peer) && line.contains(&format!("GET {uri}")), "{line}");
     }
 }
