@@ -24,7 +24,7 @@ use polls::{at_most, together};
 use script::{App, Peer, end, limits, page};
 use smol::io::AsyncReadExt;
 use smol::{Executor, block_on};
-use support::{PATIENCE, record};
+use support::{PATIENCE, record, wait_until};
 
 fn settings(change: impl FnOnce(&mut PoolSettings)) -> PoolSettings {
     let mut settings = PoolSettings::default();
@@ -122,11 +122,8 @@ fn requests_go_to_the_application_that_has_the_fewest() {
         for _ in 0..2 {
             apps[1].answer.send(()).expect("it waits");
         }
-        let asked = Instant::now();
-        while tasks.iter().filter(|task| task.is_finished()).count() < 2 {
-            assert!(asked.elapsed() < PATIENCE, "there are no answers");
-            thread::yield_now();
-        }
+        let finished = || tasks.iter().filter(|task| task.is_finished()).count();
+        assert!(wait_until(|| finished() >= 2), "there are no answers");
         tasks.extend((0..2).map(|_| spawn(executor, &pool, "/second")));
         assert_eq!([apps[1].wait_for_request(), apps[1].wait_for_request()], ["/second", "/second"]);
         for held in &apps {

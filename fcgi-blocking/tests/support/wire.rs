@@ -1,5 +1,8 @@
 //! A small FastCGI client: what it sends, what it finds in what comes.
 
+#[path = "until.rs"]
+mod until;
+
 use std::fmt::{self, Debug};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -10,8 +13,7 @@ use fcgi_blocking::{Endpoint, Stream};
 use fcgi_proto::pair;
 use fcgi_proto::record::{BeginRequest, EndRequest, Flags, Header, ProtocolStatus, RecordType, Role};
 
-/// How long anything may take that is normally a matter of milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use until::{PATIENCE, wait_until};
 
 /// One record, padded to 8 bytes.
 pub(crate) fn record(record_type: RecordType, id: u16, content: &[u8]) -> Vec<u8> {
