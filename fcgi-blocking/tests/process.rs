@@ -19,11 +19,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fcgi_blocking::{Endpoint, Listener, Process, Request, Running, Settings, Stream, serve_stream};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio, retry_on_intr};
+use rustix::event::PollFlags;
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::process::{PidfdFlags, Signal, getuid, kill_process, pidfd_open, test_kill_process};
 use support::skipped::skipped;
-use support::{Answer, Call, Client, PATIENCE, child, wait_until};
+use support::{Answer, Call, Client, PATIENCE, child, happens_within, wait_until};
 use tempfile::TempDir;
 
 /// A user and a group that need not exist.
@@ -82,7 +82,8 @@ impl Reports {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => panic!("{error}"),
             }
-            if !readable(self.lines.get_ref(), deadline.saturating_duration_since(Instant::now())) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !happens_within(self.lines.get_ref(), PollFlags::IN, left) {
                 return None;
             }
         }
@@ -92,12 +93,6 @@ impl Reports {
     fn next_pid(&mut self) -> u32 {
         self.next().parse().expect("a process id")
     }
-}
-
-fn readable(fd: impl AsFd, limit: Duration) -> bool {
-    let limit = Timespec::try_from(limit).expect("not too long");
-    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    retry_on_intr(|| poll(&mut fds, Some(&limit))).expect("it can be waited for") > 0
 }
 
 fn pid(number: u32) -> rustix::process::Pid {
@@ -113,7 +108,7 @@ fn exists(number: u32) -> bool {
 fn has_ended(number: u32) -> bool {
     match pidfd_open(pid(number), PidfdFlags::empty()) {
         Err(Errno::SRCH) => true,
-        process => readable(process.expect("Linux"), PATIENCE),
+        process => happens_within(process.expect("Linux"), PollFlags::IN, PATIENCE),
     }
 }
 

@@ -6,14 +6,24 @@ mod until;
 use std::fmt::{self, Debug};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
 use fcgi_blocking::{Endpoint, Stream};
 use fcgi_proto::pair;
 use fcgi_proto::record::{BeginRequest, EndRequest, Flags, Header, ProtocolStatus, RecordType, Role};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
 pub(crate) use until::{PATIENCE, wait_until};
+
+/// Whether one of these events, or the end, comes on a descriptor within this time.
+pub(crate) fn happens_within(fd: impl AsFd, events: PollFlags, limit: Duration) -> bool {
+    let limit = Timespec::try_from(limit).expect("not too long");
+    let mut fds = [PollFd::new(&fd, events)];
+    retry_on_intr(|| poll(&mut fds, Some(&limit))).expect("it can be waited for") > 0
+}
 
 /// One record, padded to 8 bytes.
 pub(crate) fn record(record_type: RecordType, id: u16, content: &[u8]) -> Vec<u8> {
