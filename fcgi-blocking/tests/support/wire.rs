@@ -333,7 +333,13 @@ impl Client {
     /// Nothing came so far.
     #[track_caller]
     pub(crate) fn assert_silent(&mut self) {
-        self.stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a limit can be set");
+        self.assert_silent_for(Duration::from_millis(50));
+    }
+
+    /// Nothing comes within this time, not even the end.
+    #[track_caller]
+    pub(crate) fn assert_silent_for(&mut self, time: Duration) {
+        self.stream.set_read_timeout(Some(time)).expect("a limit can be set");
         let error = self.stream.read(&mut [0]).expect_err("nothing");
         assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
