@@ -586,3 +586,14 @@ fn a_client_that_lets_each_write_block_uses_up_the_time_to_wait_for_it_and_one_t
         assert_eq!(result.is_err(), cut, "each write blocked for {blocked:?}: {result:?}");
     }
 }
+
+#[test]
+fn between_requests_the_time_to_come_back_is_that_of_this_wait_and_of_none_before() {
+    play::<1>(|line| {
+        for _ in 0..3 {
+            one_is_answered(line);
+            assert_eq!(line.at(), Some(secs(300)));
+            line.wait(secs(10));
+        }
+    });
+}

@@ -148,8 +148,10 @@ where
                     self.failure = failure;
                     return Poll::Ready(());
                 }
-                Turn::Rest => {
-                    let Some((due, now)) = self.connection.rest(cx) else { continue };
+                Turn::Rest(due, now, again) => {
+                    if again {
+                        cx.waker().wake_by_ref();
+                    }
                     if same && self.alarm.is_set(now, due) || self.alarm.poll(cx, due).is_pending() {
                         return Poll::Pending;
                     }

@@ -95,6 +95,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             Linger::Shutting => false,
             Linger::No => self.input.is_none() && !ending && !self.is_full() && !self.is_blocked(),
         };
+        if self.lives == 0 {
+            // What was due of requests that are over is not any more.
+            self.earliest = self.due.min(self.write_due).min(self.leave_due);
+        }
         next.at = self.earliest.told();
         next
     }

@@ -33,8 +33,9 @@ pub(crate) enum Turn {
     /// First whether no other is active on the connection, and none ever was beside another; then whether there is
     /// time to poll it on the connection's task.
     Start(Begin, ParamsBuf, bool, bool),
-    /// Nothing, but to [rest](Connection::rest).
-    Rest,
+    /// Nothing, until it is woken or the first of these times has come. The second is now; and whether others are to
+    /// have their turn, and then it again.
+    Rest(Duration, Duration, bool),
     /// The connection is over; what is to be told of it, and what that is worth.
     Over(Option<(Level, io::Error)>),
 }
@@ -118,9 +119,11 @@ impl Connection {
         if !state.running && state.session.deadline().is_some_and(sooner) {
             state.call();
         }
-        let wakes = std::mem::take(&mut state.requests.wakes);
-        drop(state);
-        wakes.into_iter().for_each(Waker::wake);
+        if !state.requests.wakes.is_empty() {
+            let wakes = std::mem::take(&mut state.requests.wakes);
+            drop(state);
+            wakes.into_iter().for_each(Waker::wake);
+        }
         result
     }
 
@@ -129,7 +132,7 @@ impl Connection {
         self.with(|state| {
             let same = state.task.will_wake(cx.waker());
             state.task.clone_from(cx.waker());
-            (state.readable, state.now) = (true, clock::now());
+            (state.running, state.readable, state.now) = (true, true, clock::now());
             state.woken = state.now;
             same
         })
@@ -137,25 +140,17 @@ impl Connection {
 
     /// Does what the session wants, for the connection's task.
     pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
-        self.with(|state| {
-            (state.running, state.attention) = (true, false);
-            let over = state.killed || !state.go_on(cx);
-            state.report(self.peer);
-            if over {
-                return Turn::Over(state.failure.take());
-            }
-            state.start().unwrap_or(Turn::Rest)
-        })
-    }
-
-    /// The task has nothing to do until it is woken, or the time has come; `None` if it has. What time it is, too.
-    pub(crate) fn rest(&self, cx: &mut Context<'_>) -> Option<(Duration, Duration)> {
-        let (waits, due, now) = self.with(|state| {
-            if state.attention {
-                return None;
-            }
-            if state.again {
-                cx.waker().wake_by_ref();
+        let (turn, waits) = self.with(|state| {
+            state.attention = true;
+            while std::mem::take(&mut state.attention) {
+                let over = state.killed || !state.go_on(cx);
+                state.report(self.peer);
+                if over {
+                    return (Turn::Over(state.failure.take()), false);
+                }
+                if let Some(start) = state.start() {
+                    return (start, false);
+                }
             }
             state.running = false;
             // The memory of one request is kept for the next.
@@ -164,12 +159,13 @@ impl Connection {
                 (state.requests.slots, state.starts) = (Vec::new(), VecDeque::new());
             }
             state.due = state.session.deadline();
-            Some((state.session.waiting().is_some(), state.due.unwrap_or(Duration::MAX), state.now))
-        })?;
+            let rest = Turn::Rest(state.due.unwrap_or(Duration::MAX), state.now, state.again);
+            (rest, state.session.waiting().is_some())
+        });
         if waits {
             self.common.tell_waiting();
         }
-        Some((due, now))
+        turn
     }
 
     /// Gives the connection up: it closes once it may.
@@ -239,7 +235,7 @@ impl State {
         let mut reads = 0;
         let now = self.now;
         self.session.expire(now);
-        loop {
+        while !self.again {
             let offered = self.take_in();
             if !self.starts.is_empty() {
                 self.again |= offered;
@@ -250,6 +246,8 @@ impl State {
                 return false;
             }
             if next.write && self.flush(cx) {
+                // What follows an answer comes soon: when other tasks have had their turn, it may be there.
+                self.again = std::mem::take(&mut self.answered);
                 continue;
             }
             if next.shutdown {
@@ -264,16 +262,13 @@ impl State {
                 self.again |= offered;
                 return true;
             }
-            // What follows an answer comes soon: when other tasks have had their turn, it may be there.
-            if reads == input::READS || std::mem::take(&mut self.answered) {
-                self.again = true;
-                return true;
-            }
+            self.again = reads == input::READS;
             reads += 1;
-            if self.fill(cx).is_pending() {
+            if !self.again && self.fill(cx).is_pending() {
                 return true;
             }
         }
+        true
     }
 
     /// Whether nobody is known to wait for the request's answer any more; else wakes when that is so.
