@@ -40,7 +40,7 @@ struct Caller {
     /// It has left.
     is_gone: bool,
     is_values: bool,
-    /// Bytes that had left when it began; when something last happened for it.
+    /// Bytes that had left when it began.
     sent_before: u64,
     /// When its limit passed, and when something had last left and come then.
     expired: (Duration, Duration, Duration),
@@ -113,9 +113,9 @@ impl Client {
         if self.next.close {
             self.callers.iter_mut().for_each(|caller| caller.is_called = true);
         }
-        if let Some(_odd) = self.session.take_odd() {
+        if let Some(odd) = self.session.take_odd() {
             world.note(Decision::Odd);
-            hold(!world.plan.fair, "protocol", || format!("both sides are in order, and {_odd}"));
+            hold(!world.plan.fair, "protocol", || format!("both sides are in order, and {odd}"));
         }
         let most = world.plan.settings.room + MORE_OUT * self.capacity;
         hold(self.out.len() <= most, "memory", || format!("{} bytes wait to be sent", self.out.len()));
