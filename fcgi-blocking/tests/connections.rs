@@ -4,11 +4,10 @@
 mod support;
 
 use std::path::Path;
-use std::time::Instant;
 use std::{fs, thread};
 
 use fcgi_blocking::{BoxError, Listener, Request, Server, Settings};
-use support::{Call, PATIENCE, Running, say, settings, waiter};
+use support::{Call, PATIENCE, Running, say, settings, wait_until, waiter};
 
 /// Answers with the file that tells about the thread that answers.
 #[cfg(target_os = "linux")]
@@ -20,16 +19,12 @@ fn thread_file(request: &mut Request<'_>) -> Result<(), BoxError> {
 /// Waits until the thread of an answered request waits for the next.
 #[cfg(target_os = "linux")]
 fn wait_until_idle(thread_file: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let sleeps = || {
         let stat = fs::read_to_string(thread_file).expect("the thread runs");
         let (_, state) = stat.rsplit_once(") ").expect("the state follows the name");
-        if state.starts_with('S') {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{stat}");
-        thread::yield_now();
-    }
+        state.starts_with('S')
+    };
+    assert!(wait_until(sleeps), "{thread_file}: it does not wait");
 }
 
 #[test]

@@ -11,8 +11,6 @@ mod connections;
 mod limits;
 #[path = "hostile/records.rs"]
 mod records;
-#[path = "hostile/said.rs"]
-mod said;
 #[path = "hostile/victim.rs"]
 mod victim;
 

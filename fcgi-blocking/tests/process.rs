@@ -19,11 +19,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fcgi_blocking::{Endpoint, Listener, Process, Request, Running, Settings, Stream, serve_stream};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio, retry_on_intr};
+use rustix::event::PollFlags;
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::process::{PidfdFlags, Signal, getuid, kill_process, pidfd_open, test_kill_process};
 use support::skipped::skipped;
-use support::{Answer, Call, Client, PATIENCE, child};
+use support::{Answer, Call, Client, PATIENCE, child, happens_within, wait_until};
 use tempfile::TempDir;
 
 /// A user and a group that need not exist.
@@ -82,7 +82,8 @@ impl Reports {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => panic!("{error}"),
             }
-            if !readable(self.lines.get_ref(), deadline.saturating_duration_since(Instant::now())) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !happens_within(self.lines.get_ref(), PollFlags::IN, left) {
                 return None;
             }
         }
@@ -92,12 +93,6 @@ impl Reports {
     fn next_pid(&mut self) -> u32 {
         self.next().parse().expect("a process id")
     }
-}
-
-fn readable(fd: impl AsFd, limit: Duration) -> bool {
-    let limit = Timespec::try_from(limit).expect("not too long");
-    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    retry_on_intr(|| poll(&mut fds, Some(&limit))).expect("it can be waited for") > 0
 }
 
 fn pid(number: u32) -> rustix::process::Pid {
@@ -113,7 +108,7 @@ fn exists(number: u32) -> bool {
 fn has_ended(number: u32) -> bool {
     match pidfd_open(pid(number), PidfdFlags::empty()) {
         Err(Errno::SRCH) => true,
-        process => readable(process.expect("Linux"), PATIENCE),
+        process => happens_within(process.expect("Linux"), PollFlags::IN, PATIENCE),
     }
 }
 
@@ -178,15 +173,13 @@ fn assert_answers(endpoint: &Endpoint) {
 /// Waits until the workers are `count`, and all others than those `but`.
 #[track_caller]
 fn wait_for_workers(running: &Running, count: usize, but: &[u32]) -> Vec<u32> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let pids = running.pids();
-        if pids.len() == count && pids.iter().all(|pid| !but.contains(pid)) {
-            return pids;
-        }
-        assert!(Instant::now() < deadline, "{pids:?}");
-        thread::yield_now();
-    }
+    let mut pids = Vec::new();
+    let are_there = wait_until(|| {
+        pids = running.pids();
+        pids.len() == count && pids.iter().all(|pid| !but.contains(pid))
+    });
+    assert!(are_there, "{pids:?}");
+    pids
 }
 
 #[test]
@@ -529,11 +522,7 @@ fn stop_closes_the_socket_and_removes_its_file() {
         assert_answers(&endpoint);
         running.stop();
         // Another test's child has a copy of every descriptor for a moment, until it runs its program.
-        let deadline = Instant::now() + PATIENCE;
-        while Stream::connect(&endpoint).is_ok() {
-            assert!(Instant::now() < deadline, "somebody listens on {endpoint}");
-            thread::yield_now();
-        }
+        assert!(wait_until(|| Stream::connect(&endpoint).is_err()), "somebody listens on {endpoint}");
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -760,10 +749,11 @@ fn example_spawn_sets_the_sockets_mode_the_workers_user_and_a_pid_file() {
         command.arg("--pid-file").arg(&pid_file).args(options);
         let script = "echo $(id -u) $(id -g) >\"$0.new\"; mv \"$0.new\" \"$0\"; exec sleep 100";
         let process = child::Process::start(command.args(["--", "/bin/sh", "-c", script]).arg(&seen));
-        while !seen.exists() || !fs::read_to_string(&pid_file).is_ok_and(|text| text.ends_with('\n')) {
-            thread::sleep(Duration::from_millis(5));
+        let is_there = wait_until(|| {
             assert_eq!(process.log(), "");
-        }
+            seen.exists() && fs::read_to_string(&pid_file).is_ok_and(|text| text.ends_with('\n'))
+        });
+        assert!(is_there, "no worker, or no pid file");
         assert_eq!(fs::read_to_string(&seen).unwrap().trim(), ids);
         assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o604);
         let pid = fs::read_to_string(&pid_file).unwrap();

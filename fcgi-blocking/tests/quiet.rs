@@ -15,7 +15,7 @@ use support::{Call, Running, Settings};
 
 #[test]
 fn a_handler_that_fails_after_its_answer_is_a_warning_that_names_the_request() {
-    quiet::listen();
+    support::said::listen();
     let handler = |request: &mut Request<'_>| -> Result<(), BoxError> {
         writeln!(request.respond(Status::OK), "ok")?;
         request.finish();
@@ -28,7 +28,7 @@ fn a_handler_that_fails_after_its_answer_is_a_warning_that_names_the_request() {
     theirs.write_all(&Call::get("/named/beside").closing().bytes()).expect("there is room");
     fcgi_blocking::serve_stream(ours, &Settings::default(), handler).expect("it ends in good order");
     for uri in ["/named/behind", "/named/beside"] {
-        let line = quiet::line_with(uri);
+        let line = support::said::wait_for(uri);
         assert!(line.ends_with(&format!("GET {uri}, after its answer: too late")), "{line}");
     }
 }

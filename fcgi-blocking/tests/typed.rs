@@ -193,7 +193,7 @@ systemd-analyze verify app.socket app.service
 value() { sed -n "s/^$1=//p" /etc/systemd/system/app.*; }
 # As systemd does for the units.
 systemd-socket-activate --listen "$(value ListenStream)" $(value ExecStart) &
-while [ ! -S "$(value ListenStream)" ]; do sleep 0.01; done
+for _ in $(seq 2000); do [ -S "$(value ListenStream)" ] && break; sleep 0.01; done
 chgrp "$(value SocketGroup)" "$(value ListenStream)"
 chmod "$(value SocketMode)" "$(value ListenStream)"
 sed 's|127.0.0.1:9000;|unix:/run/app.sock;|' "$dir/nginx.conf" >/etc/nginx/sites-available/default

@@ -55,12 +55,7 @@ pub struct Failure {
 /// # Errors
 /// [`Failure`], made short with at most so many `tries`.
 pub fn live(seed: u64, coverage: &mut Coverage, tries: usize) -> Result<u64, Failure> {
-    let mut made = Vec::new();
-    let lived = catch(|| {
-        let choices = Choices::of_seed(seed);
-        life::live(choices)
-    });
-    let what = match lived {
+    let what = match catch(|| life::live(Choices::of_seed(seed))) {
         Ok(lived) => {
             coverage.add(&lived.coverage);
             return Ok(lived.trace);
@@ -72,13 +67,12 @@ pub fn live(seed: u64, coverage: &mut Coverage, tries: usize) -> Result<u64, Fai
     while !choices.are_over() {
         choices.below(256);
     }
-    made.extend(choices.made());
     let oracle = |what: &str| what.split(']').next().map(str::to_owned);
     let wanted = oracle(&what);
     let fails = |bytes: &[u8]| {
         catch(|| life::live(Choices::of_bytes(bytes))).err().is_some_and(|what| oracle(&what) == wanted)
     };
-    let choices = shrinking::shrink(made, tries, fails);
+    let choices = shrinking::shrink(choices.made().to_vec(), tries, fails);
     let what = catch(|| life::live(Choices::of_bytes(&choices))).err().unwrap_or(what);
     Err(Failure { what, choices })
 }

@@ -272,13 +272,13 @@ fn w33_what_a_handler_wrote_without_a_head_reaches_nginx_as_it_is_and_its_caller
 #[test]
 fn w33_stderr_leaves_before_the_answer_for_nginx() {
     play::<1>(|line| {
-        for path in [false, true] {
+        for flushes in [false, true] {
             line.sent.clear();
             line.comes(&asked_by("nginx/1.22.1", KEEP));
             let request = line.started(1);
             assert!(line.write_stderr(request, b"sample").is_ok());
             line.writes(request, PAGE);
-            if path {
+            if flushes {
                 assert_eq!(line.flush(request), Ok(true));
             }
             assert_eq!(line.finish_as(request, None, 0), Ok(true));

@@ -12,10 +12,9 @@ mod polls;
 mod script;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -27,8 +26,8 @@ use polls::{at_most, together};
 use script::{App, Peer, limits, page};
 use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::{Async, Executor, Timer, block_on};
-use support::record;
+use smol::{Async, Executor, block_on};
+use support::{PATIENCE, record};
 
 /// A request as it came so far.
 #[derive(Debug, Default)]
@@ -239,8 +238,10 @@ fn a_request_that_ends_its_connection_shares_it_with_none() {
 #[test]
 fn a_response_that_nobody_reads_holds_up_the_others_until_it_is_read_or_dropped() {
     const MUCH: usize = 4 << 20;
+    /// Nobody takes more of it who has taken nothing for so long.
+    const TAKES_NO_MORE: Duration = Duration::from_millis(100);
     for reads in [true, false] {
-        let (sender, sent) = mpsc::channel();
+        let (sender, told) = smol::channel::unbounded();
         let app = App::unix(move |_, peer| {
             let mut open = Open::new();
             while open.values().filter(|asked| asked.whole).count() < 2 {
@@ -249,11 +250,20 @@ fn a_response_that_nobody_reads_holds_up_the_others_until_it_is_read_or_dropped(
             let id = |target| *open.iter().find(|(_, asked)| asked.target == target).expect("it is there").0;
             let (slow, quick) = (id("/slow"), id("/quick"));
             peer.send(record(RecordType::Stdout, slow, b"A: b\r\n\r\n"));
-            let piece = record(RecordType::Stdout, slow, &[b's'; 32 * 1024]);
-            for _ in 0..MUCH / (32 * 1024) {
-                peer.send(&piece);
-            }
-            sender.send(()).expect("the test waits");
+            let pieces = record(RecordType::Stdout, slow, &[b's'; 32 * 1024]).repeat(MUCH / (32 * 1024));
+            let mut sent = 0;
+            peer.stream.set_write_timeout(Some(TAKES_NO_MORE)).expect("a limit can be set");
+            let late = loop {
+                match peer.stream.write(&pieces[sent..]) {
+                    Ok(0) => panic!("all of it is taken, and nobody reads it"),
+                    Ok(count) => sent += count,
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(late.kind(), ErrorKind::WouldBlock, "{late}");
+            peer.stream.set_write_timeout(Some(PATIENCE)).expect("a limit can be set");
+            sender.send_blocking(()).expect("the test waits");
+            peer.stream.write_all(&pieces[sent..]).expect("the client takes it");
             // In one piece: a client whose other request was dropped closes when it has this one's end.
             let quick = interleaved(&mut vec![(quick, output("/quick", b""))], 7);
             peer.send([quick, record(RecordType::EndRequest, slow, &[0; 8])].concat());
@@ -265,7 +275,7 @@ fn a_response_that_nobody_reads_holds_up_the_others_until_it_is_read_or_dropped(
             let slow = async {
                 let slow = client.request(Params::get("/slow")).send().await.expect("an answer");
                 // Now nobody reads it, and the other one must not get through.
-                Timer::after(Duration::from_millis(100)).await;
+                told.recv().await.expect("more is sent than is kept");
                 Some(slow)
             };
             let through = async {
@@ -273,7 +283,6 @@ fn a_response_that_nobody_reads_holds_up_the_others_until_it_is_read_or_dropped(
                 None
             };
             let mut slow = slow.or(through).await.expect("there is more than is kept");
-            assert!(sent.try_recv().is_err(), "more was read than is kept");
             if reads {
                 let both = together([
                     quick.boxed_local(),

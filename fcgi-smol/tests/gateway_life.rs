@@ -18,8 +18,8 @@ mod web;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -331,22 +331,48 @@ fn an_answer_to_an_upload_that_nobody_reads_arrives_whole() {
     }
 }
 
+/// An application that sends a head and this part of each body, and closes when it is told to.
+fn closing_when_told(part: &str) -> (App, mpsc::Sender<()>) {
+    let (closes, told) = mpsc::channel();
+    let (told, part) = (Mutex::new(told), part.to_owned());
+    let app = App::tcp(move |_, peer| {
+        peer.request();
+        peer.send(stdout(format!("Content-Type: text/plain\r\n\r\n{part}")));
+        let told = told.lock().expect("nobody panics with it");
+        told.recv_timeout(PATIENCE).expect("the browser has the part");
+    });
+    (app, closes)
+}
+
+/// Reads until what came ends with this.
+#[track_caller]
+fn read_up_to(stream: &mut TcpStream, end: &str) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(end.as_bytes()) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("more comes");
+        bytes.extend(byte);
+    }
+    String::from_utf8(bytes).expect("text")
+}
+
 #[test]
 fn a_cut_answer_that_only_the_close_ends_is_a_reset() {
-    let app = App::tcp(|_, peer| {
-        peer.request();
-        peer.send(stdout("Content-Type: text/plain\r\n\r\npart"));
-        // The browser has it when this ends.
-        thread::sleep(Duration::from_millis(200));
-    });
+    let (app, closes) = closing_when_told("part");
     let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
-    let (answer, end) = read_all(&mut begin(gateway.address, b"GET / HTTP/1.0\r\n\r\n"));
-    assert!(answer.is_empty() || answer.ends_with("part"), "{answer}");
+    let mut browser = begin(gateway.address, b"GET / HTTP/1.0\r\n\r\n");
+    let answer = read_up_to(&mut browser, "part");
+    closes.send(()).expect("it waits");
+    let (rest, end) = read_all(&mut browser);
+    assert!(answer.starts_with("HTTP/1.") && rest.is_empty(), "{answer}, then {rest}");
     assert_eq!(end.expect_err("no end").kind(), ErrorKind::ConnectionReset);
     // Where the framing tells, it is a plain end.
-    let (answer, end) = read_all(&mut begin(gateway.address, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    let mut browser = begin(gateway.address, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = read_up_to(&mut browser, "4\r\npart\r\n");
+    closes.send(()).expect("it waits");
+    let (rest, end) = read_all(&mut browser);
     end.expect("a plain end");
-    assert!(answer.ends_with("4\r\npart\r\n"), "{answer}");
+    assert!(rest.is_empty(), "{answer}, then {rest}");
     drop(gateway);
 }
 
@@ -417,13 +443,12 @@ fn an_answer_that_is_none_or_half_of_one_is_one_line_that_names_application_and_
 
 #[test]
 fn an_application_that_dies_in_its_answer_cuts_the_body_and_is_a_line() {
-    let app = App::tcp(|_, peer| {
-        peer.request();
-        peer.send(stdout(["Content-Type: text/plain\r\n\r\n", &"x".repeat(20_000)].concat()));
-        thread::sleep(Duration::from_millis(200)); // And it closes.
-    });
+    let (app, closes) = closing_when_told(&"x".repeat(20_000));
     let gateway = Gateway::start(&["--app", &app.endpoint.to_string()]);
-    let (answer, _) = read_all(&mut begin(gateway.address, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    let mut browser = begin(gateway.address, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut answer = read_up_to(&mut browser, "xxx");
+    closes.send(()).expect("it waits");
+    answer.push_str(&read_all(&mut browser).0);
     assert!(answer.starts_with("HTTP/1.1 200") && !answer.ends_with("0\r\n\r\n"), "{}", answer.len());
     let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
     assert_eq!(body.matches('x').count(), 20_000);

@@ -11,8 +11,6 @@ mod connections;
 mod limits;
 #[path = "../../fcgi-blocking/tests/hostile/records.rs"]
 mod records;
-#[path = "../../fcgi-blocking/tests/hostile/said.rs"]
-mod said;
 #[path = "../../fcgi-blocking/tests/hostile/victim.rs"]
 mod victim;
 

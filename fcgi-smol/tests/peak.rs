@@ -5,13 +5,12 @@
 mod support;
 
 use std::alloc::System;
-use std::time::Instant;
 
 use cap::Cap;
 use fcgi_smol::{BoxError, Request, Status};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::io::AsyncWriteExt;
-use support::{Call, Client, PATIENCE, Running, Settings};
+use support::{Call, Client, Running, Settings, wait_until};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -53,14 +52,7 @@ fn two_thousand_large_answers_that_nobody_read_leave_no_memory_taken() {
     let most = ALLOCATOR.allocated();
     assert!(most > before + COUNT * (64 << 10), "{before} bytes before, {most} with {COUNT} answers");
     drop(clients);
-    let deadline = Instant::now() + PATIENCE;
-    while ALLOCATOR.allocated() > before + LEFT {
-        assert!(
-            Instant::now() < deadline,
-            "{before} bytes before, {most} with all, {}",
-            ALLOCATOR.allocated()
-        );
-        std::thread::yield_now();
-    }
+    let left = wait_until(|| ALLOCATOR.allocated() <= before + LEFT);
+    assert!(left, "{before} bytes before, {most} with all, {}", ALLOCATOR.allocated());
     drop(server);
 }

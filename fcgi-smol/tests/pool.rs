@@ -14,7 +14,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use polls::{at_most, together};
 use script::{App, Peer, end, limits, page};
 use smol::io::AsyncReadExt;
 use smol::{Executor, block_on};
-use support::{PATIENCE, record};
+use support::{PATIENCE, record, wait_until};
 
 fn settings(change: impl FnOnce(&mut PoolSettings)) -> PoolSettings {
     let mut settings = PoolSettings::default();
@@ -122,11 +122,8 @@ fn requests_go_to_the_application_that_has_the_fewest() {
         for _ in 0..2 {
             apps[1].answer.send(()).expect("it waits");
         }
-        let asked = Instant::now();
-        while tasks.iter().filter(|task| task.is_finished()).count() < 2 {
-            assert!(asked.elapsed() < PATIENCE, "there are no answers");
-            thread::yield_now();
-        }
+        let finished = || tasks.iter().filter(|task| task.is_finished()).count();
+        assert!(wait_until(|| finished() >= 2), "there are no answers");
         tasks.extend((0..2).map(|_| spawn(executor, &pool, "/second")));
         assert_eq!([apps[1].wait_for_request(), apps[1].wait_for_request()], ["/second", "/second"]);
         for held in &apps {
@@ -148,15 +145,27 @@ fn equally_loaded_applications_are_asked_in_turn() {
 
 #[test]
 fn no_more_connections_than_allowed_have_requests_at_a_time() {
-    let busy = Arc::new([const { AtomicUsize::new(0) }; 2]);
+    /// Longer than one too many would be on its way.
+    const ON_ITS_WAY: Duration = Duration::from_millis(50);
     let most = Arc::new(AtomicUsize::new(0));
-    let apps = [0, 1].map(|index| {
-        let (busy, most) = (busy.clone(), most.clone());
-        App::unix(move |_, peer| {
+    let apps = [(); 2].map(|()| {
+        let (most, busy, changed) = (most.clone(), Mutex::new(0), Condvar::new());
+        App::unix(move |number, peer| {
+            let mut holds = number <= 3;
             while peer.try_request().is_some() {
-                most.fetch_max(1 + busy[index].fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
-                thread::sleep(Duration::from_millis(1));
-                busy[index].fetch_sub(1, Ordering::SeqCst);
+                let mut count = busy.lock().expect("nobody panics with it");
+                *count += 1;
+                most.fetch_max(*count, Ordering::SeqCst);
+                changed.notify_all();
+                if std::mem::take(&mut holds) {
+                    // All that may be there come, and no other.
+                    for (more_than, limit) in [(2, PATIENCE), (3, ON_ITS_WAY)] {
+                        let waited = changed.wait_timeout_while(count, limit, |count| *count <= more_than);
+                        count = waited.expect("nobody panics with it").0;
+                    }
+                }
+                *count -= 1;
+                drop(count);
                 peer.send(page("x"));
             }
         })
@@ -168,8 +177,7 @@ fn no_more_connections_than_allowed_have_requests_at_a_time() {
             block_on(task).expect("an answer");
         }
     });
-    let most = most.load(Ordering::SeqCst);
-    assert!((2..=3).contains(&most), "{most}");
+    assert_eq!(most.load(Ordering::SeqCst), 3);
     drop(pool);
 }
 

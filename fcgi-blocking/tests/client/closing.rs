@@ -2,8 +2,7 @@
 //! an error, and what is sent again.
 
 use std::io::{self, ErrorKind};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::script::{self, App, MUCH, answer, ask, cut, end, fail, page, stdout, text};
@@ -47,17 +46,22 @@ fn a_request_that_may_have_been_executed_is_not_sent_twice_unless_the_user_asks_
         (Resend::Never, "GET"),
     ] {
         for body in [None, Some(b"body")] {
-            for app in App::both(|_, peer| {
+            let (sender, asked) = mpsc::channel();
+            let play = move |_, peer: &mut script::Peer| {
                 peer.serve(page("one"));
-                peer.serve(page("two"));
+                peer.request();
+                sender.send(()).expect("the test waits");
+                peer.send(page("two"));
                 peer.request(); // And it closes.
-            }) {
+            };
+            for app in [App::unix(play.clone()), App::tcp(play)] {
                 let mut client = app.client_with(|settings| settings.resend = resend);
                 assert_eq!(text(&mut ask(&mut client)), "one");
-                if resend == Resend::Never {
-                    thread::sleep(SHOWN);
-                } // Else the second request shows it.
+                // Else the second request shows it.
+                let shown = if resend == Resend::Never { SHOWN } else { Duration::ZERO };
+                assert_eq!(asked.recv_timeout(shown), Err(RecvTimeoutError::Timeout), "nothing is asked");
                 assert_eq!(text(&mut ask(&mut client)), "two");
+                assert_eq!(asked.recv_timeout(PATIENCE), Ok(()));
                 let request = client.request(Params::new(method, "/"));
                 let request = if let Some(body) = body { request.bytes(body) } else { request };
                 let error = request.send().expect_err("no answer");

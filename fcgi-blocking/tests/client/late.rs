@@ -5,8 +5,9 @@ use std::io::Write;
 use std::sync::mpsc;
 
 use crate::adapter::{Client, Response};
-use crate::lines;
+use crate::lines::of;
 use crate::script::{App, Peer, answer, ask, cut, end, page, stdout, text};
+use crate::support::said::listen;
 use crate::support::{PATIENCE, record};
 use fcgi_blocking::{ClientError, Params, Status};
 use fcgi_proto::client::Failure;
@@ -33,7 +34,7 @@ fn assert_own(mut response: Response<'_>) {
 
 #[test]
 fn a_late_record_before_the_next_request_costs_the_connection_and_a_line_in_the_log() {
-    lines::listen();
+    listen();
     for late in late() {
         let (sender, sent) = mpsc::channel();
         let play = move |number, peer: &mut Peer| match number {
@@ -51,7 +52,7 @@ fn a_late_record_before_the_next_request_costs_the_connection_and_a_line_in_the_
             sent.recv_timeout(PATIENCE).expect("it is sent");
             assert_own(ask(&mut client));
             assert_eq!(app.connections(), 2);
-            let said = lines::of(&app);
+            let said = of(&app);
             assert!(said.len() == 1 && said[0].contains("the connection is not used again"), "{said:?}");
             assert!(said[0].contains("GET /"), "{said:?}");
         }
@@ -60,7 +61,7 @@ fn a_late_record_before_the_next_request_costs_the_connection_and_a_line_in_the_
 
 #[test]
 fn a_late_record_after_the_next_request_began_reaches_nobody() {
-    lines::listen();
+    listen();
     for late in late() {
         let play = move |number, peer: &mut Peer| match number {
             1 => {
@@ -81,7 +82,7 @@ fn a_late_record_after_the_next_request_began_reaches_nobody() {
             assert_own(ask(&mut client));
             assert_eq!(text(&mut ask(&mut client)), "next");
             assert_eq!(app.connections(), 2, "more may come on the first");
-            let said = lines::of(&app);
+            let said = of(&app);
             assert_eq!(said.len(), 1, "{said:?}");
         }
     }
@@ -108,7 +109,7 @@ fn an_end_of_0_2_or_16_bytes_behind_a_whole_answer_costs_the_connection_and_not_
 
 #[test]
 fn status_2_3_or_99_behind_a_part_of_an_answer_is_a_cut_one_and_1_behind_a_whole_one_success() {
-    lines::listen();
+    listen();
     let app = App::unix(|number, peer| {
         let status = [2, 3, 99, 1][number - 1];
         peer.serve([stdout("A: b\r\n\r\npart"), end(0, status)].concat());
@@ -124,7 +125,7 @@ fn status_2_3_or_99_behind_a_part_of_an_answer_is_a_cut_one_and_1_behind_a_whole
     let mut response = ask(&mut client);
     assert_eq!(text(&mut response), "part");
     assert_eq!(response.end().and_then(|end| end.refusal), None);
-    let said = lines::of(&app);
+    let said = of(&app);
     assert!(said.len() == 3 && said.iter().all(|line| line.contains("protocol status")), "{said:?}");
 }
 

@@ -1,44 +1,19 @@
 //! What the clients in this process say through the crate `log`: a line for each failure of an application, that
 //! names the application, the request and what is wrong. And what came on STDERR.
 
-use std::sync::{Mutex, Once, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 
 use crate::script::{App, ask, cut, end, page, stdout, text};
+use crate::support::said::{listen, so_far};
 use crate::support::{PATIENCE, record};
 use fcgi_blocking::{ClientError, Params, Status};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::record::RecordType;
 
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Lines;
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
-}
-
-/// From now on, warnings are kept.
-pub(crate) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&Lines).expect("there is no other");
-        log::set_max_level(log::LevelFilter::Warn);
-    });
-}
-
 /// The warnings about an application so far.
 pub(crate) fn of(app: &App) -> Vec<String> {
     let name = app.endpoint.to_string();
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.iter().filter(|line| line.contains(&name)).cloned().collect()
+    so_far(|line| line.contains(&name))
 }
 
 /// The one line about the application, which names the request and has these words.

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use fcgi_blocking::{ClientError, ClientSettings, Endpoint, Params, Stream};
 use fcgi_proto::pair::Pairs;
@@ -255,21 +256,27 @@ impl Peer {
         self.stream.read(&mut vec![0; count]).is_ok_and(|count| count > 0)
     }
 
+    /// Whether the client closes within this time; another byte it must not send.
+    pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
+        self.stream.set_read_timeout(Some(limit)).expect("a limit can be set");
+        let closes = match self.stream.read(&mut [0]) {
+            Ok(0) => true,
+            Err(error) if is_close(&error) => true,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
+            result => panic!("neither closed nor silent: {result:?}"),
+        };
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
+        closes
+    }
+
     /// The client closes, without another byte.
     pub(crate) fn assert_closed(&mut self) {
-        match self.stream.read(&mut [0]) {
-            Ok(0) => {}
-            Err(error) if is_close(&error) => {}
-            result => panic!("not closed: {result:?}"),
-        }
+        assert!(self.closes_within(PATIENCE), "it does not close");
     }
 
     /// The client waits: it sends nothing and has not closed either direction.
     pub(crate) fn assert_silent(&mut self) {
-        self.stream.set_read_timeout(Some(PATIENCE / 400)).expect("a limit can be set");
-        let error = self.stream.read(&mut [0]).expect_err("nothing");
-        assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
+        assert!(!self.closes_within(PATIENCE / 400), "it closes");
     }
 }
 

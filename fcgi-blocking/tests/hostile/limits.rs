@@ -6,7 +6,7 @@ use std::time::Duration;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
 
 use crate::app::handle;
-use crate::said::{listen, wait_for};
+use crate::support::said::{listen, wait_for};
 use crate::support::{Call, Running, Settings, pairs, record, settings};
 use crate::victim::{LITTLE, Victim};
 

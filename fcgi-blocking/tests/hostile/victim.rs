@@ -3,10 +3,9 @@
 
 use std::io::{ErrorKind, Write};
 use std::process::Command;
-use std::time::Instant;
 
 use crate::support::child::{Serving, example};
-use crate::support::{Call, Client, PATIENCE};
+use crate::support::{Call, Client, wait_until};
 
 /// What a process may grow by that holds a few large requests, in KiB; an unbounded one would be far beyond.
 pub(crate) const LITTLE: u64 = 8 * 1024;
@@ -87,7 +86,7 @@ impl Victim {
     /// Waits until a line of the log has `text`.
     #[track_caller]
     pub(crate) fn wait_for_log(&self, text: &str) {
-        wait_until(|| self.lines(text) > 0, || format!("no {text:?} in {}", self.server.process.log()));
+        assert!(wait_until(|| self.lines(text) > 0), "no {text:?} in {}", self.server.process.log());
     }
 
     /// How many lines of the log have `text`.
@@ -101,22 +100,11 @@ impl Victim {
     pub(crate) fn finish(mut self) -> String {
         self.assert_serves();
         let process = &self.server.process;
-        wait_until(
-            || process.descriptors() <= self.descriptors,
-            || format!("{} descriptors, {} before", process.descriptors(), self.descriptors),
-        );
+        let (now, before) = (|| process.descriptors(), self.descriptors);
+        assert!(wait_until(|| now() <= before), "{} descriptors, {before} before", now());
         let log = self.server.finish();
         assert!(!log.contains("panicked"), "{log}");
         log
-    }
-}
-
-#[track_caller]
-pub(crate) fn wait_until(done: impl Fn() -> bool, problem: impl Fn() -> String) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "{}", problem());
-        std::thread::yield_now();
     }
 }
 

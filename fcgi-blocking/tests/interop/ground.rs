@@ -10,7 +10,7 @@ use crate::interop::site::Site;
 pub(crate) const GROUND: &[Case] = &[
     case("HEAD has no body", cases::head),
     case("POST of 0, 10 and 1 MiB", cases::post),
-    case("an echo of 1 MiB", cases::echo),
+    case("an echo of 300 KB and of 1 MiB", cases::echo),
     case("an echo of 64 MiB", cases::large_echo),
     case("an upload of unknown length", cases::chunked),
     case("a response of 5 MB", cases::large_response),

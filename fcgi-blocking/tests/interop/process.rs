@@ -1,17 +1,18 @@
 //! A child process that never outlives its test.
-#![allow(dead_code)] // Each test program uses a part.
+#![allow(dead_code, unused_imports, clippy::duplicate_mod)] // Each test program uses a part, some have two.
+
+#[path = "../support/until.rs"]
+mod until;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getuid, kill_process, kill_process_group, waitid};
 
-/// How long anything may take that is normally a matter of milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use until::{PATIENCE, wait_until};
 
 /// The user `nobody`, whom everything runs as when the tests run as root.
 pub(crate) const NOBODY: u32 = 65534;
@@ -103,18 +104,6 @@ pub(crate) fn brought_to(folder: &Path, program: &Path) -> PathBuf {
         linked.expect("the program can be copied");
     }
     place
-}
-
-/// Polls `condition` until it holds; false if that takes longer than [`PATIENCE`].
-pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        if Instant::now() > deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    true
 }
 
 fn append(log: &Path) -> File {

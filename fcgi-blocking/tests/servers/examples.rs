@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 
 use crate::support::child::{Process, Serving, example};
-use crate::support::{Answer, Call, Client, PATIENCE, record, stream};
+use crate::support::{Answer, Call, Client, record, stream, wait_until};
 use fcgi_blocking::{Endpoint, Stream};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
 use rustix::process::Signal;
@@ -293,16 +293,25 @@ fn sigterm_sigint_and_sighup_end_an_example_in_good_order() {
     }
 }
 
+/// A client of a program that was started and is to listen.
+#[track_caller]
+fn connected(endpoint: &Endpoint) -> Client {
+    let mut stream = None;
+    let listens = wait_until(|| {
+        stream = Stream::connect(endpoint).ok();
+        stream.is_some()
+    });
+    assert!(listens, "nobody listens on {endpoint}");
+    Client::from(stream.expect("it is connected"))
+}
+
 #[test]
 fn a_unix_socket_goes_with_the_program_that_made_it() {
     let dir = tempfile::tempdir().expect("a folder can be made");
     for name in ["inspect", "plain"] {
         let path = dir.path().join(name);
         let process = Process::start(example(name).arg(&path).stdin(Stdio::null()));
-        while std::os::unix::net::UnixStream::connect(&path).is_err() {
-            thread::yield_now();
-        }
-        let mut client = Client::connect(&Endpoint::Unix(path.clone()));
+        let mut client = connected(&Endpoint::Unix(path.clone()));
         client.call(&Call::get("/ignore")).assert_ended(200, ProtocolStatus::RequestComplete);
         drop(client);
         process.signal(Signal::TERM);
@@ -389,15 +398,7 @@ fn an_at_sign_makes_an_abstract_socket_and_no_file() {
     let endpoint = address.parse().expect("an address");
     let process =
         Process::start(example("inspect").arg(&address).current_dir(dir.path()).stdin(Stdio::null()));
-    let deadline = std::time::Instant::now() + PATIENCE;
-    let stream = loop {
-        match Stream::connect(&endpoint) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
-        }
-        thread::yield_now();
-    };
-    Client::from(stream).call(&Call::get("/ignore")).assert_ok("ok");
+    connected(&endpoint).call(&Call::get("/ignore")).assert_ok("ok");
     assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 0);
     let (status, log) = Process::start(example("inspect").arg(&address).stdin(Stdio::null())).wait();
     assert!(status.code() == Some(2) && log.contains(&format!("cannot listen on {address}")), "{log}");
@@ -413,15 +414,7 @@ fn an_address_of_a_unix_socket_is_bound_and_its_file_removed_at_the_end() {
         let path = dir.path().join("socket");
         let address = format!("{prefix}{}", path.display());
         let process = Process::start(example("inspect").arg(address).stdin(Stdio::null()));
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let stream = loop {
-            match Stream::connect(&Endpoint::Unix(path.clone())) {
-                Ok(stream) => break stream,
-                Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
-            }
-            thread::yield_now();
-        };
-        Client::from(stream).call(&Call::get("/ignore")).assert_ok("ok");
+        connected(&Endpoint::Unix(path.clone())).call(&Call::get("/ignore")).assert_ok("ok");
         process.signal(Signal::TERM);
         let (status, log) = process.wait();
         assert_eq!((status.code(), &*log), (Some(0), ""));

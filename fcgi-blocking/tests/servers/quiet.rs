@@ -1,54 +1,11 @@
 //! What a server says through the crate `log`, and what it is silent about.
 
 use std::io::Read;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::app::handle;
-use crate::support::{Call, PATIENCE, Running, Settings, abort, record, unprintable};
+use crate::support::said::{listen, so_far, wait_for};
+use crate::support::{Call, Running, Settings, abort, record, settings, unprintable};
 use fcgi_proto::record::{ProtocolStatus, RecordType};
-
-struct Lines(Mutex<Vec<String>>);
-
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
-
-impl Lines {
-    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl log::Log for Lines {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        self.lock().push(record.args().to_string());
-    }
-
-    fn flush(&self) {}
-}
-
-pub(crate) fn listen() {
-    // Another test was first.
-    let _ = log::set_logger(&LINES);
-    log::set_max_level(log::LevelFilter::Warn);
-}
-
-/// Waits for the line that has this.
-pub(crate) fn line_with(text: &str) -> String {
-    let began = Instant::now();
-    loop {
-        let line = LINES.lock().iter().find(|line| line.contains(text)).cloned();
-        match line {
-            Some(line) => return line,
-            None => assert!(began.elapsed() < PATIENCE, "no line of {text}"),
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
 
 #[test]
 fn aborts_and_browsers_that_leave_are_no_warnings() {
@@ -77,7 +34,7 @@ fn aborts_and_browsers_that_leave_are_no_warnings() {
         drop(client);
         drop(server);
     }
-    let warnings: Vec<_> = LINES.lock().iter().filter(|line| !line.contains("/named")).cloned().collect();
+    let warnings = so_far(|line| !line.contains("/named"));
     assert!(warnings.is_empty(), "{warnings:#?}");
 }
 
@@ -89,7 +46,25 @@ fn a_line_names_the_peer_the_method_and_the_uri() {
     {
         let uri = format!("/named/{}?a=b", peer.len());
         server.connect().call(&Call::get(&uri)).assert_ended(500, ProtocolStatus::RequestComplete);
-        let line = line_with(&uri);
+        let line = wait_for(&uri);
         assert!(line.contains(peer) && line.contains(&format!("GET {uri}")), "{line}");
+    }
+}
+
+#[test]
+fn the_line_of_a_request_that_is_refused_before_its_handler_runs_names_it_too() {
+    listen();
+    let change = settings(|settings| settings.limits.params = 600);
+    for (number, server) in Running::both(change, handle).iter().enumerate() {
+        let full = format!("/named/full/{number}");
+        // All of its parameters but their end, then more than there may be.
+        let mut sent = Call::get(&full).opening();
+        sent.truncate(sent.len() - 8);
+        sent.extend(record(RecordType::Params, 1, &[1; 600]));
+        let mut client = server.connect();
+        client.send(sent);
+        client.answer(1).assert_ended(431, ProtocolStatus::RequestComplete);
+        let line = wait_for(&full);
+        assert!(line.contains(&format!("GET {full}: request 1: refused: ")), "{line}");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod disk;
 pub(crate) mod duplex;
 pub(crate) mod executable;
 pub(crate) mod fixture;
+pub(crate) mod said;
 pub(crate) mod skipped;
 mod wire;
 

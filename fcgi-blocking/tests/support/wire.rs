@@ -1,17 +1,29 @@
 //! A small FastCGI client: what it sends, what it finds in what comes.
 
+#[path = "until.rs"]
+mod until;
+
 use std::fmt::{self, Debug};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
 use fcgi_blocking::{Endpoint, Stream};
 use fcgi_proto::pair;
 use fcgi_proto::record::{BeginRequest, EndRequest, Flags, Header, ProtocolStatus, RecordType, Role};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
-/// How long anything may take that is normally a matter of milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use until::{PATIENCE, wait_until};
+
+/// Whether one of these events, or the end, comes on a descriptor within this time.
+pub(crate) fn happens_within(fd: impl AsFd, events: PollFlags, limit: Duration) -> bool {
+    let limit = Timespec::try_from(limit).expect("not too long");
+    let mut fds = [PollFd::new(&fd, events)];
+    retry_on_intr(|| poll(&mut fds, Some(&limit))).expect("it can be waited for") > 0
+}
 
 /// One record, padded to 8 bytes.
 pub(crate) fn record(record_type: RecordType, id: u16, content: &[u8]) -> Vec<u8> {
@@ -321,7 +333,13 @@ impl Client {
     /// Nothing came so far.
     #[track_caller]
     pub(crate) fn assert_silent(&mut self) {
-        self.stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a limit can be set");
+        self.assert_silent_for(Duration::from_millis(50));
+    }
+
+    /// Nothing comes within this time, not even the end.
+    #[track_caller]
+    pub(crate) fn assert_silent_for(&mut self, time: Duration) {
+        self.stream.set_read_timeout(Some(time)).expect("a limit can be set");
         let error = self.stream.read(&mut [0]).expect_err("nothing");
         assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");

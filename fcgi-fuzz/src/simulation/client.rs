@@ -15,7 +15,7 @@ use super::model::{Asked, ClientModel, hold};
 use super::plan::{Mode, Plan};
 use super::server::World;
 use super::sides::ClientSession;
-use super::transport::{Came, Pipe};
+use super::transport::{Ends, Pipe};
 use super::wire;
 
 const METHODS: [&[u8]; 6] = [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"PATCH"];
@@ -40,7 +40,7 @@ struct Caller {
     /// It has left.
     is_gone: bool,
     is_values: bool,
-    /// Bytes that had left when it began; when something last happened for it.
+    /// Bytes that had left when it began.
     sent_before: u64,
     /// When its limit passed, and when something had last left and come then.
     expired: (Duration, Duration, Duration),
@@ -113,9 +113,9 @@ impl Client {
         if self.next.close {
             self.callers.iter_mut().for_each(|caller| caller.is_called = true);
         }
-        if let Some(_odd) = self.session.take_odd() {
+        if let Some(odd) = self.session.take_odd() {
             world.note(Decision::Odd);
-            hold(!world.plan.fair, "protocol", || format!("both sides are in order, and {_odd}"));
+            hold(!world.plan.fair, "protocol", || format!("both sides are in order, and {odd}"));
         }
         let most = world.plan.settings.room + MORE_OUT * self.capacity;
         hold(self.out.len() <= most, "memory", || format!("{} bytes wait to be sent", self.out.len()));
@@ -153,19 +153,12 @@ impl Client {
             self.write(world, up);
         } else if reads {
             self.told = true;
-            let most =
-                if world.choices.below(3) == 2 { world.plan.size(&mut world.choices) } else { 64 * 1024 };
-            match down.read(most) {
-                Came::Bytes(bytes) => self.unread.extend(bytes),
-                Came::Closed => {
-                    self.session.end_of_input();
-                    self.broken = true;
-                }
-                Came::Failed => {
-                    self.session.broken();
-                    self.broken = true;
-                }
+            match world.receive(down) {
+                Ok(bytes) => return self.unread.extend(bytes),
+                Err(Ends::Closed) => self.session.end_of_input(),
+                Err(Ends::Reset) => self.session.broken(),
             }
+            self.broken = true;
         }
     }
 
@@ -185,21 +178,13 @@ impl Client {
             self.told = true;
             return;
         }
-        let takes = up.takes(world.now).min(self.out.len());
-        let count = if world.choices.below(3) == 2 {
-            takes.min(1 + world.plan.size(&mut world.choices))
-        } else {
-            takes
-        };
-        if count == 0 {
+        let bytes = world.send(&mut self.out, up);
+        if bytes.is_empty() {
             return;
         }
-        let bytes: Vec<u8> = self.out.drain(..count).collect();
-        world.mix_bytes(&bytes);
         self.model.sends(&bytes);
-        up.write(bytes);
-        self.session.sent(count, world.now);
-        self.sent += count as u64;
+        self.session.sent(bytes.len(), world.now);
+        self.sent += bytes.len() as u64;
         (self.last, self.last_sent) = (world.now, world.now);
         self.told = true;
     }

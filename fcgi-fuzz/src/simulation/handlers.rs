@@ -263,8 +263,8 @@ impl Handler {
         let goes_on = match at {
             At::Read(stream) => self.reads(stream, session, taken, world),
             At::Write(0) | At::Stderr(0) => false,
-            At::Write(left) => self.writes(left, session, taken, out, world),
-            At::Stderr(left) => self.writes_stderr(left, session, taken, out, world),
+            At::Write(left) => self.writes(At::Write, left, session, taken, out, world),
+            At::Stderr(left) => self.writes(At::Stderr, left, session, taken, out, world),
             At::Flush => self.flushes(session, out, world),
             At::Watch(until) => {
                 let is_gone = session.is_gone(self.request);

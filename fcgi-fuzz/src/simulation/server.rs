@@ -16,7 +16,7 @@ use super::limits::Waits;
 use super::model::{ServerModel, hold};
 use super::plan::{Mode, Plan};
 use super::sides::ServerSession;
-use super::transport::{Came, Pipe};
+use super::transport::{Ends, Pipe};
 
 /// Bytes that may wait to be sent: what the session lets wait before it takes nothing more in and ends no request, and
 /// what one call hands out then.
@@ -46,8 +46,22 @@ impl World {
         self.trace = (self.trace ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(5);
     }
 
-    pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
+    /// Writes some of what is to leave, and returns it: nothing if nothing more is taken.
+    pub(super) fn send(&mut self, out: &mut VecDeque<u8>, pipe: &mut Pipe) -> Vec<u8> {
+        let mut count = pipe.takes(self.now).min(out.len());
+        if self.choices.below(3) == 2 {
+            count = count.min(1 + self.plan.size(&mut self.choices));
+        }
+        let bytes: Vec<u8> = out.drain(..count).collect();
         bytes.iter().for_each(|byte| self.mix(u64::from(*byte)));
+        pipe.write(bytes.iter().copied());
+        bytes
+    }
+
+    /// Reads some of what came, or learns how it ends.
+    pub(super) fn receive(&mut self, pipe: &mut Pipe) -> Result<Vec<u8>, Ends> {
+        let rough = self.choices.below(3) == 2;
+        pipe.read(if rough { self.plan.size(&mut self.choices) } else { 64 * 1024 })
     }
 }
 
@@ -242,37 +256,29 @@ impl Server {
             self.cut = true;
             return;
         }
-        let takes = down.takes(world.now).min(self.out.len());
-        let count = if world.choices.below(3) == 2 {
-            takes.min(1 + world.plan.size(&mut world.choices))
-        } else {
-            takes
-        };
-        if count == 0 {
+        let bytes = world.send(&mut self.out, down);
+        if bytes.is_empty() {
             return;
         }
-        let bytes: Vec<u8> = self.out.drain(..count).collect();
-        world.mix_bytes(&bytes);
         self.model.sends(&bytes);
-        down.write(bytes);
-        self.session.sent(count, world.now);
-        self.waits.sent(&world.plan, count, self.out.is_empty(), self.session.requests() == 0, world.now);
+        self.session.sent(bytes.len(), world.now);
+        self.waits.sent(
+            &world.plan,
+            bytes.len(),
+            self.out.is_empty(),
+            self.session.requests() == 0,
+            world.now,
+        );
     }
 
     fn read(&mut self, world: &mut World, up: &mut Pipe) {
         self.told = true;
-        let most = if world.choices.below(3) == 2 { world.plan.size(&mut world.choices) } else { 64 * 1024 };
-        match up.read(most) {
-            Came::Bytes(bytes) => self.unread.extend(bytes),
-            Came::Closed => {
-                self.session.end_of_input();
-                self.ended = true;
-            }
-            Came::Failed => {
-                self.session.broken();
-                self.ended = true;
-            }
+        match world.receive(up) {
+            Ok(bytes) => return self.unread.extend(bytes),
+            Err(Ends::Closed) => self.session.end_of_input(),
+            Err(Ends::Reset) => self.session.broken(),
         }
+        self.ended = true;
     }
 
     /// Hands the session what was read, up to one event.

@@ -10,14 +10,6 @@ pub(super) enum Ends {
     Reset,
 }
 
-/// What a reader gets.
-#[derive(Debug)]
-pub(super) enum Came {
-    Bytes(Vec<u8>),
-    Closed,
-    Failed,
-}
-
 #[derive(Debug)]
 pub(super) struct Pipe {
     flight: VecDeque<u8>,
@@ -61,12 +53,11 @@ impl Pipe {
         now >= self.arrives_at && (!self.flight.is_empty() || self.ends.is_some())
     }
 
-    pub(super) fn read(&mut self, most: usize) -> Came {
-        let count = self.flight.len().min(most.max(1));
-        match (count, self.ends) {
-            (1.., _) => Came::Bytes(self.flight.drain(..count).collect()),
-            (_, Some(Ends::Reset)) => Came::Failed,
-            _ => Came::Closed,
+    /// Some of what came, or how it ends.
+    pub(super) fn read(&mut self, most: usize) -> Result<Vec<u8>, Ends> {
+        match self.flight.len().min(most.max(1)) {
+            0 => Err(self.ends.unwrap_or(Ends::Closed)),
+            count => Ok(self.flight.drain(..count).collect()),
         }
     }
 

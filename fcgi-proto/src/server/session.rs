@@ -113,6 +113,8 @@ pub struct Session<const N: usize, S = [Life; N]> {
     linger: Linger,
     over: bool,
     report: Option<Report>,
+    /// That the next reply refuses a request was told, while its caller could name it.
+    refusal_told: bool,
     /// A warning was told.
     warned: bool,
 }
@@ -207,6 +209,7 @@ impl<const N: usize, S> Session<N, S> {
             linger: Linger::No,
             over: false,
             report: None,
+            refusal_told: false,
             warned: false,
         }
     }

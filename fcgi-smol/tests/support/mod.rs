@@ -8,6 +8,8 @@ pub(crate) mod child;
 pub(crate) mod executable;
 #[path = "../../../fcgi-blocking/tests/support/fixture.rs"]
 pub(crate) mod fixture;
+#[path = "../../../fcgi-blocking/tests/support/said.rs"]
+pub(crate) mod said;
 pub(crate) mod scripted;
 #[path = "../../../fcgi-blocking/tests/support/wire.rs"]
 mod wire;

@@ -24,25 +24,38 @@ impl Handler {
         self.left = self.left.saturating_sub(bytes.len());
     }
 
+    /// Writes some of so many bytes that are left, to STDOUT or to STDERR; whether it is still at it.
     pub(super) fn writes(
         &mut self,
+        at: fn(usize) -> At,
         left: usize,
         session: &mut dyn ServerSession,
         taken: &mut Taken,
         out: &mut VecDeque<u8>,
         world: &mut World,
     ) -> bool {
-        let bytes = self.next_bytes(taken, left);
+        let is_stderr = at(0) == At::Stderr(0);
+        if is_stderr && self.is_plain && taken.wrote.len() < wire::HEAD {
+            return false;
+        }
+        let bytes = if is_stderr { vec![b'e'; left] } else { self.next_bytes(taken, left) };
+        let is_aborted = taken.aborted && world.plan.mode == Mode::Pair;
         let count = if self.is_plain {
-            match session.stdout(self.request, &bytes) {
+            let record = if is_stderr {
+                session.stderr(self.request, &bytes)
+            } else {
+                session.stdout(self.request, &bytes)
+            };
+            match record {
                 Ok(None) => {
                     world.note(Decision::PlainWaits);
                     return self.must_wait();
                 }
                 Ok(Some((record, rest))) => {
                     world.note(Decision::Plain);
-                    let wanted = !taken.aborted || world.plan.mode != Mode::Pair || record.remaining() == 0;
-                    hold(wanted, "nothing after the end", || "an aborted request is answered".to_owned());
+                    hold(!is_aborted || record.remaining() == 0, "nothing after the end", || {
+                        "an aborted request is answered".to_owned()
+                    });
                     hold(out.is_empty() || record.remaining() == 0, "memory", || {
                         "a record leaves before what was handed out has".to_owned()
                     });
@@ -52,10 +65,17 @@ impl Handler {
                 Err(stopped) => return self.is_stopped(stopped, world),
             }
         } else {
-            match session.write(self.request, &mut self.answer, &bytes, world.now) {
+            let write = if is_stderr {
+                session.write_stderr(self.request, &mut self.answer, &bytes, world.now)
+            } else {
+                session.write(self.request, &mut self.answer, &bytes, world.now)
+            };
+            match write {
                 Ok(Write::Wait) => {
                     world.note(Decision::WriteWaits);
-                    self.held_since.get_or_insert(world.now);
+                    if !is_stderr {
+                        self.held_since.get_or_insert(world.now);
+                    }
                     return self.must_wait();
                 }
                 Ok(Write::Taken(count)) => {
@@ -67,8 +87,9 @@ impl Handler {
                     hold(out.is_empty(), "memory", || {
                         "a record leaves before what was handed out has".to_owned()
                     });
-                    let wanted = !taken.aborted || world.plan.mode != Mode::Pair;
-                    hold(wanted, "nothing after the end", || "an aborted request is answered".to_owned());
+                    hold(!is_aborted, "nothing after the end", || {
+                        "an aborted request is answered".to_owned()
+                    });
                     let held = self.held_since.map_or(Duration::ZERO, |since| world.now - since);
                     let may_leave = taken.is_complete() || self.let_go || held >= Duration::from_millis(150);
                     hold(may_leave || !world.plan.fair, "held back", || {
@@ -83,48 +104,12 @@ impl Handler {
                 Err(error) => panic!("[whole bodies] {error:?}"),
             }
         };
-        self.wrote(taken, &bytes[..count]);
-        self.at = Some(At::Write(left - count));
-        left > count
-    }
-
-    pub(super) fn writes_stderr(
-        &mut self,
-        left: usize,
-        session: &mut dyn ServerSession,
-        taken: &mut Taken,
-        out: &mut VecDeque<u8>,
-        world: &mut World,
-    ) -> bool {
-        let bytes = vec![b'e'; left];
-        let count = if self.is_plain {
-            if taken.wrote.len() < wire::HEAD {
-                return false;
-            }
-            match session.stderr(self.request, &bytes) {
-                Ok(None) => return self.must_wait(),
-                Ok(Some((record, rest))) => {
-                    record.slices().iter().for_each(|slice| out.extend(*slice));
-                    bytes.len() - rest.len()
-                }
-                Err(stopped) => return self.is_stopped(stopped, world),
-            }
+        if is_stderr {
+            taken.wrote_stderr.extend(&bytes[..count]);
         } else {
-            match session.write_stderr(self.request, &mut self.answer, &bytes, world.now) {
-                Ok(Write::Wait) => return self.must_wait(),
-                Ok(Write::Taken(count)) => count,
-                Ok(Write::Send(batch)) => {
-                    batch.slices().iter().for_each(|slice| out.extend(*slice));
-                    let count = batch.taken;
-                    self.answer.sent();
-                    count
-                }
-                Err(WriteError::Stopped(stopped)) => return self.is_stopped(stopped, world),
-                Err(error) => panic!("[whole bodies] {error:?}"),
-            }
-        };
-        taken.wrote_stderr.extend(&bytes[..count]);
-        self.at = Some(At::Stderr(left - count));
+            self.wrote(taken, &bytes[..count]);
+        }
+        self.at = Some(at(left - count));
         left > count
     }
 

@@ -363,6 +363,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 None
             }
             Event::Rejected { id, why } => {
+                self.tell(Some(id), Stopped::Refused(why));
+                self.refusal_told = self.connection.refusal() == Some((id, why));
                 self.rejected(id, why);
                 None
             }

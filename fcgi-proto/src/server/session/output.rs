@@ -134,7 +134,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             return None;
         }
         if let Some((id, why)) = self.connection.refusal() {
-            self.tell(Some(id), Stopped::Refused(why));
+            if !core::mem::take(&mut self.refusal_told) {
+                self.tell(Some(id), Stopped::Refused(why));
+            }
         }
         let control = match self.connection.poll_reply() {
             Some(reply) => reply,
