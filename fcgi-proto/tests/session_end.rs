@@ -157,12 +157,13 @@ fn what_is_left_of_an_answer_that_has_begun_leaves_before_the_rest_of_the_input_
         let request = line.started(1);
         line.writes(request, PAGE);
         assert_eq!(line.flush(request), Ok(true));
-        line.writes(request, b"the rest");
         assert_eq!(line.write_stderr(request, b"a line\n"), Ok(7));
+        line.writes(request, b"the rest");
+        assert_eq!(line.held(request), b"the rest");
         assert!(!line.finish(request));
-        assert_eq!(line.answers(), "STDOUT#1:45 STDERR#1:7");
+        assert_eq!(line.answers(), "STDOUT#1:37 STDERR#1:7 STDOUT#1:8");
         line.comes(&Client::new().stdin(1, b""));
-        assert_eq!(line.answers(), format!("STDOUT#1:45 STDERR#1:7 STDERR#1:0 {}", bare(1)));
+        assert_eq!(line.answers(), format!("STDOUT#1:37 STDERR#1:7 STDOUT#1:8 STDERR#1:0 {}", bare(1)));
     });
 }
 

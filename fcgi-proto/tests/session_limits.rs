@@ -197,6 +197,21 @@ fn a_reader_waits_30_s_for_the_next_byte_of_a_body() {
 }
 
 #[test]
+fn a_reader_waits_no_longer_where_a_body_that_nobody_takes_is_before_its_own() {
+    play_with::<2>(Server::with(|server| (server.room, server.disk) = (100, 100)), |line| {
+        line.comes(&posted(2, KEEP).head(1, KEEP).stdin(1, &body(250)).stdin(2, b"behind it"));
+        let reader = line.started(2);
+        assert_eq!(line.stdin(reader), Ok(Got::Nothing));
+        assert!(!line.reads());
+        line.wait(secs(30) - MOMENT);
+        assert!(!line.looked(reader));
+        line.wait(MOMENT);
+        assert!(line.looked(reader));
+        assert_eq!(line.stdin(reader), Err(late(Wait::Body, 30)));
+    });
+}
+
+#[test]
 fn a_body_that_trickles_uses_up_the_time_to_wait_for_it() {
     play::<1>(|line| {
         line.comes(&posted(1, KEEP));

@@ -34,12 +34,16 @@ fn tests(cell: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The tests of a file.
+/// The tests of a file, those of its table `rows!` too.
 fn tests_of(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let after = text.split("#[test]").skip(1);
-    let name = after.filter_map(|after| after.split_once("fn ")?.1.split_once('('));
-    name.map(|(name, _)| name.to_owned()).collect()
+    let names = after.filter_map(|after| after.split_once("fn ")?.1.split_once('('));
+    let table = text.split_once("rows! {\n").map_or("", |(_, table)| table);
+    let rows = table.lines().filter_map(|line| line.trim().split_once(": "));
+    let rows =
+        rows.filter(|(_, applications)| applications.starts_with(|first: char| first.is_ascii_digit()));
+    names.chain(rows).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Where a crate's file `a::b` may be.
@@ -127,6 +131,7 @@ fn every_test_of_a_session_stands_in_the_row_of_a_decision() {
 fn what_is_not_there_is_not_found() {
     assert!(exists("fcgi_proto::tables::what_is_not_there_is_not_found"));
     assert!(exists("fcgi_proto::process::c2_a_listed_peer_is_let_in_and_no_other"));
+    assert!(exists("fcgi_smol::pool::choice::eight_connects_that_fail_together_are_one_failure"));
     for test in ["", "fcgi_proto", "fcgi_proto::tables", "fcgi_proto::tables::rows", "fcgi_proto::none::rows"]
     {
         assert!(!exists(test), "{test}");

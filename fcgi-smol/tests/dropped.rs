@@ -5,8 +5,10 @@ mod polls;
 mod support;
 
 use std::io::Read;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use fcgi_proto::record::RecordType;
@@ -16,7 +18,7 @@ use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Executor, LocalExecutor, Timer, channel};
 use support::scripted::{Input, Room, Script};
-use support::{Call, Client, Outcome, Running, Settings, answer, in_time, record};
+use support::{Call, Client, Outcome, Running, Settings, abort, answer, in_time, record};
 
 /// Writes records of 65,528 bytes of its id, and gives each write up after some polls, to write it again.
 async fn impatient_writer(request: Request) -> Outcome {
@@ -240,4 +242,41 @@ fn a_dropped_executor_ends_connections_and_handlers() {
     let mut rest = Vec::new();
     let _ = client.stream.read_to_end(&mut rest);
     assert!(rest.is_empty(), "it was answered");
+}
+
+/// A waker that owns a request, and comes back to it.
+struct Back(Request, channel::Sender<bool>);
+
+impl Wake for Back {
+    fn wake(self: Arc<Self>) {
+        let poll = pin!(self.0.aborted()).poll(&mut Context::from_waker(Waker::noop()));
+        let _ = self.1.try_send(poll.is_ready());
+    }
+}
+
+#[test]
+fn a_waker_may_come_back_to_the_connection_that_wakes_it() {
+    let (started, has_started) = channel::unbounded();
+    let (woken, was_woken) = channel::unbounded();
+    let (go_on, may_go_on) = channel::unbounded::<()>();
+    for server in Running::both(Settings::default(), move |request: Request| {
+        let (started, may_go_on) = (started.clone(), may_go_on.clone());
+        let back = Arc::new(Back(request, woken.clone()));
+        async move {
+            let waker = Waker::from(Arc::clone(&back));
+            let poll = pin!(back.0.aborted()).poll(&mut Context::from_waker(&waker));
+            assert_eq!(poll, Poll::Pending);
+            // From now on its wakers alone own the request.
+            drop(back);
+            started.send(()).await?;
+            Ok(may_go_on.recv().await?)
+        }
+    }) {
+        let mut client = server.connect();
+        client.send(Call::post("/", "").opening());
+        in_time(has_started.recv()).expect("the handler runs");
+        client.send(abort(1));
+        assert!(in_time(was_woken.recv()).expect("the connection is not locked"), "it is aborted");
+        go_on.try_send(()).expect("the handler waits");
+    }
 }

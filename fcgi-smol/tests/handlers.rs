@@ -99,6 +99,28 @@ fn w32_a_handler_that_fails_gives_a_500_or_ends_its_answer_only_if_its_length_sh
 }
 
 #[test]
+fn w32_beside_other_requests_a_handler_that_fails_in_the_middle_ends_its_answer_with_the_status_1() {
+    for server in Running::both(Settings::default(), |request: Request| async move {
+        if request.param_str("REQUEST_URI") != Some("/half") {
+            return answer(&request, "fine").await;
+        }
+        let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+        page.write_all(b"half").await?;
+        page.flush().await?;
+        Err("no more".into())
+    }) {
+        let mut client = server.connect();
+        // One that waits for its body to end is active meanwhile.
+        client.send([Call::post("/", "").id(2).opening(), Call::get("/half").bytes()].concat());
+        let failed = client.answer(1);
+        assert_eq!((failed.app_status, failed.protocol_status), (1, 0));
+        assert_eq!((failed.text(), failed.log()), ("half", "no more\n"));
+        client.send(record(RecordType::Stdin, 2, b""));
+        client.answer(2).assert_ok("fine");
+    }
+}
+
+#[test]
 fn the_request_tells_what_the_client_sent_and_the_status_is_passed_on() {
     for server in Running::both(Settings::default(), |request: Request| async move {
         answer(&request, format!("{} {} {}", request.id(), request.role(), request.keep_conn())).await?;

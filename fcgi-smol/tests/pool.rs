@@ -529,7 +529,8 @@ fn a_connection_is_not_kept_while_another_has_no_answer() {
                 peer.record();
             }
         });
-        let pool = pool([&app], |settings| settings.max_idle = 2);
+        // Nothing else closes it in time.
+        let pool = pool([&app], |settings| (settings.max_idle, settings.keep_time) = (2, Duration::MAX));
         let first = spawn(executor, &pool, "/1");
         assert_eq!(was_asked.recv_timeout(PATIENCE), Ok(1));
         let second = spawn(executor, &pool, "/2");
