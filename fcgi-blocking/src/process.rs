@@ -393,9 +393,7 @@ impl Supervisor {
     fn ended(&mut self, pid: u32) {
         let Some(index) = self.workers.iter().position(|worker| worker.child.id() == pid) else { return };
         let mut worker = self.workers.remove(index);
-        if worker.told_to_end {
-            worker.kill(); // What it has left behind, which may hold the socket.
-        }
+        worker.kill(); // What it has left behind, which may hold the socket.
         let lived = worker.started.elapsed();
         let status = worker.child.wait();
         let end = match &status {

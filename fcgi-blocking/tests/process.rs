@@ -574,6 +574,20 @@ fn what_a_worker_has_started_is_gone_after_stop() {
 }
 
 #[test]
+fn what_a_worker_that_crashes_has_started_is_gone_before_the_next_one_starts() {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let mut reports = Reports::new();
+    let running = reports.script("sleep 120 & report $!; kill -SEGV $$").start(unix(dir.path())).unwrap();
+    for _ in 0..3 {
+        let child = reports.next_pid();
+        wait_for_end(child);
+    }
+    drop(running);
+    // Nobody holds the socket.
+    drop(unix(dir.path()));
+}
+
+#[test]
 fn replace_starts_new_workers_and_then_tells_the_old_ones_to_end() {
     let mut reports = Reports::new();
     let script = "trap 'report end; exit 0' TERM; report $$; sleep 120 & wait";
