@@ -167,7 +167,13 @@ impl Peer {
 
     /// One request, whole and in order; `None` when the client closes before its end.
     pub(crate) fn try_request(&mut self) -> Option<Asked> {
-        let (record_type, content) = self.record()?;
+        let (record_type, content) = loop {
+            match self.record()? {
+                // It crossed the end of the request before (FastCGI 1.0, section 5.4).
+                (RecordType::AbortRequest, _) if self.id != 0 => {}
+                record => break record,
+            }
+        };
         assert_eq!(record_type, RecordType::BeginRequest, "a request begins");
         let begin = BeginRequest::parse(content.as_slice().try_into().expect("8 bytes"));
         let mut asked = Asked {
