@@ -2,5 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod floor;
 pub mod load;
 pub mod request;
