@@ -14,9 +14,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = arguments.next().map_or(Ok(1.0), |text| text.parse())?;
     let time = Duration::try_from_secs_f64(seconds)?;
     let seen = run(&address, Shape { connections, in_flight }, time, || Duration::ZERO)?;
-    let [median, slowest] = [seen.median, seen.slowest].map(|time| time.as_micros());
+    let [median, p99] = [seen.latency.median, seen.latency.p99].map(|time| time.as_micros());
     println!(
-        "{} requests, {:.0} a second; half within {median} µs, 99 % within {slowest} µs",
+        "{} requests, {:.0} a second; half within {median} µs, 99 % within {p99} µs",
         seen.requests,
         seen.rate()
     );

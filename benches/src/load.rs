@@ -1,6 +1,7 @@
 //! The web server's side of a measurement: kept connections with requests in flight on each, every answer
 //! checked. One thread, so that the rest of the machine is the application's.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -33,10 +34,27 @@ pub struct Seen {
     pub elapsed: Duration,
     /// The application's processor time meanwhile, as the caller's clock tells it.
     pub processor: Duration,
-    /// The time that half the requests took at most.
+    /// How long requests took.
+    pub latency: Latency,
+}
+
+/// How long requests took, at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    /// Half of them.
     pub median: Duration,
-    /// The time that 99 in 100 requests took at most.
-    pub slowest: Duration,
+    /// 99 in 100.
+    pub p99: Duration,
+    /// 999 in 1000.
+    pub p999: Duration,
+}
+
+impl Latency {
+    fn of(mut all: Vec<Duration>) -> Self {
+        all.sort_unstable();
+        let at = |share: f64| all.get((all.len() as f64 * share) as usize).copied().unwrap_or_default();
+        Self { median: at(0.5), p99: at(0.99), p999: at(0.999) }
+    }
 }
 
 impl Seen {
@@ -110,47 +128,60 @@ pub fn run(
     time: Duration,
     mut clock: impl FnMut() -> Duration,
 ) -> io::Result<Seen> {
-    let first = ask(endpoint, REQUEST)?;
-    if !first.ends_with(&BODY) {
-        return Err(invalid("not the body that was to come"));
-    }
-    let length = first.len();
-    let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let mut connections = Vec::new();
-    for index in 0..shape.connections {
-        let connection = Connection::new(endpoint, shape.in_flight, length)?;
-        epoll::add(
-            &poll,
-            &connection.stream,
-            epoll::EventData::new_u64(index as u64),
-            epoll::EventFlags::IN,
-        )?;
-        connections.push(connection);
-    }
-    let mut lot = Lot { poll, connections, events: Vec::with_capacity(256), latencies: Vec::new() };
+    let mut lot = Lot::new(endpoint, shape)?;
     // One after the other, which also tells a server that serves fewer connections at once.
     for index in 0..shape.connections {
         lot.connections[index].begin()?;
     }
     while lot.connections.iter().any(|connection| connection.answered < u64::from(shape.in_flight)) {
-        lot.turn(true)?;
+        lot.turn(true, PATIENCE)?;
     }
     lot.latencies.clear();
     let (before, begun) = (clock(), Instant::now());
     while begun.elapsed() < time {
-        lot.turn(true)?;
+        lot.turn(true, PATIENCE)?;
     }
     let (elapsed, after) = (begun.elapsed(), clock());
-    let requests = lot.latencies.len() as u64;
-    let mut latencies = std::mem::take(&mut lot.latencies);
+    let latencies = std::mem::take(&mut lot.latencies);
     while lot.connections.iter().any(|connection| connection.active > 0) {
-        lot.turn(false)?;
+        lot.turn(false, PATIENCE)?;
     }
-    latencies.sort_unstable();
-    let at =
-        |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or_default();
-    let (median, slowest) = (at(0.5), at(0.99));
-    Ok(Seen { requests, elapsed, processor: after.saturating_sub(before), median, slowest })
+    let (requests, latency) = (latencies.len() as u64, Latency::of(latencies));
+    Ok(Seen { requests, elapsed, processor: after.saturating_sub(before), latency })
+}
+
+/// Sends `rate` requests a second for some time, one after the other to each connection in turn, and returns how long
+/// they took since they were due: a request that has to wait for the one before it on its connection is late by that.
+///
+/// # Errors
+/// As [`run`].
+pub fn pace(endpoint: &Endpoint, connections: usize, rate: f64, time: Duration) -> io::Result<Latency> {
+    let mut lot = Lot::new(endpoint, Shape { connections, in_flight: 1 })?;
+    let mut waiting: Vec<VecDeque<Instant>> = vec![VecDeque::new(); connections];
+    let (begun, mut sent) = (Instant::now(), 0_u32);
+    let end = begun + time;
+    loop {
+        let now = Instant::now();
+        let mut due = begun + Duration::from_secs_f64(f64::from(sent) / rate);
+        while due <= now.min(end) {
+            waiting[sent as usize % connections].push_back(due);
+            sent += 1;
+            due = begun + Duration::from_secs_f64(f64::from(sent) / rate);
+        }
+        for (connection, waiting) in lot.connections.iter_mut().zip(&mut waiting) {
+            if connection.active == 0 {
+                waiting.pop_front().into_iter().try_for_each(|due| connection.send(due))?;
+            }
+        }
+        if now < end {
+            let left = due.min(end).saturating_duration_since(Instant::now());
+            lot.turn(false, Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() })?;
+        } else if lot.connections.iter().any(|connection| connection.active > 0) {
+            lot.turn(false, PATIENCE)?;
+        } else {
+            return Ok(Latency::of(lot.latencies));
+        }
+    }
 }
 
 /// All connections of a load.
@@ -162,11 +193,29 @@ struct Lot {
 }
 
 impl Lot {
-    /// Waits for answers and takes in those that came; each makes room for another request.
-    fn turn(&mut self, again: bool) -> io::Result<()> {
+    /// Of connections that are made, once the server has shown that it answers as it should.
+    fn new(endpoint: &Endpoint, shape: Shape) -> io::Result<Self> {
+        let first = ask(endpoint, REQUEST)?;
+        if !first.ends_with(&BODY) {
+            return Err(invalid("not the body that was to come"));
+        }
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut connections = Vec::new();
+        for index in 0..shape.connections {
+            let connection = Connection::new(endpoint, shape.in_flight, first.len())?;
+            let data = epoll::EventData::new_u64(index as u64);
+            epoll::add(&poll, &connection.stream, data, epoll::EventFlags::IN)?;
+            connections.push(connection);
+        }
+        Ok(Self { poll, connections, events: Vec::with_capacity(256), latencies: Vec::new() })
+    }
+
+    /// Waits so long for answers and takes in those that came; each makes room for another request, which is sent if
+    /// there are to be more.
+    fn turn(&mut self, again: bool, wait: Timespec) -> io::Result<()> {
         self.events.clear();
-        epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut self.events), Some(&PATIENCE))?;
-        if self.events.is_empty() {
+        epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut self.events), Some(&wait))?;
+        if self.events.is_empty() && wait == PATIENCE {
             return Err(io::ErrorKind::TimedOut.into());
         }
         for event in &self.events {
@@ -244,6 +293,16 @@ impl Connection {
         self.stream.write_all(&self.output)?;
         self.output.clear();
         self.stream.set_nonblocking(true)
+    }
+
+    /// Sends the only request, which was due at this time; the system has room for it.
+    fn send(&mut self, due: Instant) -> io::Result<()> {
+        for request in &mut self.requests {
+            (request.begun, request.received) = (due, 0);
+            self.stream.write_all(&request.bytes)?;
+        }
+        self.active = 1;
+        Ok(())
     }
 
     /// Reads once and writes what that lets it; tells whether all is written.

@@ -15,9 +15,13 @@ use super::executable::executable;
 /// How long a server may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whom `serve` compares: the floor first.
-pub(crate) const SERVERS: [Program; 8] = [
+/// The floor of an event loop.
+pub(crate) const EPOLL: &str = "floor of an event loop";
+
+/// Whom `serve` compares: the floors first.
+pub(crate) const SERVERS: [Program; 9] = [
     Program { name: "floor", source: Source::Example("benches", "floor") },
+    Program { name: EPOLL, source: Source::Example("benches", "floor_epoll") },
     Program { name: "fcgi-blocking", source: Source::Example("fcgi-blocking", "plain") },
     Program { name: "fcgi-smol", source: Source::Example("fcgi-smol", "plain") },
     Program { name: "libfcgi", source: Source::C("libfcgi") },
