@@ -62,7 +62,7 @@ pub fn request(pairs: &[u8], body: usize) -> Vec<u8> {
 pub const HEAD: &[u8] = b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n";
 
 /// The body that every server sends.
-pub const BODY: [u8; 1024] = [b'x'; 1024];
+pub static BODY: [u8; 1024] = [b'x'; 1024];
 
 /// The whole answer, in as few records as can be.
 #[must_use]

@@ -31,6 +31,12 @@ pub(crate) const SERVERS: [Program; 9] = [
     Program { name: "Go net/http/fcgi", source: Source::Go("go") },
 ];
 
+/// The same handler over HTTP, for `web`.
+pub(crate) const OVER_HTTP: [Program; 2] = [
+    Program { name: "hyper over HTTP", source: Source::Example("benches", "peer_hyper") },
+    Program { name: "axum over HTTP", source: Source::Example("benches", "peer_axum") },
+];
+
 /// A server's name and where it comes from.
 #[derive(Clone, Copy)]
 pub(crate) struct Program {
