@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use benches::load::{Shape, run};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use support::is_test;
 use support::results::{Results, median};
 use support::server::{EPOLL, Program};
@@ -27,6 +28,9 @@ const SHAPES: [(usize, u16); 12] = [
 ];
 
 fn main() {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).expect("up to the maximum");
     let (rounds, time) = if is_test() { (1, 0.01) } else { (7, 0.3) };
     let servers = [
         Program::example(EPOLL, "benches", "floor_epoll"),

@@ -67,7 +67,7 @@ fn compare<'s>(
     servers: impl Iterator<Item = &'s Built> + Clone,
 ) {
     let (rounds, time) =
-        if is_test() { (1, Duration::from_millis(10)) } else { (25, Duration::from_millis(150)) };
+        if is_test() { (1, Duration::from_millis(10)) } else { (15, Duration::from_millis(150)) };
     let mut seen: BTreeMap<(usize, usize), Vec<(Seen, [f64; 2])>> = BTreeMap::new();
     for _ in 0..rounds {
         // Of each shape; the floors are the first servers.

@@ -4,9 +4,14 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+/// The second floor.
+pub(crate) const EPOLL: &str = "floor of an event loop";
+
 /// Figures that are missing are errors: run the benches first.
 pub(crate) struct Figures {
     serve: Vec<Vec<String>>,
+    latency: Vec<Vec<String>>,
+    curves: Vec<Vec<String>>,
     stream: Vec<Vec<String>>,
     /// None where nginx or wrk is not installed.
     web: Vec<Vec<String>>,
@@ -19,7 +24,17 @@ pub(crate) struct Served {
     pub(crate) rate: f64,
     /// Of the floor.
     pub(crate) ratio: f64,
+    /// Of the floor of an event loop.
+    pub(crate) event_loop: f64,
     /// Microseconds of processor time a request.
+    pub(crate) processor: f64,
+}
+
+/// How a server did behind nginx.
+pub(crate) struct Fronted {
+    /// Requests a second.
+    pub(crate) rate: f64,
+    /// Microseconds of its processor time a request.
     pub(crate) processor: f64,
 }
 
@@ -40,6 +55,8 @@ impl Figures {
         let results = folder().join("results");
         Ok(Self {
             serve: rows(&results.join("serve.csv"))?,
+            latency: rows(&results.join("latency.csv"))?,
+            curves: rows(&results.join("curves.csv"))?,
             stream: rows(&results.join("stream.csv"))?,
             web: rows(&results.join("web.csv")).unwrap_or_default(),
             instructions: fs::read_to_string(results.join("instructions.txt"))?,
@@ -61,7 +78,31 @@ impl Figures {
     ) -> Result<Served, Box<dyn Error>> {
         let key = [transport, &connections.to_string(), &in_flight.to_string(), server];
         let row = self.serve.iter().find(|row| row[..4] == key).ok_or(format!("no figure for {key:?}"))?;
-        Ok(Served { rate: row[4].parse()?, ratio: row[5].parse()?, processor: row[6].parse()? })
+        Ok(Served {
+            rate: row[4].parse()?,
+            ratio: row[5].parse()?,
+            event_loop: row[6].parse()?,
+            processor: row[7].parse()?,
+        })
+    }
+
+    /// Requests a second, and microseconds within which half, 99 in 100 and 999 in 1000 of them were answered, at half of
+    /// the greatest load.
+    pub(crate) fn latency(&self, server: &str) -> Result<&[String], Box<dyn Error>> {
+        let row =
+            self.latency.iter().find(|row| row[0] == server).ok_or(format!("no latency of {server}"))?;
+        Ok(&row[1..])
+    }
+
+    /// Microseconds of processor time a request of `server`, by connections or, on one, by requests in flight.
+    pub(crate) fn curve(
+        &self,
+        server: &str,
+        by_connections: bool,
+    ) -> Result<Vec<(f64, f64)>, Box<dyn Error>> {
+        let [fixed, grows] = if by_connections { [1, 0] } else { [0, 1] };
+        let rows = self.curves.iter().filter(|row| row[fixed] == "1" && row[2] == server);
+        rows.map(|row| Ok((row[grows].parse()?, row[4].parse()?))).collect()
     }
 
     pub(crate) fn stream(&self, direction: &str, server: &str) -> Result<Streamed, Box<dyn Error>> {
@@ -71,9 +112,15 @@ impl Figures {
         Ok(Streamed { ratio: row[3].parse()?, grown: after - before })
     }
 
-    /// Requests a second behind nginx.
-    pub(crate) fn web(&self, server: &str) -> Option<f64> {
-        self.web.iter().find(|row| row[0] == server)?[1].parse().ok()
+    /// How it did behind nginx, if it was installed.
+    pub(crate) fn web(&self, server: &str) -> Option<Fronted> {
+        let row = self.web.iter().find(|row| row[0] == server)?;
+        Some(Fronted { rate: row[1].parse().ok()?, processor: row[3].parse().ok()? })
+    }
+
+    /// Those that answer over HTTP behind nginx.
+    pub(crate) fn over_http(&self) -> impl Iterator<Item = &str> {
+        self.web.iter().map(|row| row[0].as_str()).filter(|name| name.ends_with("over HTTP"))
     }
 
     /// Nanoseconds of one of criterion's benches.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use plotters::prelude::*;
 
-use crate::figures::{Figures, folder};
+use crate::figures::{EPOLL, Figures, folder};
 
 type Picture<'p> = DrawingArea<SVGBackend<'p>, plotters::coord::Shift>;
 
@@ -21,13 +21,29 @@ pub(crate) fn draw(figures: &Figures) -> Result<(), Box<dyn Error>> {
         "1 KiB answers a second, 16 kept connections: % of a program that parses nothing",
         &shares,
     )?;
-    let mut gain = Vec::new();
-    for in_flight in [1, 32] {
-        let rate = figures.serve("unix", 4, in_flight, "fcgi-smol")?.rate;
-        gain.push((format!("fcgi-smol, {in_flight} in flight"), rate / 1000.0));
+    for (name, by_connections, title, x) in [
+        ("requests", false, "Processor time of a request, many on one connection", "requests in flight"),
+        ("connections", true, "Processor time of a request, one on each of many connections", "connections"),
+    ] {
+        let mut lines = Vec::new();
+        for (server, color) in [("fcgi-smol", OURS), (EPOLL, PEERS)] {
+            lines.push((server, color, figures.curve(server, by_connections)?));
+        }
+        curves(name, [title, x, "microseconds"], &lines)?;
     }
-    bars("multiplexing", "Thousand answers a second on 4 connections", &gain)?;
-    parameters()
+    let mut lines = Vec::new();
+    for (function, color) in [("fcgi-proto", OURS), ("tokio-fastcgi", PEERS)] {
+        let mut points = Vec::new();
+        for count in [1, 10, 100, 1000] {
+            points.push((f64::from(count), Figures::criterion("parse, by pairs", function, count)?));
+        }
+        lines.push((function, color, points));
+    }
+    curves(
+        "parameters",
+        ["From a request's bytes to its parameters and a look-up", "pairs", "nanoseconds"],
+        &lines,
+    )
 }
 
 /// Horizontal bars, each with its name and its figure.
@@ -50,26 +66,30 @@ fn bars(name: &str, title: &str, values: &[(String, f64)]) -> Result<(), Box<dyn
     Ok(picture.present()?)
 }
 
-/// Time by pairs, both axes logarithmic.
-fn parameters() -> Result<(), Box<dyn Error>> {
-    let path = folder().join("results/parameters.svg");
+/// Lines with their names, both axes logarithmic, with a caption and the axes' names.
+fn curves(
+    name: &str,
+    [caption, x, y]: [&str; 3],
+    lines: &[(&str, RGBColor, Vec<(f64, f64)>)],
+) -> Result<(), Box<dyn Error>> {
+    let path = folder().join(format!("results/{name}.svg"));
     let picture: Picture<'_> = SVGBackend::new(&path, (760, 420)).into_drawing_area();
     picture.fill(&WHITE)?;
+    let all = || lines.iter().flat_map(|(_, _, points)| points);
+    let most = all().fold((1.0, 1.0), |(x, y): (f64, f64), point| (x.max(point.0), y.max(point.1)));
+    let least = all().map(|(_, y)| *y).fold(most.1, f64::min);
     let mut chart = ChartBuilder::on(&picture)
-        .caption("From a request's bytes to its parameters and a look-up", ("sans-serif", 18))
+        .caption(caption, ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(70)
-        .build_cartesian_2d((1_f64..1000.0).log_scale(), (10_f64..1_000_000.0).log_scale())?;
-    chart.configure_mesh().x_desc("pairs").y_desc("nanoseconds").draw()?;
-    for (function, color) in [("fcgi-proto", OURS), ("tokio-fastcgi", PEERS)] {
-        let mut points = Vec::new();
-        for count in [1, 10, 100, 1000] {
-            points.push((f64::from(count), Figures::criterion("parse, by pairs", function, count)?));
-        }
+        .build_cartesian_2d((1.0..most.0).log_scale(), (least / 2.0..most.1 * 2.0).log_scale())?;
+    chart.configure_mesh().x_desc(x).y_desc(y).draw()?;
+    for (label, color, points) in lines {
+        let color = *color;
         chart
-            .draw_series(LineSeries::new(points, color.stroke_width(3)))?
-            .label(function)
+            .draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(3)))?
+            .label(*label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color.stroke_width(3)));
     }
     chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
