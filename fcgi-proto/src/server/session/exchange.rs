@@ -33,6 +33,7 @@ pub struct Begin {
 /// A request and its answer. Its memory serves one request after the other.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Exchange {
     /// What the request began with, if one did.
     pub begin: Option<Begin>,

@@ -72,6 +72,7 @@ impl Batch<'_> {
 #[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum WriteError {
     /// The answer's head cannot be sent.
     Head(HeadError),
