@@ -182,12 +182,23 @@ fn defmt_formats_every_public_type_but_those_of_http() {
 fn every_public_enum_may_grow_but_those_that_a_caller_has_to_know_whole() {
     // What section 8 numbers, and what a caller does one of, or is to do.
     const WHOLE: [&str; 11] = [
-        "RecordType", "Role", "ProtocolStatus", "Level", "Stream", "Read", "End<T>", "Write<'a>", "Output<'d>", "Leave",
+        "RecordType",
+        "Role",
+        "ProtocolStatus",
+        "Level",
+        "Stream",
+        "Read",
+        "End<T>",
+        "Write<'a>",
+        "Output<'d>",
+        "Leave",
         "Again",
     ];
     let mut whole = Vec::new();
     for (path, line, attributes) in all_public_types() {
-        let Some(name) = line.strip_prefix("pub enum ").and_then(|line| line.split(" {").next()) else { continue };
+        let Some(name) = line.strip_prefix("pub enum ").and_then(|line| line.split(" {").next()) else {
+            continue;
+        };
         if !attributes.contains("#[non_exhaustive]") {
             assert!(WHOLE.contains(&name), "{}: {name}", path.display());
             whole.push(name.to_owned());

@@ -245,12 +245,7 @@ mod tests {
         let mut connection = Connection::<N, _>::with_slots(Limits::new(), Vec::<Counted>::new());
         let begin = |id: u16| {
             let [id1, id0] = id.to_be_bytes();
-            [
-                [1, 1, id1, id0, 0, 8, 0, 0],
-                [0, 1, 1, 0, 0, 0, 0, 0],
-                [1, 4, id1, id0, 0, 0, 0, 0],
-            ]
-            .concat()
+            [[1, 1, id1, id0, 0, 8, 0, 0], [0, 1, 1, 0, 0, 0, 0, 0], [1, 4, id1, id0, 0, 0, 0, 0]].concat()
         };
         let last = N as u16;
         for id in 1..=last {

@@ -95,7 +95,8 @@ impl Exchanges for Exchange {
 }
 
 /// Those of Responders, by their [slots](Request::slot): each is made as its request begins, with the default limits,
-/// and its handler may take it. There is no room for other roles: an answer to an Authorizer lets somebody in.
+/// and its handler may take it. Requests of other roles are refused: a page in answer to an Authorizer would let
+/// somebody in.
 impl Exchanges for Vec<Option<Exchange>> {
     fn begin(&mut self, begin: Begin) -> bool {
         if begin.role != Role::Responder {
