@@ -10,6 +10,18 @@ use fcgi_proto::record::{ProtocolStatus, RecordType};
 use support::duplex::{Done, Duplex};
 use support::{Answer, Call, PATIENCE, Running, pairs, record, say, settings};
 
+// What may be shared by threads, or handed to one.
+const _: () = {
+    const fn goes_anywhere<T: Send + Sync>() {}
+    const fn goes_along<T: Send>() {}
+    goes_anywhere::<fcgi_blocking::Server>();
+    goes_anywhere::<fcgi_blocking::Handle>();
+    goes_anywhere::<fcgi_blocking::Listener>();
+    goes_anywhere::<fcgi_blocking::Running>();
+    goes_along::<fcgi_blocking::Client>();
+    goes_along::<fcgi_blocking::Stream>();
+};
+
 /// Serves what `chunks` hold, one a read, until their end.
 fn serve<T: Into<AppStatus>>(
     chunks: impl IntoIterator<Item = Vec<u8>>,

@@ -42,7 +42,8 @@
 //! # A connection without its socket
 //!
 //! Start with a type that has all but the socket: the session, what is to be sent, and your handler. This one keeps a
-//! body until its handler takes it, and answers how long it was.
+//! body until its handler takes it, and answers how long it was. It needs the feature `std`, or `alloc`:
+//! `fcgi-proto = { version = "0.1", features = ["std"] }`.
 //!
 //! ```
 #![doc = include_str!("../examples/guide/connection.rs")]
@@ -52,6 +53,9 @@
 //!   [`Exchange`](crate::server::session::Exchange), and tells you when the request is to be handled. The parameters
 //!   are in `exchange.params`: `exchange.params.get(b"REQUEST_URI")`.
 //! - A handler that has to wait *asks again*. It is a state here. On an async runtime it is a future that is woken.
+//! - Where a connection carries several requests, a `Vec<Option<Exchange>>` keeps their exchanges, by
+//!   [`slot`](crate::server::session::Request::slot). At `Start` the handler may take its own out:
+//!   `exchanges[request.slot()].take()`.
 //! - [`finish_answer`](crate::server::Session::finish_answer) says that the handler is done.
 //!   [`end_into`](crate::server::Session::end_into) then gives what ends the request, as soon as that may leave.
 //!
@@ -86,8 +90,8 @@
 //! | `read` | read, and hand in what came | nothing; at the end [`end_of_input()`](crate::server::Session::end_of_input), after an error [`broken()`](crate::server::Session::broken) |
 //! | `at` | wait no longer than until then | [`expire(now)`](crate::server::Session::expire) |
 //!
-//! `receive` and `take_in` tell what concerns a request. Call them until they say `None`: after each read, and once with
-//! no bytes after every other call.
+//! `receive` and `take_in` tell what concerns a request. Call them until they say `None`: after each read, and
+//! after every other call, with the bytes that are left or with none.
 //!
 //! | [`Input`](crate::server::session::Input) | you do |
 //! |---|---|
@@ -96,6 +100,16 @@
 //! | `Body` | keep what you have room for, and say how much that was: [`took`](crate::server::Session::took) or [`keep_into`](crate::server::Session::keep_into). The rest stays at the front of the input |
 //! | `Look` | the handler may go on: have it ask again. It is no promise; it may have to wait once more |
 //! | `Over` | forget the request. Its handler was not run |
+//!
+//! **Bytes that are not taken** stay yours. Hand them in again, before what you read next. While nobody has room for
+//! them `read` is false.
+//!
+//! **Replies.** `write` is wanted for what the session itself has to say, too. Put that into `out` with
+//! [`output_into`](crate::server::Session::output_into) before you ask `next`.
+//!
+//! **When nothing is wanted**, leave the socket out of what you wait for. poll(2) and epoll tell of errors and of a
+//! client that has left even if you ask for nothing, so a loop that waits for the socket would spin. Take such a tell
+//! for what you asked for: read or write, and hand in what that says.
 //!
 //! The order of calls is free, and each is right at any time. A call for a request that is over says
 //! [`Stopped::Over`](crate::server::session::Stopped::Over). After a call, ask `next` again: it may want something else
@@ -111,7 +125,10 @@
 //! [`write`](crate::server::Session::write) says to wait. Meanwhile the body has to go somewhere, or nothing moves: a
 //! `Body` with `spool: true` says that what waits behind it cannot go on. Take it to disk, or into more memory than you
 //! would otherwise. If you have no room, take nothing. The answer leaves then, and what the web server does with the
-//! rest of the body is its own decision.
+//! rest of the body is its own decision. nginx sends no more of it: a handler that wants to read on fails after
+//! [`Patience::read`](crate::server::session::Patience::read), with
+//! [`Stopped::TimedOut`](crate::server::session::Stopped::TimedOut). So a handler that echoes needs room for all that it
+//! is sent.
 //!
 //! [`flush`](crate::server::Session::flush) lets the answer go before the body is in, for an event stream for example.
 //! It ends a head that was made field by field, so it needs no
@@ -130,8 +147,8 @@
 //!   [`Selected`](crate::pair::Selected) keeps a few names in little memory.
 //! - **`N`** is how many requests a connection carries at once. A `Session<1>` takes less than 400 bytes on a 64-bit
 //!   machine, and each further request at most 64 more, whether it is used or not. `Session::growing` has them in a
-//!   `Vec` that grows. A request is found by its id without a search. Only calls that concern all requests look at all of them: the end of
-//!   input, a time that has come.
+//!   `Vec` that grows: its type is `Session<N, Vec<Life>>`. A request is found by its id without a search. Only calls that
+//!   concern all requests look at all of them: the end of input, a time that has come.
 //! - nginx, Apache, lighttpd and Caddy send one request at a time on a connection: `N = 1` is enough. HAProxy sends more
 //!   if it is told to, and begins a request before it has seen the end of the one before: have half as many slots again
 //!   as you announce with [`Limits::max_reqs`](crate::Limits::max_reqs).
@@ -149,7 +166,10 @@
 //! # Limits
 //!
 //! [`Limits`](crate::Limits) bounds what a client can make you keep or read. `params` is the one to set with your memory
-//! in mind. Connections are counted by you: let the listener wait while there are too many, and say so in `max_conns`.
+//! in mind. Connections are counted by you: let the listener wait while there are too many, or too few descriptors, and
+//! say how many you take in `max_conns`. Or make room: of the connections that wait for a request, which
+//! [`waiting`](crate::server::Session::waiting) tells, have the longest one
+//! [`leave`](crate::server::Session::leave).
 //! A request that you have no room for is [refused](crate::server::Session::refuse_full), which is an answer of 503.
 //!
 //! # Many requests at once
@@ -165,7 +185,8 @@
 //! - **A handler that has not read its body.** The session reads the rest and throws it away, and only then ends the
 //!   request: on a connection that is kept, before END_REQUEST; on one that closes, after it, when this side has ended
 //!   its direction. Both end after [`Patience::drain`](crate::server::session::Patience::drain), after `drain_limit`
-//!   bytes, or after a pause of 150 ms. You do nothing but go on with the loop.
+//!   bytes, or after a pause of 150 ms. You do nothing but go on with the loop: no `Body` comes for a handler that is
+//!   done.
 //! - **An abort.** The browser has left, and the web server says so. The next `read` of the handler fails with
 //!   [`Stopped::Aborted`](crate::server::session::Stopped::Aborted), and
 //!   [`is_gone`](crate::server::Session::is_gone) is true. What is still written is thrown away. Nothing more comes for

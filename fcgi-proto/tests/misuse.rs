@@ -8,11 +8,25 @@ use fcgi_proto::cgi::{HeadError, Status};
 use fcgi_proto::client;
 use fcgi_proto::decoder::Decoder;
 use fcgi_proto::pair::TruncatedPair;
-use fcgi_proto::record::{ProtocolStatus, Record, RecordType, RequestId, Role, UnknownNumber};
-use fcgi_proto::server::session::{Patience, Session};
+use fcgi_proto::record::{Control, ProtocolStatus, Record, RecordType, RequestId, Role, UnknownNumber};
+use fcgi_proto::server::session::{Batch, Exchange, Life, Patience, Session};
 use fcgi_proto::server::{Connection, Refusal, SendError};
 use fcgi_proto::{ConnectionError, Limits};
 use support::*;
+
+// What a runtime moves between threads may go there.
+const _: () = {
+    const fn goes_anywhere<T: Send + Sync>() {}
+    goes_anywhere::<Connection<1>>();
+    goes_anywhere::<Session<1>>();
+    goes_anywhere::<Session<1, Vec<Life>>>();
+    goes_anywhere::<Exchange>();
+    goes_anywhere::<client::Connection<1>>();
+    goes_anywhere::<client::Session<1>>();
+    goes_anywhere::<Record<'static>>();
+    goes_anywhere::<Control>();
+    goes_anywhere::<Batch<'static>>();
+};
 
 /// A connection on which all of `bytes` came.
 fn connection<const N: usize>(limits: Limits, mut bytes: &[u8]) -> Connection<N> {

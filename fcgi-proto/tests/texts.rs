@@ -1,7 +1,7 @@
 //! What errors and names say to people: one line each, with the number that was wrong.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fcgi_proto::cgi::{HeadError, PathError, ResponseHeadError, ResponseTooLong, Status, VariablesError};
@@ -144,29 +144,72 @@ fn errors_of_heads_variables_and_paths_tell_the_byte() {
     ]);
 }
 
-#[test]
-fn defmt_formats_every_public_type_but_those_of_http() {
-    fn read(folder: &Path, seen: &mut usize) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("http") {
-                read(&path, seen);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let mut attributes = String::new();
-                for line in text.lines().filter(|line| !line.starts_with("//")) {
-                    if line.starts_with("pub struct") || line.starts_with("pub enum") {
-                        assert!(attributes.contains("defmt::Format"), "{}: {line}", path.display());
-                        *seen += 1;
-                    }
-                    attributes = if line.starts_with("#[") { attributes + line } else { String::new() };
+/// The public types of a folder's files, and of those below it: the file, the line, the attributes above it.
+fn public_types(folder: &Path, found: &mut Vec<(PathBuf, String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            public_types(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let mut attributes = String::new();
+            for line in text.lines().filter(|line| !line.starts_with("//")) {
+                if line.starts_with("pub struct") || line.starts_with("pub enum") {
+                    found.push((path.clone(), line.to_owned(), attributes.clone()));
                 }
+                attributes = if line.starts_with("#[") { attributes + line } else { String::new() };
             }
         }
     }
-    let mut seen = 0;
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut seen);
-    assert!(seen > 40, "{seen}");
+}
+
+fn all_public_types() -> Vec<(PathBuf, String, String)> {
+    let mut found = Vec::new();
+    public_types(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(found.len() > 90, "{}", found.len());
+    found
+}
+
+#[test]
+fn defmt_formats_every_public_type_but_those_of_http() {
+    for (path, line, attributes) in all_public_types() {
+        let of_http = path.components().any(|part| part.as_os_str() == "http");
+        assert!(of_http || attributes.contains("defmt::Format"), "{}: {line}", path.display());
+    }
+}
+
+#[test]
+fn every_public_enum_may_grow_but_those_that_a_caller_has_to_know_whole() {
+    // What section 8 numbers, and what a caller does one of, or is to do.
+    const WHOLE: [&str; 11] = [
+        "RecordType",
+        "Role",
+        "ProtocolStatus",
+        "Level",
+        "Stream",
+        "Read",
+        "End<T>",
+        "Write<'a>",
+        "Output<'d>",
+        "Leave",
+        "Again",
+    ];
+    let mut whole = Vec::new();
+    for (path, line, attributes) in all_public_types() {
+        let Some(name) = line.strip_prefix("pub enum ").and_then(|line| line.split(" {").next()) else {
+            continue;
+        };
+        if !attributes.contains("#[non_exhaustive]") {
+            assert!(WHOLE.contains(&name), "{}: {name}", path.display());
+            whole.push(name.to_owned());
+        }
+    }
+    assert_eq!(whole.len(), WHOLE.len(), "{whole:?}");
+    for name in ["Whole<'i>", "Target<'a>", "CapacityError", "Next", "Report", "Begin"] {
+        let line = format!("pub struct {name} {{");
+        let found = all_public_types().into_iter().find(|(_, found, _)| *found == line);
+        assert!(found.is_some_and(|(.., attributes)| attributes.contains("#[non_exhaustive]")), "{name}");
+    }
 }
 
 #[test]

@@ -15,6 +15,19 @@ use support::{
     settings, wait_until, waiter,
 };
 
+// What an executor moves between threads may go there.
+const _: () = {
+    const fn goes_anywhere<T: Send + Sync>() {}
+    const fn goes_along<T: Send>() {}
+    goes_anywhere::<Server>();
+    goes_anywhere::<fcgi_smol::Handle>();
+    goes_anywhere::<Request>();
+    goes_anywhere::<fcgi_smol::Client>();
+    goes_anywhere::<fcgi_smol::Pool>();
+    goes_along::<fcgi_smol::Outgoing<'static>>();
+    goes_along::<fcgi_smol::Response<'static>>();
+};
+
 const SHORT: Duration = Duration::from_millis(100);
 
 fn panics(request: Request) -> Boxed {

@@ -72,12 +72,12 @@ impl Held {
     }
 }
 
-/// One request's answer, as web servers need it: the head leaves whole, checked and completed, in one record,
-/// before anything on STDERR; to HEAD, and with 204 and 304, no body follows; a handler that fails before
-/// anything was sent has answered 500. Of that some differ for nginx: see [`Front`].
+/// One request's answer, as web servers need it: the head leaves whole, checked and completed, in one record, before
+/// anything on STDERR; to HEAD, and with 204 and 304, no body follows; a handler that fails before anything was sent
+/// has answered 500. For nginx some of this differs: see [`Front`].
 ///
-/// What is [written](Self::write) and has room waits here. What has none is the caller's to send right behind
-/// [`stdout`](Self::stdout), so that large bodies are not copied. Needs the feature `alloc`.
+/// What is [written](Self::write) waits here as long as there is room. What has none is returned: send it right behind
+/// [`stdout`](Self::stdout). So large bodies are not copied. Needs the feature `alloc`.
 ///
 /// ```
 /// use fcgi_proto::cgi::{Answer, HEAD_LIMIT, Status};
@@ -110,8 +110,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer whose head has at most this many bytes. It leaves in one record with what is gathered
-    /// behind it, so that more than 56 KiB less 8 bytes counts as that, and less than 128 bytes as 128.
+    /// An answer whose head has at most this many bytes. The head leaves in one record with what is gathered behind it.
+    /// So the limit is at most 56 KiB less 8 bytes; it is at least 128 bytes.
     #[must_use]
     pub fn new(head_limit: usize) -> Self {
         let head_limit = head_limit.clamp(MIN_HEAD, MAX_HEAD);
@@ -127,10 +127,11 @@ impl Answer {
         }
     }
 
-    /// For the next request, with these parameters, and for this web server or the one that they name.
+    /// Makes it ready for the next request, with these parameters. `front` is the web server that asks; `None`: the one
+    /// that SERVER_SOFTWARE names.
     ///
     /// # Errors
-    /// [`TruncatedPair`], if the parameters are not whole: one look at them is enough for both.
+    /// [`TruncatedPair`], if the parameters are not whole pairs.
     pub fn reset_for(&mut self, mut params: Pairs<'_>, front: Option<Front>) -> Result<(), TruncatedPair> {
         let (all, mut method, mut software) = (params.clone(), None, None);
         let may_be_one = |len| len == b"REQUEST_METHOD".len() || len == b"SERVER_SOFTWARE".len();
@@ -147,7 +148,7 @@ impl Answer {
         params.check().or_else(|_| all.check())
     }
 
-    /// For the next request, of this method, of an unknown web server.
+    /// Makes it ready for the next request, of this method, from a web server that is not known.
     pub fn reset(&mut self, method: Option<&[u8]>) {
         self.stage = Stage::Written(HeadEnd::default());
         self.method_has_body = Status::OK.has_body(method);
@@ -193,8 +194,8 @@ impl Answer {
         }
     }
 
-    /// Takes in what the handler writes to STDOUT and returns what there is no room for: it goes out right
-    /// behind [`stdout`](Self::stdout).
+    /// Takes in what the handler writes to STDOUT, and returns what there is no room for: send that right behind
+    /// [`stdout`](Self::stdout).
     ///
     /// # Errors
     /// [`HeadError`], for a head that cannot be sent; one that was too long stays so.
@@ -261,8 +262,7 @@ impl Answer {
     }
 
     /// Whether the head has ended: [`stdout`](Self::stdout) has it, or it was sent.
-    #[must_use]
-    pub fn head_is_whole(&self) -> bool {
+    pub(crate) fn head_is_whole(&self) -> bool {
         matches!(self.stage, Stage::Whole { .. })
     }
 
@@ -293,7 +293,7 @@ impl Answer {
     /// before it could be answered, only END_REQUEST is sent.
     ///
     /// # Errors
-    /// Those of [`Connection::finish`]; what waits waits still.
+    /// Those of [`Connection::finish`]; what waits is kept.
     pub fn finish<const N: usize, S: Slots>(
         &mut self,
         connection: &mut Connection<N, S>,

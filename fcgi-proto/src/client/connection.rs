@@ -59,9 +59,9 @@ struct Slot {
 /// More than one is for servers that are known to multiplex: many applications lose requests, whatever they
 /// answer to GET_VALUES.
 ///
-/// Ids are taken in turn, from 1 up to 200 or, beyond 200 requests at a time, up to `N`; then from 1 again. What
-/// an application sends after the end of a request so finds its id inactive, and no other request. Free Pascal
-/// dies of ids above 255.
+/// Ids are taken in turn, from 1 up to 200 or, beyond 200 requests at a time, up to `N`; then from 1 again. So what an
+/// application sends after the end of a request names an id that is not active, and reaches no other request. Free
+/// Pascal dies of ids above 255.
 ///
 /// ```
 /// use fcgi_proto::client::{Connection, Event};
@@ -345,8 +345,8 @@ impl<const N: usize> Connection<N> {
         Ok(control)
     }
 
-    /// Asks for the three defined values (section 4.1). Only where the server is known to survive it: it
-    /// kills or stalls some.
+    /// Asks for the three defined values (section 4.1). Do so only where the server is known to survive it: some crash,
+    /// or stall.
     pub fn get_values(&mut self) -> Control {
         self.asked = self.asked.saturating_add(1);
         let mut names = pair::Packer::new([0; 64]);

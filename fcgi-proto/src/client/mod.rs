@@ -16,8 +16,8 @@
 //! - END_REQUEST alone ends an answer; an empty STDOUT record does not, and need not come (open point Z14).
 //! - After anything odd the connection [is not used again](Connection::is_reusable): an abort, a refusal, an
 //!   END_REQUEST before the input was sent whole or of another length than 8 bytes, a record for a request that
-//!   is not active, any record while nothing is asked. And since a late or doubled answer can come after the next
-//!   request began, ids are taken in turn, from 1 to 200: it is then for a request that is not active.
+//!   is not active, any record while nothing is asked. A late or doubled answer can come after the next
+//!   request began. So ids are taken in turn, from 1 to 200: such an answer then names no active request.
 //!
 //! Records for inactive ids, of unknown types or the wrong direction are ignored within
 //! [`Limits::ignored`], which empty STDOUT and STDERR records and UNKNOWN_TYPE count against too: a flood of

@@ -45,8 +45,8 @@ pub enum PageError {
         /// Bytes that it lacks.
         missing: u64,
     },
-    /// The application failed half way, on a connection that it could not close for others on it; there is no
-    /// Content-Length that tells.
+    /// The application failed half way. It could not close the connection, which carried other requests, and there is
+    /// no Content-Length that tells.
     Failed {
         /// What it ended with, not 0.
         app_status: u32,
@@ -94,12 +94,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Page<B> {
         }
     }
 
-    /// Whether all of the body was taken that there is to be, as far as the head tells.
+    /// Whether all of the body was taken, as far as the head tells its length.
     pub fn is_whole(&self) -> bool {
         self.body.as_ref().is_some_and(|body| body.wanted(1) == 0)
     }
 
-    /// Whether it is a whole response, if the request ended so.
+    /// Checks that the response is whole, when its request has ended like this.
     ///
     /// # Errors
     /// [`PageError`].

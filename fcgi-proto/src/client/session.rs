@@ -363,8 +363,8 @@ impl<const N: usize> Session<N> {
 
     // A request's caller.
 
-    /// How a request ended, and `None` while it is waited for; its limits run from here on until something
-    /// comes. What came before the end is to be taken first.
+    /// How the request ended; `None` while the application is waited for. Take what came before its end first. The
+    /// request's limits run from this call until something comes.
     ///
     /// # Errors
     /// [`Failure`]; [`Failure::Over`] for a request that was left.
@@ -390,7 +390,7 @@ impl<const N: usize> Session<N> {
         }
     }
 
-    /// The head of the request's answer is whole and has this status: that of a refusal is 503.
+    /// Tells the session the status of the answer's head, once that is whole. A refusal has a 503.
     pub fn head(&mut self, request: Request, status: u16) {
         if let Some(slot) = self.slot_mut(request) {
             slot.status = status;
@@ -408,9 +408,9 @@ impl<const N: usize> Session<N> {
         })
     }
 
-    /// The caller is done with the request: its handle is over. Before its end it is aborted: with the record to
-    /// be sent, where others share the connection; else the connection is closed, which is the abort that works
-    /// (section 5.4).
+    /// The caller is done with the request, and its handle is over. If the request has not ended, it is aborted. Where
+    /// others share the connection, the record that is returned does that: send it. Else the connection is closed,
+    /// which is the abort that works (section 5.4).
     pub fn leave(&mut self, request: Request, now: Duration) -> Control {
         let Ok(place) = self.find_place(request) else { return Control::new() };
         let Some(slot) = self.slots.get_mut(place) else { return Control::new() };
@@ -444,9 +444,9 @@ impl<const N: usize> Session<N> {
 
     // Time, and what to do next.
 
-    /// What is wanted of the transport now. There is nothing to shut down: applications take a connection whose
-    /// sending side has ended for one that is gone. Other than the server's it needs no time: what the time alone
-    /// changes is all in [`expire`](Self::expire), since nothing is waited for that no request waits for.
+    /// What is wanted of the transport now. There is nothing to shut down: applications take a connection whose sending
+    /// side has ended for one that is gone. Unlike the server's it takes no time: [`expire`](Self::expire) alone does
+    /// what the passing of time causes.
     #[must_use]
     pub fn next(&self) -> Next {
         if self.is_dead() || (self.open == 0 && self.is_over()) {
@@ -477,14 +477,8 @@ impl<const N: usize> Session<N> {
         self.open.into()
     }
 
-    /// Whether any byte ever came.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.received > 0
-    }
-
-    /// The first of what came that no application should send, once: worth a line in the log, at the level of a
-    /// warning, that names the application.
+    /// The first thing that came which no application should send. It is told once, and is worth a warning in the log
+    /// that names the application.
     pub fn take_odd(&mut self) -> Option<Odd> {
         self.connection.take_odd()
     }

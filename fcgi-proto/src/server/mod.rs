@@ -22,7 +22,7 @@
 //! | Z10 | when UNKNOWN_ROLE is sent | at once, at BEGIN_REQUEST |
 //! | Z11 | KEEP_CONN of a refused request | counts like any other's: if clear, the connection closes once nothing is active |
 //! | Z12 | reserved bytes, unknown flags | ignored, and zero when sent |
-//! | Z13 | mixed KEEP_CONN on one connection | one that is clear closes the connection, but only when no request is active any more |
+//! | Z13 | mixed KEEP_CONN on one connection | one that is clear closes the connection, but only when no request is active any more; a request that begins after all of these have their input is thrown away without a word |
 //! | Z14 | END_REQUEST without STDOUT's end | [`finish`](Connection::finish) always sends both |
 //!
 //! "Ignored" is within a budget, [`Limits::ignored`]. Input streams out of their role's order (STDIN before

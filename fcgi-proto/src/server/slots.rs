@@ -202,3 +202,69 @@ impl<const N: usize, S: Slots> Table<N, S> {
         Some(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::cell::Cell;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::server::Connection;
+
+    std::thread_local! {
+        /// How many requests were looked at.
+        static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(Clone, Copy)]
+    struct Counted(Slot);
+
+    impl Entry for Counted {
+        const FREE: Self = Self(Slot::FREE);
+
+        fn slot(&self) -> &Slot {
+            LOOKS.set(LOOKS.get() + 1);
+            &self.0
+        }
+
+        fn slot_mut(&mut self) -> &mut Slot {
+            LOOKS.set(LOOKS.get() + 1);
+            &mut self.0
+        }
+
+        fn is_free(&self) -> bool {
+            self.0.is_free()
+        }
+    }
+
+    /// How many requests are looked at for a byte of the body of the last of `N`.
+    fn looks_for_a_byte<const N: usize>() -> usize {
+        let mut connection = Connection::<N, _>::with_slots(Limits::new(), Vec::<Counted>::new());
+        let begin = |id: u16| {
+            let [id1, id0] = id.to_be_bytes();
+            [[1, 1, id1, id0, 0, 8, 0, 0], [0, 1, 1, 0, 0, 0, 0, 0], [1, 4, id1, id0, 0, 0, 0, 0]].concat()
+        };
+        let last = N as u16;
+        for id in 1..=last {
+            let bytes = begin(id);
+            let mut input = &bytes[..];
+            while connection.next_event(&mut input).expect("it is FastCGI").is_some() {}
+        }
+        let [id1, id0] = last.to_be_bytes();
+        let mut input = &[1, 5, id1, id0, 0, 1, 0, 0, b'x'][..];
+        LOOKS.set(0);
+        assert!(connection.next_event(&mut input).expect("it is FastCGI").is_some());
+        LOOKS.get()
+    }
+
+    #[test]
+    fn a_byte_for_the_last_of_many_requests_is_no_search() {
+        let looks = looks_for_a_byte::<1>();
+        assert!(looks > 0);
+        let of_more = [looks_for_a_byte::<64>(), looks_for_a_byte::<1024>(), looks_for_a_byte::<4096>()];
+        assert_eq!(of_more, [looks; 3]);
+    }
+}

@@ -92,7 +92,8 @@ pub struct End {
     /// Why the request was refused, if it was: it was not executed. There may be an answer all the same: real
     /// web servers turn a refusal without one into an empty page.
     pub refusal: Option<ProtocolStatus>,
-    /// Whether the connection carried other requests beside it, and so could not be closed in its stead.
+    /// Whether the connection carried other requests too. Then the application could not close it to show that the
+    /// answer is cut.
     pub shared: bool,
 }
 
@@ -194,7 +195,7 @@ pub enum Failure {
         /// The limit.
         limit: Duration,
     },
-    /// So much came that nobody took that others waited behind it for too long.
+    /// What came was not taken, and others waited behind it for too long.
     Unread {
         /// The limit, [`Settings::read`](super::Settings::read).
         limit: Duration,

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::record::MAX_CONTENT;
 
 /// What a session waits for and holds, at most.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Settings {

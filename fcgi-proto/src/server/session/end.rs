@@ -65,9 +65,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// The handler failed when a part of its answer had left that web servers take for the whole if it is ended, for
-    /// want of a Content-Length. So the connection closes instead, with no end of the request. If it carries others,
-    /// the request ends with the application status 1. Otherwise as [`finish`](Self::finish).
+    /// The handler failed when a part of its answer had left, and there is no Content-Length: if that is ended, web
+    /// servers take it for the whole. So the connection closes, and the request has no end. If the connection carries
+    /// other requests, the request ends with the application status 1. In all else it is as [`finish`](Self::finish).
     pub fn fail(&mut self, request: Request, now: Duration) {
         if let Some(life) = self.life_mut(request).filter(|life| matches!(life.phase, Phase::Running)) {
             life.set(Life::FAILED);
@@ -75,9 +75,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.finish(request, now);
     }
 
-    /// The handler is done, with this application status or failed with this text: the answer ends, or becomes a
-    /// 500 if nothing of it has left, or is [cut](Self::fail) if its end would be taken for the end of its body. An
-    /// answer that cannot be ended has failed too.
+    /// The handler is done. `failed` is the text of its error, if it failed: its answer becomes a 500 then, if nothing
+    /// of it has left, or is [cut](Self::fail) where its end would be taken for the end of its body. An answer that
+    /// cannot be ended has failed too.
     ///
     /// # Errors
     /// [`HeadError`], for an answer that has no head or one that cannot be sent: it became a 500, or is sent as it is
@@ -126,8 +126,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// What ends the request, with what its answer holds. Of an answer that has begun that leaves at once,
-    /// whatever its end waits for.
+    /// What ends the request, with what its answer holds. If the answer has begun to leave, what it holds leaves at
+    /// once, even if its end has to wait.
     #[cfg(feature = "alloc")]
     pub fn end_answer<'a>(
         &mut self,
@@ -194,8 +194,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// What an error of the request's handler is worth in a log: nothing that a person can act on, if the client
-    /// was gone.
+    /// The level at which to log an error of the request's handler: [`Level::Debug`], if the client was gone.
     #[must_use]
     pub fn failure_level(&self, request: Request) -> Level {
         let stopped = match (self.life(request), self.cut) {

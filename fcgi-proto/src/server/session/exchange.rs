@@ -33,6 +33,7 @@ pub struct Begin {
 /// A request and its answer. Its memory serves one request after the other.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Exchange {
     /// What the request began with, if one did.
     pub begin: Option<Begin>,
@@ -94,7 +95,8 @@ impl Exchanges for Exchange {
 }
 
 /// Those of Responders, by their [slots](Request::slot): each is made as its request begins, with the default limits,
-/// and its handler may take it. There is no room for other roles: an answer to an Authorizer lets somebody in.
+/// and its handler may take it. Requests of other roles are refused: a page in answer to an Authorizer would let
+/// somebody in.
 impl Exchanges for Vec<Option<Exchange>> {
     fn begin(&mut self, begin: Begin) -> bool {
         if begin.role != Role::Responder {

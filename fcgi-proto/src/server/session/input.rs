@@ -22,8 +22,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// Takes from the front of `input` up to the next thing that concerns a request. `None`: all that can be is
     /// taken in. What is left then waits, for room or for a handler; hand it in again.
     ///
-    /// Call it until there is `None`, after each read and with no input after each other call: others may have
-    /// caused a [`Look`](Input::Look).
+    /// Call it until there is `None`: after each read, and after every other call, with what is left of the input or
+    /// with none. Other calls may have caused a [`Look`](Input::Look).
     pub fn receive<'i>(&mut self, input: &mut &'i [u8], now: Duration) -> Option<Input<'i>> {
         let now = Time::new(now);
         self.now = now;
@@ -130,8 +130,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.refuse(request, Refusal::UnknownRole);
     }
 
-    /// The handler wants to read this body and has used up what was handed out. Of a Filter, to read DATA is to
-    /// pass by what is left of STDIN.
+    /// The handler wants to read this body and has used up what was handed out. A Filter that reads DATA passes by what
+    /// is left of its STDIN.
     ///
     /// # Errors
     /// [`Stopped`], if no more of it comes.

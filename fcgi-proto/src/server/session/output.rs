@@ -72,6 +72,7 @@ impl Batch<'_> {
 #[cfg(feature = "alloc")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum WriteError {
     /// The answer's head cannot be sent.
     Head(HeadError),
@@ -127,8 +128,8 @@ enum Turn {
 }
 
 impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
-    /// What this side owes by protocol alone: answers to management records, refusals. To be sent before anything
-    /// else that is handed out later.
+    /// What this side owes by protocol alone: answers to management records, refusals. Send it before anything that is
+    /// handed out later.
     pub fn poll_output(&mut self) -> Option<Control> {
         if self.cut.is_some() {
             return None;
@@ -179,8 +180,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
-    /// As [`sent`](Self::sent), of a write that blocked from `since` on: unless that was but a moment and all has left,
-    /// the client was waited for meanwhile.
+    /// As [`sent`](Self::sent), of a write that blocked from `since` to `now`. That time was a wait for the client,
+    /// unless it was only a moment and all has left.
     pub fn sent_since(&mut self, since: Duration, count: usize, now: Duration) {
         let left = u32::try_from(count).is_ok_and(|count| count < self.unsent);
         if left || Time::new(now) > GLANCE.from(Time::new(since)) {

@@ -11,8 +11,8 @@ use crate::life::Time;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Patience {
-    /// How long a connection may wait for its next request. Default: 5 minutes, for to close as a request
-    /// arrives may cost that request.
+    /// How long a connection may wait for its next request. Default: 5 minutes. Shorter is worse: a connection that
+    /// closes as a request arrives may cost that request.
     pub idle: Duration,
     /// How long a request's parameters may take from its first byte to their end. Default: 30 seconds.
     pub params: Duration,
