@@ -51,7 +51,7 @@ impl<'c> Request<'c> {
     /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
     pub fn finish(&self) {
         let request = self.begin.request;
-        let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(AppStatus(0))));
+        let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(0)));
         let connection = self.connection.take();
         *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
         self.finished.set(true);
