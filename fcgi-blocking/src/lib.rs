@@ -29,9 +29,7 @@ pub use fcgi_proto::record::{RequestId, Role};
 pub use fcgi_proto::server::session::{Account, Outcome, Stopped};
 pub use net::endpoint::{Endpoint, ParseEndpointError};
 pub use net::ends::{Ends, Watcher};
-#[doc(hidden)]
-pub use net::exhaustion::Exhaustion;
-pub use net::exhaustion::is_exhaustion;
+pub use net::exhaustion::{Exhaustion, is_exhaustion};
 pub use net::listener::{Listener, SocketFile, StdListener, is_transient};
 #[doc(hidden)]
 pub use net::log::{log_level, panic_text};
@@ -41,9 +39,7 @@ pub use net::peer::{Peer, Peers};
 pub use net::signals::Signals;
 #[doc(hidden)]
 pub use net::spool::Spool;
-pub use net::stream::Stream;
-#[doc(hidden)]
-pub use net::stream::connect_abstract;
+pub use net::stream::{Stream, connect_abstract};
 pub use process::{Process, Running};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;

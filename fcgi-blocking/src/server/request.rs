@@ -76,6 +76,20 @@ impl<'c> Request<'c> {
         self.params.iter()
     }
 
+    /// The request as a server of HTTP has it: its method, URI, version and header fields, and the browser's address
+    /// among the extensions: see [`request_parts`](fcgi_proto::http::request_parts). The body is
+    /// [`stdin`](Self::stdin). Needs the feature `http`.
+    ///
+    /// What is in them is for other crates: `form_urlencoded` has the fields of the query and of a form, `cookie` the
+    /// cookies, `multer` uploads. The example `form` has one of each.
+    ///
+    /// # Errors
+    /// [`RequestError`](fcgi_proto::http::RequestError), for parameters that make no HTTP request: answer 400.
+    #[cfg(feature = "http")]
+    pub fn parts(&self) -> Result<http::request::Parts, fcgi_proto::http::RequestError> {
+        fcgi_proto::http::request_parts(self.params())
+    }
+
     /// The request's id on its connection (section 3.3).
     #[must_use]
     pub fn id(&self) -> RequestId {
