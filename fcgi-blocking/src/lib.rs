@@ -26,22 +26,20 @@ mod server;
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
 pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
+pub use fcgi_proto::server::session::{Account, Outcome, Stopped};
 pub use net::endpoint::{Endpoint, ParseEndpointError};
-#[doc(hidden)]
-pub use net::exhaustion::Exhaustion;
-pub use net::exhaustion::is_exhaustion;
+pub use net::ends::{Ends, Watcher};
+pub use net::exhaustion::{Exhaustion, is_exhaustion};
 pub use net::listener::{Listener, SocketFile, StdListener, is_transient};
 #[doc(hidden)]
-pub use net::log::{Name, log_level, panic_text};
+pub use net::log::{log_level, panic_text};
 #[doc(hidden)]
 pub use net::peer::{Peer, Peers};
 #[doc(hidden)]
 pub use net::signals::Signals;
 #[doc(hidden)]
 pub use net::spool::Spool;
-pub use net::stream::Stream;
-#[doc(hidden)]
-pub use net::stream::connect_abstract;
+pub use net::stream::{Stream, connect_abstract};
 pub use process::{Process, Running};
 pub use server::request::{AppStatus, Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;

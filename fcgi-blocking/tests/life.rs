@@ -1,9 +1,11 @@
-//! The cases of `servers/life.rs`, which every adapter's server passes.
+//! The cases of `servers/life.rs` and `servers/ends.rs`, which every adapter's server passes.
 
 #[path = "../examples/inspect/app.rs"]
 mod app;
 mod support;
 
+#[path = "servers/ends.rs"]
+mod ends;
 #[path = "servers/life.rs"]
 mod life;
 

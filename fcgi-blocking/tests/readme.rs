@@ -43,3 +43,31 @@ fn no_crates_readme_links_to_what_is_only_in_the_repository() {
         assert!(links.iter().all(|link| link.starts_with("https://docs.rs/fcgi-")), "{of}: {links:?}");
     }
 }
+
+/// The lines `name = …` of a table of dependencies: the name, and what of the rest is a version.
+fn dependencies(lines: &str) -> Vec<(&str, &str)> {
+    let lines = lines.lines().filter_map(|line| line.split_once(" = "));
+    lines
+        .filter_map(|(name, rest)| Some((name, rest.split('"').find(|text| !text.contains(['{', ' ']))?)))
+        .collect()
+}
+
+#[test]
+fn the_readmes_programs_name_their_crates_in_the_versions_that_they_are_tested_with() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("it is readable");
+    let (workspace, smol) = (read("Cargo.toml"), read("fcgi-smol/Cargo.toml"));
+    let tested = [dependencies(&workspace), dependencies(&smol)].concat();
+    let readme = read("README.md");
+    let crates = ["fcgi-blocking", "fcgi-smol"].map(|of| read(&format!("{of}/README.md"))).concat();
+    let blocks: Vec<&str> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        assert!(crates.contains(block), "no crate's README has this:\n{block}");
+        for (name, version) in dependencies(block) {
+            let is_tested = |(of, with): &(&str, &str)| *of == name && with.starts_with(version);
+            assert!(tested.iter().any(is_tested), "{name} {version} is none of {tested:?}");
+        }
+    }
+}

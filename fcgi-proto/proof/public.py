@@ -19,15 +19,20 @@ EXCEPTIONS = [
     "client::session::Stderr",
     "http",
     "pair::ParamsBuf",
+    "server::session::Account",
     "server::session::Batch",
     "server::session::Exchange",
     "server::session::Exchanges",
+    "server::session::Name",
+    "server::session::Outcome",
     "server::session::WriteError",
     *[
         f"server::session::Session::{name}"
         for name in [
+            "account",
             "complete",
             "end_answer",
+            "end_exchange",
             "end_into",
             "finish_answer",
             "flush",

@@ -135,8 +135,8 @@ fn one_exchange_alone_serves_one_request_after_the_other() {
         assert_eq!(params.get(b"REQUEST_METHOD"), Some(&b"GET"[..]));
         exchange.params = params;
         exchange.answer.respond(Status::OK).expect("a head");
-        assert_eq!(session.complete(request, &mut exchange.answer, None, Duration::ZERO), None);
-        let End::Last(bytes) = session.end_answer(request, &mut exchange.answer, 0) else { panic!("no end") };
+        assert_eq!(session.complete(request, &mut exchange, Ok(0), Duration::ZERO), None);
+        let End::Last(bytes) = session.end_exchange(request, &mut exchange) else { panic!("no end") };
         let count = bytes.len();
         session.sent(count, Duration::ZERO);
         exchange.answer.sent();
@@ -153,6 +153,6 @@ fn what_a_handler_failed_with_is_told_once_with_what_it_is_worth_in_a_log() {
     else {
         panic!("no start")
     };
-    let told = session.complete(request, &mut exchange.answer, Some("no disk".into()), Duration::ZERO);
+    let told = session.complete(request, &mut exchange, Err("no disk".into()), Duration::ZERO);
     assert_eq!(told, Some((fcgi_proto::Level::Warn, "no disk".into())));
 }

@@ -9,15 +9,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::error_handling::HandleError;
+use axum::extract::{ConnectInfo, Extension, Path, Request, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::get;
-use fcgi_smol::{Endpoint, Listener, Pool, PoolSettings, Server, tower};
+use fcgi_smol::{ClientError, Endpoint, Listener, Pool, PoolSettings, Server, tower};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
-use tower_service::Service;
 
 #[path = "common/mod.rs"]
 mod common;
@@ -51,9 +52,10 @@ async fn serve(listener: Listener, port: Option<u16>) -> std::io::Result<()> {
 
 fn app(database: SocketAddr) -> Router {
     Router::new()
-        .route("/", get(async || "See /sleep/MS and /names/NUMBER\n"))
+        .route("/", get(async || "See /sleep/MS, /names/NUMBER and /whoami\n"))
         .route("/sleep/{millis}", get(sleep))
         .route("/names/{number}", get(name))
+        .route("/whoami", get(async |Extension(tower::Peer(peer))| format!("{}\n", peer.ip())))
         .with_state(database)
 }
 
@@ -92,17 +94,22 @@ async fn database() -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// A web server on tokio: the pool is a service of `http` requests.
+/// A web server on tokio: the pool is a service of `http` requests. It may fail, as no service of a `Router` may:
+/// `HandleError` makes an answer of that.
 async fn front(browsers: TcpListener, application: Endpoint) -> std::io::Result<()> {
     let pool = Pool::new([application], PoolSettings::default());
-    let hand_on = move |request: Request| {
-        let mut pool = pool.clone();
-        async move {
-            match pool.call(request).await {
-                Ok(response) => response.map(axum::body::Body::new).into_response(),
-                Err(error) => (StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response(),
-            }
-        }
-    };
-    axum::serve(browsers, Router::new().fallback(hand_on)).await
+    let hand_on = HandleError::new(pool, failed);
+    let front = Router::new().fallback_service(hand_on).layer(middleware::from_fn(with_peer));
+    axum::serve(browsers, front.into_make_service_with_connect_info::<SocketAddr>()).await
+}
+
+async fn failed(error: ClientError) -> (StatusCode, String) {
+    let status = StatusCode::from_u16(error.status().code()).unwrap_or(StatusCode::BAD_GATEWAY);
+    (status, format!("{error}\n"))
+}
+
+/// Has the application told where the browser is.
+async fn with_peer(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(tower::Peer(peer));
+    next.run(request).await
 }

@@ -30,9 +30,10 @@ mod server;
 pub mod tower;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
-pub use fcgi_blocking::{AppStatus, Endpoint, Listener, ParseEndpointError, SocketFile, StdListener};
-pub use fcgi_proto::cgi::{Front, HeadError, Status};
-pub use fcgi_proto::record::{RequestId, Role};
+pub use fcgi_blocking::{
+    Account, AppStatus, Endpoint, Front, HeadError, Listener, Outcome, ParseEndpointError, RequestId, Role,
+    SocketFile, Status, StdListener, Stopped, Watcher,
+};
 pub use net::listener::IntoSocket;
 pub use pool::{Pool, PoolSettings};
 pub use server::request::{Input, Request, ResponseWriter, Stderr, Stdout};

@@ -45,6 +45,8 @@ fn a_pool_is_a_service_of_a_front_on_tokio() {
     ));
     answers(address);
     sleeps(address);
+    let refused = Browser::new(address).get("/%00");
+    assert_eq!((refused.status, refused.text().lines().count()), (400, 1), "{refused:?}");
     assert!(process.stop().success());
 }
 
@@ -55,6 +57,7 @@ fn answers(address: SocketAddr) {
         let answer = browser.get(&format!("/names/{number}"));
         assert_eq!((answer.status, answer.text()), (200, format!("the name of {number}\n")));
     }
+    assert_eq!(browser.get("/whoami").text(), "127.0.0.1\n");
     assert_eq!(browser.get("/nothing").status, 404);
 }
 

@@ -14,6 +14,7 @@ const CALM: Duration = Duration::from_secs(10);
 /// Tells when descriptors or memory run out while connections are accepted, and when that is over: a line each, and
 /// no more however often it happens between. Times are since any moment, always the same.
 #[derive(Debug, Default)]
+#[doc(hidden)]
 pub struct Exhaustion {
     /// When it happened last, and how often.
     last: Mutex<Option<(Duration, u64)>>,

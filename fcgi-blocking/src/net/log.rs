@@ -1,21 +1,8 @@
-//! What lines in the log are about.
+//! What the lines in the log have in common.
 
 use std::any::Any;
-use std::fmt;
 
 use fcgi_proto::Level;
-use fcgi_proto::pair::Pairs;
-
-/// A request, by its method and URI; what is no text in them is escaped.
-#[derive(Clone, Debug)]
-pub struct Name<'p>(pub Pairs<'p>);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |name: &[u8]| self.0.clone().get(name).unwrap_or(b"-").escape_ascii();
-        write!(f, "{} {}", text(b"REQUEST_METHOD"), text(b"REQUEST_URI"))
-    }
-}
 
 /// A session's level as the log's.
 #[must_use]

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod endpoint;
+pub(crate) mod ends;
 pub(crate) mod exhaustion;
 pub(crate) mod listener;
 pub(crate) mod log;

@@ -144,6 +144,7 @@ fn connect(endpoint: &Endpoint, limit: Option<Duration>) -> io::Result<Stream> {
 ///
 /// # Errors
 /// As there.
+#[doc(hidden)]
 pub fn connect_abstract(name: &str, limit: Duration) -> io::Result<UnixStream> {
     connect_unix(&abstract_address(name)?, Some(limit))
 }

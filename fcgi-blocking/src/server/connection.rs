@@ -11,14 +11,14 @@ use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::Session;
 use fcgi_proto::server::session::{
-    Begin, End, Exchange, Input, Output, Read, Request, Stopped, Stream, Write, WriteError,
+    Begin, End, Exchange, Input, Name, Output, Read, Request, Stopped, Stream, Write, WriteError,
 };
 
 use super::places::Place;
-use super::request::AppStatus;
 use super::settings::Settings;
 use crate::net::clock;
-use crate::net::log::{Name, log_level};
+use crate::net::ends::Ends;
+use crate::net::log::log_level;
 use crate::net::peer::Peer;
 use crate::net::spool::Spool;
 use crate::net::transport::{Transport, is_timeout, read_some, write_some};
@@ -37,6 +37,7 @@ const BODY_ROOM: usize = 64 * 1024;
 pub(crate) struct Context<'t> {
     pub(crate) settings: &'t Settings,
     pub(crate) peer: Peer,
+    pub(crate) ends: &'t Ends,
     /// Its place, and what serves it there. Each thread at it has a share in the place.
     pub(crate) place: Option<(Arc<Place<'t>>, Serve<'t>)>,
 }
@@ -75,7 +76,8 @@ impl<'t> Connection<'t> {
             session: Session::new(limits, &settings.patience()),
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
-            exchange: Exchange::new(&limits, settings.head_limit, settings.front),
+            exchange: Exchange::new(&limits, settings.head_limit, settings.front)
+                .watched(settings.watcher.is_some()),
             kept: Default::default(),
             read_limit: None,
             failure: None,
@@ -101,19 +103,13 @@ impl<'t> Connection<'t> {
     }
 
     /// Ends the request with what its handler ended or failed with.
-    pub(crate) fn end_request(
-        &mut self,
-        request: Request,
-        params: &ParamsBuf,
-        outcome: Result<AppStatus, String>,
-    ) {
+    pub(crate) fn end_request(&mut self, request: Request, params: &ParamsBuf, outcome: Result<u32, String>) {
         self.now = clock::now();
-        let Self { session, exchange: Exchange { answer, .. }, now, .. } = self;
-        let (status, failed) = outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
-        if let Some((level, why)) = session.complete(request, answer, failed, *now) {
+        if let Some((level, why)) = self.session.complete(request, &mut self.exchange, outcome, self.now) {
             log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
         }
-        while self.end(request, status) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
+        while self.end(request) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
+        self.context.ends.note(|| self.session.account(request, &self.exchange, self.now));
         self.kept.iter_mut().for_each(Spool::clear);
     }
 
@@ -134,9 +130,9 @@ impl<'t> Connection<'t> {
     }
 
     /// Sends what there is of the request's end; whether there may be more at once.
-    fn end(&mut self, request: Request, status: u32) -> bool {
-        let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
-        let (bytes, more) = match session.end_answer(request, answer, status) {
+    fn end(&mut self, request: Request) -> bool {
+        let Self { session, transport, exchange, now, .. } = self;
+        let (bytes, more) = match session.end_exchange(request, exchange) {
             End::Part(bytes) => (bytes, true),
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
@@ -228,6 +224,7 @@ impl<'t> Connection<'t> {
             }
         };
         self.session.took(read + kept);
+        self.exchange.took(read + kept);
         self.unread.start -= data.len() - read - kept;
         Some(read)
     }

@@ -14,11 +14,13 @@ use std::thread;
 use std::thread::Scope;
 
 use fcgi_proto::Level;
+use fcgi_proto::server::session::Name;
 
+use crate::net::ends::Ends;
 use crate::net::exhaustion::{Exhaustion, is_exhaustion};
 use crate::net::listener::Listener;
 use crate::net::lock;
-use crate::net::log::{Name, log_level, panic_text};
+use crate::net::log::{log_level, panic_text};
 use crate::net::peer::{Peer, Peers};
 use crate::net::signals::Signals;
 use crate::net::transport::Plain;
@@ -142,9 +144,10 @@ impl Server {
         let Self { listener, settings, handle } = self;
         let peers = Peers::from_env()?;
         let wake = handle.wake()?;
+        let ends = Ends::new(settings.watcher, settings.max_requests_per_process, move || handle.shutdown());
         let places = Places::new(settings.max_connections);
-        let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
-        let (places, settings, handler) = (&places, &settings, &handler);
+        let handler = |request: &mut Request<'_>| handler(request).map(|ended| ended.into().0);
+        let (places, ends, settings, handler) = (&places, &ends, &settings, &handler);
         thread::scope(move |scope| {
             let serve = in_thread(scope, handler);
             let result = loop {
@@ -163,7 +166,7 @@ impl Server {
                 }
                 let stream = Arc::new(stream);
                 let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
-                let context = Context { settings, peer, place: Some((Arc::new(place), serve.clone())) };
+                let context = Context { settings, peer, ends, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
                     ::log::warn!("{peer}: dropped, no thread: {error}");
                     places.wait_for_release(Exhaustion::PAUSE);
@@ -190,8 +193,9 @@ where
     H: Fn(&mut Request<'_>) -> Result<T, BoxError>,
     T: Into<AppStatus>,
 {
-    let handler = |request: &mut Request<'_>| handler(request).map(Into::into);
-    let context = Context { settings, peer: Peer(None), place: None };
+    let handler = |request: &mut Request<'_>| handler(request).map(|ended| ended.into().0);
+    let ends = &Ends::new(settings.watcher, None, || {});
+    let context = Context { settings, peer: Peer(None), ends, place: None };
     let connection = Box::new(Connection::new(Box::new(Plain(stream)), context));
     serve_connection(connection, &handler).map_or(Ok(()), |(_, error)| Err(error))
 }
@@ -199,7 +203,7 @@ where
 /// Serves connections, each in a thread.
 fn in_thread<'s>(
     scope: &'s Scope<'s, '_>,
-    handler: &'s (dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError> + Sync),
+    handler: &'s (dyn Fn(&mut Request<'_>) -> Result<u32, BoxError> + Sync),
 ) -> Serve<'s> {
     Arc::new(move |connection| {
         let peer = connection.context.peer;
@@ -215,7 +219,7 @@ fn in_thread<'s>(
 /// Serves one connection; what is to be told of it in the end, and what that is worth.
 fn serve_connection(
     mut connection: Box<Connection<'_>>,
-    handler: &dyn Fn(&mut Request<'_>) -> Result<AppStatus, BoxError>,
+    handler: &dyn Fn(&mut Request<'_>) -> Result<u32, BoxError>,
 ) -> Option<(Level, io::Error)> {
     let _share = connection.context.place.clone();
     let peer = connection.context.peer;

@@ -51,7 +51,7 @@ impl<'c> Request<'c> {
     /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
     pub fn finish(&self) {
         let request = self.begin.request;
-        let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(AppStatus(0))));
+        let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(0)));
         let connection = self.connection.take();
         *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
         self.finished.set(true);
@@ -74,6 +74,20 @@ impl<'c> Request<'c> {
     #[must_use]
     pub fn params(&self) -> Pairs<'_> {
         self.params.iter()
+    }
+
+    /// The request as a server of HTTP has it: its method, URI, version and header fields, and the browser's address
+    /// among the extensions: see [`request_parts`](fcgi_proto::http::request_parts). The body is
+    /// [`stdin`](Self::stdin). Needs the feature `http`.
+    ///
+    /// What is in them is for other crates: `form_urlencoded` has the fields of the query and of a form, `cookie` the
+    /// cookies, `multer` uploads. The example `form` has one of each.
+    ///
+    /// # Errors
+    /// [`RequestError`](fcgi_proto::http::RequestError), for parameters that make no HTTP request: answer 400.
+    #[cfg(feature = "http")]
+    pub fn parts(&self) -> Result<http::request::Parts, fcgi_proto::http::RequestError> {
+        fcgi_proto::http::request_parts(self.params())
     }
 
     /// The request's id on its connection (section 3.3).

@@ -41,6 +41,7 @@ pub fn connection<const N: usize>() {
     any((server::Connection::is_idle(&connection), server::Connection::is_finished(&connection)));
     let _ = any(server::Connection::eof(&mut connection));
     any(server::Refusal::protocol_status(why));
+    any(server::Refusal::status(why));
     text::<server::Refusal>(why);
     text::<server::SendError>(server::SendError::Inactive { id: id() });
 }

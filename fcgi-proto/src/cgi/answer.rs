@@ -102,11 +102,15 @@ pub struct Answer {
     /// Whether the request's method allows a body.
     method_has_body: bool,
     front: Front,
+    /// Of the head, once it is whole.
+    status: Option<Status>,
     held: Held,
     /// What is to be sent next on STDERR.
     stderr: Vec<u8>,
     /// Whether something of the answer was sent.
     sent: bool,
+    /// Bytes of it that were handed out.
+    bytes: u64,
 }
 
 impl Answer {
@@ -121,9 +125,11 @@ impl Answer {
             head_limit,
             method_has_body: true,
             front: Front::UNKNOWN,
+            status: None,
             held: Held::new(),
             stderr: Vec::new(),
             sent: false,
+            bytes: 0,
         }
     }
 
@@ -153,9 +159,10 @@ impl Answer {
         self.stage = Stage::Written(HeadEnd::default());
         self.method_has_body = Status::OK.has_body(method);
         self.front = Front::UNKNOWN;
+        self.status = None;
         self.held.clear();
         self.stderr.clear();
-        self.sent = false;
+        (self.sent, self.bytes) = (false, 0);
     }
 
     /// Starts a head that is made field by field.
@@ -244,7 +251,9 @@ impl Answer {
                 let head = self.head.finish()?;
                 self.held.clear();
                 self.held.push(head);
-                self.stage = Stage::Whole { body: self.method_has_body && self.head.status().has_body(None) };
+                let status = self.head.status();
+                self.status = Some(status);
+                self.stage = Stage::Whole { body: self.method_has_body && status.has_body(None) };
                 Ok(())
             }
             Stage::Refused(error) => Err(error),
@@ -264,6 +273,21 @@ impl Answer {
     /// Whether the head has ended: [`stdout`](Self::stdout) has it, or it was sent.
     pub(crate) fn head_is_whole(&self) -> bool {
         matches!(self.stage, Stage::Whole { .. })
+    }
+
+    /// Counts what [`stdout`](Self::stdout) has as handed out, with so many bytes behind it.
+    pub(crate) fn count(&mut self, behind: usize) {
+        self.bytes += (self.stdout().len() + behind) as u64;
+    }
+
+    /// Bytes that were handed out.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Its status, once its head is whole; `None` for an answer without one.
+    pub(crate) fn status(&self) -> Option<Status> {
+        self.status
     }
 
     /// What is to be sent on STDOUT: nothing before the head is whole. It is less than a record.
@@ -310,6 +334,7 @@ impl Answer {
             }
             Err(error) => return Err(error),
         };
+        self.count(0);
         if !self.head_is_whole() {
             self.held.clear();
         }
@@ -330,6 +355,7 @@ impl Answer {
     ) -> Result<&[u8], SendError> {
         let (stdout, _) = connection.stdout(id, self.stdout())?;
         let (header, padding) = stdout.frame();
+        self.count(0);
         let from = self.frame(header, padding, connection, id)?;
         Ok(self.held.0.get(from..).unwrap_or(&[]))
     }

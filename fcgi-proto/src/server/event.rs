@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::cgi::Status;
 use crate::record::{ProtocolStatus, RequestId, Role};
 
 /// Something the client did.
@@ -106,6 +107,16 @@ impl Refusal {
             Self::Overloaded => ProtocolStatus::Overloaded,
             Self::UnknownRole => ProtocolStatus::UnknownRole,
             Self::ParamsTooLong | Self::Malformed => ProtocolStatus::RequestComplete,
+        }
+    }
+
+    /// The HTTP status that it is answered with.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        match self {
+            Self::CantMpxConn | Self::Overloaded | Self::UnknownRole => Status::SERVICE_UNAVAILABLE,
+            Self::ParamsTooLong => Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Malformed => Status::BAD_REQUEST,
         }
     }
 

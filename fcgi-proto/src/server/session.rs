@@ -29,6 +29,8 @@
 //!
 //! The [front page](crate#driving-it) of the crate has this loop as a program.
 
+#[cfg(feature = "alloc")]
+mod account;
 mod end;
 #[cfg(feature = "alloc")]
 mod exchange;
@@ -40,6 +42,8 @@ mod report;
 mod told;
 mod waits;
 
+#[cfg(feature = "alloc")]
+pub use self::account::{Account, Name, Outcome};
 pub use self::end::End;
 #[cfg(feature = "alloc")]
 pub use self::exchange::{Begin, Exchange, Exchanges};

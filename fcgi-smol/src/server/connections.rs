@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_io::Timer;
-use fcgi_blocking::Peer;
+use fcgi_blocking::{Ends, Peer};
 use fcgi_proto::server::session::{Leave, Waiting};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::FutureExt;
@@ -31,6 +31,7 @@ const KEPT_OUT: usize = 128 * 1024;
 /// What all connections of a server share.
 pub(crate) struct Common {
     pub(crate) settings: Settings,
+    pub(crate) ends: Ends,
     pub(crate) inputs: Spares<Box<[u8]>>,
     pub(crate) outs: Spares<VecDeque<u8>>,
     pub(crate) requests: Spares<Box<Active>>,
@@ -45,8 +46,9 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, stop: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
+            ends: Ends::new(settings.watcher, settings.max_requests_per_process, stop),
             settings: settings.checked(REQUESTS),
             inputs: Spares::default(),
             outs: Spares::default(),

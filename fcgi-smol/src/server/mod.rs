@@ -140,10 +140,10 @@ impl Server {
         F: Future<Output = Result<T, BoxError>>,
         T: Into<AppStatus>,
     {
-        // Nobody else may be left to shut it down: that is no shutdown.
-        let Self { socket, settings, handle: _handle, stopped } = self;
+        let Self { socket, settings, handle, stopped } = self;
         let peers = Peers::from_env()?;
-        let connections = Connections::new(Common::new(settings));
+        // Nobody else may be left to shut it down: that is no shutdown.
+        let connections = Connections::new(Common::new(settings, move || handle.shutdown()));
         let _closes = CloseAll(&connections);
         let handler = Arc::new(handler);
         let (spawner, spawned) = channel::unbounded();
@@ -155,13 +155,8 @@ impl Server {
                         continue;
                     }
                     let connection = connections.add(transport, peer);
-                    let handler = Arc::clone(&handler);
-                    executor.spawn_detached(ConnectionTask::new(
-                        connection,
-                        &connections,
-                        handler,
-                        spawner.clone(),
-                    ));
+                    let (handler, spawner) = (Arc::clone(&handler), spawner.clone());
+                    executor.spawn_detached(ConnectionTask::new(connection, &connections, handler, spawner));
                 }
             };
             let stop = async {
@@ -199,7 +194,7 @@ where
     F: Future<Output = Result<T, BoxError>>,
     T: Into<AppStatus>,
 {
-    let connections = Connections::new(Common::new(*settings));
+    let connections = Connections::new(Common::new(*settings, || {}));
     let connection = connections.add(Box::new(Plain(stream)), Peer(None));
     let (spawner, spawned) = channel::unbounded();
     let mut task = ConnectionTask::new(connection, &connections, Arc::new(handler), spawner);

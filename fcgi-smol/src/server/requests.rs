@@ -4,13 +4,17 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Context;
+use std::time::Duration;
 
 use fcgi_blocking::Spool;
-use fcgi_proto::server::session::{Begin, Exchange, Exchanges, Request, Stopped, Stream};
+use fcgi_proto::server::session::{Begin, Exchange, Exchanges, Life, Request, Stopped, Stream};
 
-use crate::server::connections::Common;
+use crate::server::connections::{Common, SLOTS};
 use crate::server::settings::Settings;
 use crate::server::wakers::{Wakers, Wakes};
+
+/// A connection's session.
+pub(crate) type Session = fcgi_proto::server::Session<SLOTS, Vec<Life>>;
 
 pub(crate) struct Active {
     pub(crate) exchange: Exchange,
@@ -25,15 +29,13 @@ pub(crate) struct Active {
     pub(crate) reader: Wakers,
     pub(crate) writer: Wakers,
     pub(crate) aborted: Wakers,
-    /// What the handler ended with, once it did.
-    pub(crate) status: Option<u32>,
 }
 
 impl Active {
     fn new(common: &Common) -> Box<Self> {
-        let Settings { limits, head_limit, front, .. } = &common.settings;
+        let Settings { limits, head_limit, front, watcher, .. } = &common.settings;
         Box::new(Self {
-            exchange: Exchange::new(limits, *head_limit, *front),
+            exchange: Exchange::new(limits, *head_limit, *front).watched(watcher.is_some()),
             params_len: 0,
             kept: Default::default(),
             started: false,
@@ -41,7 +43,6 @@ impl Active {
             reader: Wakers::default(),
             writer: Wakers::default(),
             aborted: Wakers::default(),
-            status: None,
         })
     }
 
@@ -112,10 +113,11 @@ impl Requests {
     }
 
     /// The request is over: whoever still waits finds that.
-    pub(crate) fn remove(&mut self, request: Request) {
+    pub(crate) fn remove(&mut self, request: Request, session: &Session, now: Duration) {
         let slot = self.slots.get_mut(request.slot());
         let active = slot.and_then(|slot| slot.take_if(|active| active.exchange.is_of(request)));
         let Some(mut active) = active else { return };
+        self.common.ends.note(|| session.account(request, &active.exchange, now));
         self.common.release(active.memory());
         if !active.started {
             self.common.end();
@@ -123,7 +125,7 @@ impl Requests {
         active.wake(&mut self.wakes);
         active.exchange.clear();
         active.kept.iter_mut().for_each(Spool::clear);
-        (active.params_len, active.started, active.offered, active.status) = (0, false, false, None);
+        (active.params_len, active.started, active.offered) = (0, false, false);
         self.common.requests.put(active);
     }
 
@@ -170,7 +172,7 @@ impl Exchanges for Requests {
     }
 }
 
-fn find(slots: &mut [Option<Box<Active>>], request: Request) -> Option<&mut Active> {
+pub(crate) fn find(slots: &mut [Option<Box<Active>>], request: Request) -> Option<&mut Active> {
     let active = slots.get_mut(request.slot())?.as_mut()?;
     active.exchange.is_of(request).then_some(&mut **active)
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fcgi_blocking::Watcher;
 use fcgi_proto::Limits;
 use fcgi_proto::cgi::{self, Front};
 use fcgi_proto::server::session::Patience;
@@ -59,6 +60,11 @@ pub struct Settings {
     /// record, so that more than 56 KiB less 8 bytes counts as that, and less than 128 bytes as 128.
     /// Default: 8 KiB.
     pub head_limit: usize,
+    /// How many requests are answered before the server is [shut down](crate::Handle::shutdown) gracefully, for
+    /// `fcgi_blocking::Process` or systemd to start another: where a handler leaks memory. Default: no limit.
+    pub max_requests_per_process: Option<u64>,
+    /// Who is told of each request when it is over. Default: nobody.
+    pub watcher: Option<Watcher>,
     /// Which web server asks, where answers differ by it. Default: the one that SERVER_SOFTWARE names.
     pub front: Option<Front>,
     /// The protocol's limits. `max_conns` is set to [`max_connections`](Self::max_connections), and
@@ -83,6 +89,8 @@ impl Default for Settings {
             spool: 128 * 1024 * 1024,
             memory: 256 * 1024 * 1024,
             head_limit: cgi::HEAD_LIMIT,
+            max_requests_per_process: None,
+            watcher: None,
             front: None,
             limits: Limits::default(),
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Once;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
@@ -11,6 +12,7 @@ use http_body::Body;
 use smol::io::AsyncRead;
 use tower_service::Service;
 
+use super::Peer;
 use super::response::{Answer, ResponseBody};
 use super::stderr::Lines;
 use super::store::Store;
@@ -29,7 +31,9 @@ pub struct AsItComes;
 /// # The request
 ///
 /// The variables are those of [`Params::from_parts`], unless the request has an extension [`Params`]: who knows
-/// more than HTTP tells (which script it is, what address it came to) makes them and puts them there.
+/// more than HTTP tells (which script it is, what address it came to) makes them and puts them there. The browser's
+/// address is that of a [`Peer`] in the extensions. Without one, the first request is a warning in the log, and
+/// REMOTE_ADDR is `unix:`, as it is behind a web server that browsers reach by a Unix socket.
 ///
 /// A body is taken in first, in memory and beyond 256 KiB in an unnamed temporary file, up to
 /// [`spool_limit`](crate::ClientSettings::spool_limit): a request takes a connection once it is there, so that
@@ -135,7 +139,7 @@ where
     B::Error: Into<BoxError>,
 {
     let (mut parts, body) = request.into_parts();
-    let params = parts.extensions.remove::<Params>().unwrap_or_else(|| Params::from_parts(&parts));
+    let params = parts.extensions.remove::<Params>().unwrap_or_else(|| params_of(&parts));
     let length = body.size_hint().exact();
     let reader = Reader { body: Box::pin(body), data: None, missing: length.unwrap_or(0) };
     let mut lines = Lines::default();
@@ -149,6 +153,19 @@ where
     let parts = response_parts(response.head()).map_err(ClientError::Response);
     let parts = parts.inspect_err(|error| response.give_up(error))?;
     Ok((parts, Answer::look(response).await?))
+}
+
+/// What HTTP tells of a request.
+fn params_of(parts: &http::request::Parts) -> Params {
+    static TOLD: Once = Once::new();
+    if parts.extensions.get::<Peer>().is_none() {
+        TOLD.call_once(|| {
+            log::warn!(
+                "requests have no Peer in their extensions: REMOTE_ADDR is \"unix:\" and tells no address"
+            );
+        });
+    }
+    Params::from_parts(parts)
 }
 
 /// A body as bytes to be read.

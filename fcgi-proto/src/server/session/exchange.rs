@@ -4,13 +4,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::end::End;
 use super::life::{Life, Request};
 use super::told::Input;
 use super::{Session, Started};
 use crate::cgi::{Answer, Front, HEAD_LIMIT};
 use crate::life::Level;
 use crate::limits::Limits;
-use crate::pair::ParamsBuf;
+use crate::pair::{Pairs, ParamsBuf};
 use crate::record::Role;
 use crate::server::slots::Slots;
 
@@ -28,6 +29,17 @@ pub struct Begin {
     pub role: Role,
     /// Whether the client keeps the connection after it (section 5.1).
     pub keep_conn: bool,
+    /// When its first record was taken in, by the caller's clock.
+    pub at: Duration,
+}
+
+/// What a handler ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Ended {
+    app_status: u32,
+    pub(super) failed: bool,
+    pub(super) at: Duration,
 }
 
 /// A request and its answer. Its memory serves one request after the other.
@@ -43,6 +55,14 @@ pub struct Exchange {
     pub answer: Answer,
     /// The web server that answers are for, where it is not the one that SERVER_SOFTWARE names.
     pub front: Option<Front>,
+    /// Whether it keeps a copy of its parameters while its handler has them.
+    watched: bool,
+    copy: Vec<u8>,
+    /// Bytes of its bodies that were taken for its handler.
+    pub(super) received: u64,
+    /// When its handler was to be run.
+    pub(super) started: Duration,
+    pub(super) ended: Option<Ended>,
 }
 
 impl Exchange {
@@ -51,19 +71,62 @@ impl Exchange {
     #[must_use]
     pub fn new(limits: &Limits, head_limit: usize, front: Option<Front>) -> Self {
         let params = usize::try_from(limits.params).unwrap_or(usize::MAX);
-        Self { begin: None, params: ParamsBuf::new(params), answer: Answer::new(head_limit), front }
+        Self {
+            begin: None,
+            params: ParamsBuf::new(params),
+            answer: Answer::new(head_limit),
+            front,
+            watched: false,
+            copy: Vec::new(),
+            received: 0,
+            started: Duration::ZERO,
+            ended: None,
+        }
+    }
+
+    /// Whether an [account](Session::account) of its requests is to have their parameters, of which a copy is kept then
+    /// while their handlers have them.
+    #[must_use]
+    pub fn watched(self, watched: bool) -> Self {
+        Self { watched, ..self }
     }
 
     /// Forgets the request, and all memory but a little.
     pub fn clear(&mut self) {
         self.begin = None;
-        self.params.clear(KEPT_PARAMS);
+        self.forget();
         self.answer.reset(None);
+    }
+
+    fn forget(&mut self) {
+        self.params.clear(KEPT_PARAMS);
+        self.copy.clear();
+        self.copy.shrink_to(KEPT_PARAMS);
+        (self.received, self.ended) = (0, None);
     }
 
     /// Its parameters, for its handler. [`params`](Self::params) may get them back, for their memory.
     pub fn take_params(&mut self) -> ParamsBuf {
+        if self.watched {
+            self.copy.extend_from_slice(self.params.iter().rest());
+        }
         self.params.take()
+    }
+
+    /// Its parameters, also while its handler has them if it is [watched](Self::watched).
+    pub(super) fn told_params(&self) -> Pairs<'_> {
+        if self.copy.is_empty() { self.params.iter() } else { Pairs::new(&self.copy) }
+    }
+
+    /// So many bytes of its bodies were [taken](Session::took), for its [account](Session::account).
+    pub fn took(&mut self, count: usize) {
+        self.received += count as u64;
+    }
+
+    /// Whether its handler is done.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
     }
 
     /// Whether it is this request's.
@@ -84,7 +147,7 @@ pub trait Exchanges {
 
 impl Exchanges for Exchange {
     fn begin(&mut self, begin: Begin) -> bool {
-        self.params.clear(KEPT_PARAMS);
+        self.forget();
         self.begin = Some(begin);
         true
     }
@@ -125,9 +188,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     ) -> Option<Input<'i>> {
         let whole = if input.is_empty() { None } else { self.receive_whole(input) };
         if let Some(Started { request, keep_conn, params, .. }) = whole {
-            let begun = exchanges.begin(Begin { request, role: Role::Responder, keep_conn });
+            let begun = exchanges.begin(Begin { request, role: Role::Responder, keep_conn, at: now });
             return Some(if begun && keep(exchanges, request, params) {
-                self.start(exchanges, request)
+                self.start(exchanges, request, now)
             } else {
                 self.turn_away(request)
             });
@@ -135,7 +198,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         loop {
             return Some(match self.receive(input, now)? {
                 Input::Begin { request, role, keep_conn } => {
-                    if exchanges.begin(Begin { request, role, keep_conn }) {
+                    if exchanges.begin(Begin { request, role, keep_conn, at: now }) {
                         continue;
                     }
                     self.turn_away(request)
@@ -146,16 +209,17 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                     }
                     self.turn_away(request)
                 }
-                Input::Start { request } => self.start(exchanges, request),
+                Input::Start { request } => self.start(exchanges, request, now),
                 other => other,
             });
         }
     }
 
     /// The request's parameters are all there.
-    fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request) -> Input<'i> {
+    fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request, now: Duration) -> Input<'i> {
         let exchange = exchanges.room(request, 0);
-        let starts = exchange.is_some_and(|Exchange { params, answer, front, .. }| {
+        let starts = exchange.is_some_and(|Exchange { params, answer, front, started, .. }| {
+            *started = now;
             answer.reset_for(params.iter(), *front).is_ok()
         });
         if starts {
@@ -175,14 +239,23 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     pub fn complete(
         &mut self,
         request: Request,
-        answer: &mut Answer,
-        failed: Option<String>,
+        exchange: &mut Exchange,
+        outcome: Result<u32, String>,
         now: Duration,
     ) -> Option<(Level, String)> {
+        let (app_status, failed) = outcome.map_or_else(|why| (0, Some(why)), |status| (status, None));
         let level = self.failure_level(request);
-        let finished = self.finish_answer(request, answer, failed.as_deref(), now);
+        let finished = self.finish_answer(request, &mut exchange.answer, failed.as_deref(), now);
         let why = failed.or_else(|| finished.err().map(|error| error.to_string()));
+        exchange.ended = Some(Ended { app_status, failed: why.is_some(), at: now });
         why.map(|why| (level, why))
+    }
+
+    /// What ends the request, with what its answer holds: as [`end_answer`](Self::end_answer), once its handler is
+    /// [done](Self::complete).
+    pub fn end_exchange<'a>(&mut self, request: Request, exchange: &'a mut Exchange) -> End<&'a [u8]> {
+        let Some(Ended { app_status, .. }) = exchange.ended else { return End::Wait };
+        self.end_answer(request, &mut exchange.answer, app_status)
     }
 }
 

@@ -354,7 +354,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 let life = self.lives_mut().get_mut(slot)?;
                 if matches!(life.phase, Phase::Params) {
                     // Before it ran: there is nothing for a handler to decide.
-                    life.phase = Phase::Over;
+                    (life.phase, life.stop) = (Phase::Over, Some(Stop::Aborted));
                     self.look(slot);
                     self.connection.end_aborted(id);
                 } else {
@@ -415,7 +415,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 self.refusing -= 1;
             }
             if let Some(life) = self.lives_mut().get_mut(slot) {
-                life.phase = Phase::Over;
+                (life.phase, life.stop) = (Phase::Over, Some(Stop::Refused(why)));
             }
             self.look(slot);
         } else {
@@ -432,9 +432,21 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 self.refusing += 1;
                 self.tell(Some(request.id()), Stopped::Refused(why));
                 if self.cut.is_some() {
-                    self.refused(request.slot());
+                    self.refused(request.slot(), why);
                 }
             }
+        }
+    }
+
+    /// A request that was to be refused is over.
+    pub(super) fn refused(&mut self, slot: usize, why: Refusal) {
+        self.refusing -= 1;
+        match self.lives_mut().get_mut(slot) {
+            // Its caller is still to be told.
+            Some(life) if !life.looks.is_out() => {
+                (life.phase, life.stop) = (Phase::Over, Some(Stop::Refused(why)));
+            }
+            _ => self.free(slot),
         }
     }
 

@@ -385,14 +385,19 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
         };
         // What is held back is less than a record, and STDERR is sent before it is more than one.
+        let Ok((record, rest)) = self.connection.stdout(id, data) else { return Ok(Write::Wait) };
+        let taken = data.len() - rest.len();
+        answer.count(taken);
         let records = (|| {
             let (held, _) = self.connection.stdout(id, answer.stdout())?;
-            let (record, rest) = self.connection.stdout(id, data)?;
             let (stderr, _) = self.connection.stderr(id, answer.stderr())?;
-            let records = if answer.errors_first() { [stderr, held, record] } else { [held, record, stderr] };
-            Ok::<_, SendError>((records, data.len() - rest.len()))
+            Ok::<_, SendError>(if answer.errors_first() {
+                [stderr, held, record]
+            } else {
+                [held, record, stderr]
+            })
         })();
-        let Ok((records, taken)) = records else { return Ok(Write::Wait) };
+        let Ok(records) = records else { return Ok(Write::Wait) };
         self.hand_out(records.iter().map(Record::remaining).sum());
         self.had_turn(request.slot());
         Ok(Write::Send(Batch { records, taken }))
@@ -540,18 +545,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             .iter()
             .enumerate()
             .find_map(|(slot, life)| refused(life).map(|why| (slot, *life, why)))?;
-        self.refused(slot);
+        self.refused(slot, why);
         self.connection.reject(life.request(slot)?.id(), why).ok()
-    }
-
-    /// A request that was to be refused is over.
-    pub(super) fn refused(&mut self, slot: usize) {
-        self.refusing -= 1;
-        match self.lives_mut().get_mut(slot) {
-            // Its caller is still to be told.
-            Some(life) if !life.looks.is_out() => life.phase = Phase::Over,
-            _ => self.free(slot),
-        }
     }
 
     /// Whether something is owed by protocol alone.
@@ -582,8 +577,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.stop_input(ended);
         }
         for slot in 0..self.lives().len() {
-            if self.lives().get(slot).is_some_and(|life| matches!(life.phase, Phase::Refusing(_))) {
-                self.refused(slot);
+            if let Some(Phase::Refusing(why)) = self.lives().get(slot).map(|life| life.phase) {
+                self.refused(slot, why);
             }
         }
         self.look_at_all();

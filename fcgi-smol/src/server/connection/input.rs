@@ -9,6 +9,7 @@ use fcgi_proto::server::session::{Input, Read, Request, Stream};
 use super::State;
 use crate::net::clock;
 use crate::net::transport::poll_read;
+use crate::server::requests::find;
 
 /// Reads in a row before other tasks have their turn.
 pub(super) const READS: usize = 8;
@@ -63,6 +64,7 @@ impl State {
                     _ => (requests.keep(request, stream, data, spool), Taken::Something),
                 };
                 session.took(count);
+                find(&mut requests.slots, request).into_iter().for_each(|active| active.exchange.took(count));
                 unread.start -= data.len() - count;
                 if matches!(taken, Taken::Offered) {
                     session.room(request);
@@ -75,7 +77,7 @@ impl State {
             }
             Some(Input::Over { request }) => {
                 self.report(Some(request));
-                self.requests.remove(request);
+                self.requests.remove(request, &self.session, self.now);
             }
             Some(_) => {}
         }

@@ -11,18 +11,17 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fmt, io};
 
-use fcgi_blocking::{Name, Peer, log_level};
+use fcgi_blocking::{Peer, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
-use fcgi_proto::server::Session;
-use fcgi_proto::server::session::{Begin, Exchange, Leave, Life, Request, Stopped};
+use fcgi_proto::server::session::{Begin, Leave, Name, Request, Stopped};
 use smol::io::Cursor;
 
 use crate::AppStatus;
 use crate::net::transport::{Plain, Transport};
 use crate::net::{clock, lock};
-use crate::server::connections::{Common, SLOTS};
-use crate::server::requests::{Active, Requests};
+use crate::server::connections::Common;
+use crate::server::requests::{Active, Requests, Session};
 
 /// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
 const HERE: Duration = Duration::from_micros(200);
@@ -48,7 +47,7 @@ pub(crate) struct Connection {
 pub(crate) struct State {
     pub(crate) peer: Peer,
     transport: Box<dyn Transport>,
-    pub(crate) session: Session<SLOTS, Vec<Life>>,
+    pub(crate) session: Session,
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
     starts: VecDeque<Request>,
@@ -194,19 +193,16 @@ impl Connection {
     pub(crate) fn complete(&self, request: Request, outcome: Result<AppStatus, String>) {
         self.with(|state| {
             let State { session, requests, now, .. } = state;
-            let Some(active) = requests.get(request).filter(|active| active.status.is_none()) else {
+            let Some(active) = requests.get(request).filter(|active| !active.exchange.has_ended()) else {
                 if let Err(why) = outcome {
                     log::warn!("{}: request {}, after its answer: {why}", state.peer, request.id());
                 }
                 return;
             };
-            let (status, failed) =
-                outcome.map_or_else(|why| (0, Some(why)), |AppStatus(status)| (status, None));
-            active.status = Some(status);
-            let Exchange { params, answer, .. } = &mut active.exchange;
             *now = clock::now();
-            if let Some((level, why)) = session.complete(request, answer, failed, *now) {
-                log::log!(log_level(level), "{}: {}: {why}", state.peer, Name(params.iter()));
+            let (exchange, outcome) = (&mut active.exchange, outcome.map(|AppStatus(status)| status));
+            if let Some((level, why)) = session.complete(request, exchange, outcome, *now) {
+                log::log!(log_level(level), "{}: {}: {why}", state.peer, Name(exchange.params.iter()));
             }
             state.end(request);
             state.call();

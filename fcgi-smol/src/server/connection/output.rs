@@ -12,6 +12,7 @@ use smol::io::AsyncWrite;
 use super::State;
 use crate::net::clock;
 use crate::net::transport::write_some;
+use crate::server::requests::find;
 
 impl State {
     /// Writes what waits to be written, as far as the stream takes it, what is owed by protocol too; whether all of
@@ -55,24 +56,21 @@ impl State {
     /// Ends the request, if its handler is done, as far as that goes now.
     pub(super) fn end(&mut self, request: Request) {
         loop {
-            let ended = self.requests.get(request).and_then(|active| active.status);
-            let Some(status) = ended else { return };
-            if self.out.capacity() == 0 {
-                self.out = self.requests.common.outs.get(VecDeque::new);
-            }
-            let Some(active) = self.requests.get(request) else { return };
-            let answer = &mut active.exchange.answer;
-            let (bytes, last) = match self.session.end_answer(request, answer, status) {
+            let Some(active) = find(&mut self.requests.slots, request) else { return };
+            let (bytes, last) = match self.session.end_exchange(request, &mut active.exchange) {
                 End::Wait => return,
-                End::Over => return self.requests.remove(request),
+                End::Over => return self.requests.remove(request, &self.session, self.now),
                 End::Part(bytes) => (bytes, false),
                 End::Last(bytes) => (bytes, true),
             };
+            if self.out.capacity() == 0 {
+                self.out = self.requests.common.outs.get(VecDeque::new);
+            }
             self.out.extend(bytes);
-            answer.sent();
+            active.exchange.answer.sent();
             if last {
                 self.answered = true;
-                return self.requests.remove(request);
+                return self.requests.remove(request, &self.session, self.now);
             }
         }
     }
