@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,7 +42,9 @@ impl Places {
     pub(crate) async fn take(self: &Arc<Self>) -> (Arc<Place>, Receiver<Never>) {
         let free = match self.free.try_acquire_arc() {
             Some(free) => {
-                self.lock().crowd.calm(Instant::now());
+                if let Some(count) = self.lock().crowd.end(Instant::now()) {
+                    log::warn!("there is room again; {count} connections were closed for others");
+                }
                 free
             }
             None => {
@@ -68,7 +71,9 @@ impl Places {
     pub(crate) fn make_room(&self, why: impl Display) {
         let mut state = self.lock();
         state.wanted = true;
-        state.crowd.begin(why, Instant::now());
+        if state.crowd.begin(Instant::now()) {
+            log::warn!("{why}; for each further one the oldest that asks for nothing is closed");
+        }
         state.make_room();
     }
 
@@ -83,15 +88,17 @@ impl State {
         if self.wanted {
             let oldest = self.idle.pop_first();
             self.wanted = oldest.is_none();
-            self.crowd.turned_away += u64::from(!self.wanted);
-            oldest.into_iter().for_each(|(_, leave)| _ = leave.close());
+            if let Some((_, leave)) = oldest {
+                self.crowd.turn_away();
+                leave.close();
+            }
         }
     }
 }
 
 /// More connections than there is room for, as the log has it: a line when it begins, and one when it is over.
 #[derive(Default)]
-struct Crowd {
+pub(crate) struct Crowd {
     /// When there was no room last.
     last: Option<Instant>,
     /// How many went for others since it began.
@@ -99,17 +106,19 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn begin(&mut self, why: impl Display, now: Instant) {
-        if self.last.replace(now).is_none() {
-            log::warn!("{why}; for each further one the oldest that asks for nothing is closed");
-        }
+    /// There is no room: whether that is new.
+    pub(crate) fn begin(&mut self, now: Instant) -> bool {
+        self.last.replace(now).is_none()
     }
 
-    fn calm(&mut self, now: Instant) {
-        if self.last.take_if(|last| now.duration_since(*last) >= CALM).is_some() {
-            log::warn!("there is room again; {} connections were closed for others", self.turned_away);
-            self.turned_away = 0;
-        }
+    pub(crate) fn turn_away(&mut self) {
+        self.turned_away += 1;
+    }
+
+    /// There is room: how many were turned away, if it is over now.
+    pub(crate) fn end(&mut self, now: Instant) -> Option<u64> {
+        self.last.take_if(|last| now.duration_since(*last) >= CALM)?;
+        Some(mem::take(&mut self.turned_away))
     }
 }
 
