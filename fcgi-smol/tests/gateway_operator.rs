@@ -144,7 +144,7 @@ fn on_a_unix_socket() -> (Process, TempDir, UnixStream) {
 }
 
 #[test]
-fn it_listens_on_a_unix_socket_and_removes_it() {
+fn it_listens_on_a_unix_socket_and_ends_at_sighup_without_leaving_it() {
     let (mut process, dir, mut stream) = on_a_unix_socket();
     stream.write_all(b"GET /env HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("it reads");
     let mut text = String::new();
@@ -152,6 +152,8 @@ fn it_listens_on_a_unix_socket_and_removes_it() {
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert_line(&text, "REMOTE_ADDR=unix:");
     assert_line(&text, "SERVER_NAME=h");
+    process.hang_up();
+    assert!(wait_until(|| !process.is_running()));
     assert!(process.stop().success());
     assert!(!dir.path().join("socket").exists());
 }
