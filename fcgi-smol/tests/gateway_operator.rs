@@ -15,7 +15,7 @@ mod web;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
@@ -156,6 +156,15 @@ fn it_listens_on_a_unix_socket_and_ends_at_sighup_without_leaving_it() {
     assert!(wait_until(|| !process.is_running()));
     assert!(process.stop().success());
     assert!(!dir.path().join("socket").exists());
+}
+
+#[test]
+fn on_a_socket_for_both_ipv4_addresses_are_told_as_such() {
+    let gateway = Gateway::start(&["--listen", "[::]:0"]);
+    let address = (Ipv4Addr::LOCALHOST, gateway.address.port()).into();
+    let (_, text) = ask(address, b"GET /env HTTP/1.0\r\n\r\n");
+    assert_line(&text, "REMOTE_ADDR=127.0.0.1");
+    assert_line(&text, "SERVER_ADDR=127.0.0.1");
 }
 
 #[test]

@@ -73,8 +73,11 @@ impl Front {
             Socket::Tcp(socket) => {
                 let (stream, peer) = socket.accept().await?;
                 stream.get_ref().set_nodelay(true)?;
+                // Of a socket that takes both, IPv4 addresses are told as such.
+                let plain =
+                    |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
                 let server = stream.get_ref().local_addr()?;
-                (Stream::Tcp(stream), Browser { peer: Some(peer), server: Some(server) })
+                (Stream::Tcp(stream), Browser { peer: Some(plain(peer)), server: Some(plain(server)) })
             }
             Socket::Unix(socket) => {
                 (Stream::Unix(socket.accept().await?.0), Browser { peer: None, server: None })
