@@ -10,6 +10,9 @@ mod driver;
 mod executable;
 mod web;
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use driver::Driver;
 use web::{Fpm, Gateway, skip};
 
@@ -104,4 +107,51 @@ fn php_pages_with_a_link_a_form_and_a_session_are_clicked_through() {
     assert_eq!(browser.run("return document.querySelector('#path').innerText"), "/form");
     browser.click("a");
     assert_eq!(browser.text().lines().next(), Some("Visits: 2"));
+}
+
+/// As MediaWiki does, it looks for its settings where it is run, beside the link that leads to it.
+const WIKI: &str = "<?php
+    require realpath('.') . '/LocalSettings.php';
+    $page = htmlspecialchars(rawurldecode(substr($_SERVER['REQUEST_URI'], 6)));
+?><!doctype html>
+<meta charset='utf-8'>
+<title><?= \"$page - $name\" ?></title>
+<link rel='stylesheet' href='/skins/style.css'>
+<h1><?= $page ?></h1>
+<img src='/skins/logo.svg' alt='logo'>
+<p><a href='/wiki/Caf%C3%A9'>Café</a></p>
+";
+const LOGO: &str =
+    "<svg xmlns='http://www.w3.org/2000/svg' width='40' height='30'><rect width='40' height='30'/></svg>";
+
+#[test]
+fn a_wiki_of_links_has_its_styles_and_pictures() {
+    let settings = [("LocalSettings.php", "<?php $name = 'A wiki';")];
+    let started = Driver::start().and_then(|browser| Ok((browser, Fpm::start(&settings)?)));
+    let (browser, fpm) = match started {
+        Ok(started) => started,
+        Err(reason) => return skip(&reason),
+    };
+    let root = fpm.root();
+    let share = root.parent().expect("a folder").join("share");
+    fs::create_dir_all(share.join("skins")).expect("a folder can be made");
+    let style = "h1 { color: rgb(0, 100, 0) }";
+    for (name, text) in [("index.php", WIKI), ("skins/style.css", style), ("skins/logo.svg", LOGO)] {
+        fs::write(share.join(name), text).expect("a file can be written");
+    }
+    for name in ["index.php", "skins"] {
+        symlink(share.join(name), root.join(name)).expect("a link can be made");
+    }
+    let share = share.to_str().expect("UTF-8");
+    let gateway = fpm.gateway_with(&["--links", share, "--index", "/index.php"]);
+    browser.open(&format!("http://{}/wiki/Main%20Page", gateway.address));
+    assert_eq!(browser.title(), "Main Page - A wiki", "{}", gateway.log());
+    let look = || {
+        browser.run(
+            "return getComputedStyle(document.querySelector('h1')).color + ' ' + document.images[0].naturalWidth",
+        )
+    };
+    assert_eq!(look(), "rgb(0, 100, 0) 40");
+    browser.click("a");
+    assert_eq!((browser.title(), look()), ("Café - A wiki".into(), "rgb(0, 100, 0) 40".into()));
 }

@@ -3,15 +3,19 @@
 
 #[path = "../examples/gateway/patience.rs"]
 mod patience;
+#[allow(dead_code)] // Only what has no other test.
+#[path = "../examples/gateway/places.rs"]
+mod places;
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use patience::Patient;
+use places::Crowd;
 use smol::future::{or, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::stream::{self, StreamExt};
@@ -72,4 +76,16 @@ fn a_connection_may_wait_for_its_answer_for_longer_than_for_who_takes_it() {
     let result = block_on(or(read, waited));
     assert!(result.is_none(), "{result:?}");
     drop(browser);
+}
+
+#[test]
+fn a_crowd_is_told_once_and_its_end_when_there_was_room_for_a_while() {
+    let (mut crowd, begin) = (Crowd::default(), Instant::now());
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    assert_eq!(crowd.end(at(0)), None);
+    assert_eq!([1, 2, 5].map(|second| crowd.begin(at(second))), [true, false, false]);
+    (0..3).for_each(|_| crowd.turn_away());
+    assert_eq!([14, 15, 16].map(|second| crowd.end(at(second))), [None, Some(3), None]);
+    assert!(crowd.begin(at(17)));
+    assert_eq!(crowd.end(at(30)), Some(0));
 }

@@ -58,6 +58,12 @@ impl Process {
         let _ = kill_process(self.pid(), Signal::TERM);
     }
 
+    /// Asks with SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        // As above.
+        let _ = kill_process(self.pid(), Signal::HUP);
+    }
+
     /// Asks with SIGTERM, kills what is left after a while, and tells how the process ended.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         if !self.stopped {

@@ -1,21 +1,25 @@
 //! The HTTP side: connections, their limits, and a graceful end.
 
 use std::convert::Infallible;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fcgi_blocking::{is_exhaustion, is_transient};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{Shutdown, shutdown};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::FutureExt;
-use smol::io::AsyncReadExt;
+use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use smol::{Async, Executor, Timer};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
-use crate::answer::{Browser, Gateway};
+use crate::answer::Gateway;
+use crate::listen::{Browser, Front, Stream};
 use crate::patience::Patient;
 use crate::places::{Never, Place, Places};
 
@@ -35,40 +39,56 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// Serves until `stopped` closes, and the requests that run then have ended.
 pub(crate) async fn serve(
-    listener: Async<TcpListener>,
+    front: Front,
     executor: &Executor<'static>,
     gateway: Gateway,
     stopped: Receiver<Never>,
 ) {
     let gateway = Arc::new(gateway);
-    let places = Places::new(CONNECTIONS);
+    let places = Places::new(connections());
     let (running, ended) = channel::bounded(1);
     let accept = async {
         loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
+            match front.accept().await {
+                Ok((stream, browser)) => {
                     let (place, left) = places.take().await;
                     let leave = [stopped.clone(), left];
-                    let connection = connection(stream, peer, Arc::clone(&gateway), leave, place);
-                    let running: Sender<Never> = running.clone();
+                    let (gateway, running): (_, Sender<Never>) = (Arc::clone(&gateway), running.clone());
                     let task = async move {
-                        if let Err(error) = connection.await {
-                            log::debug!("{peer}: {error}");
+                        let ended = match stream {
+                            Stream::Tcp(stream) => connection(stream, browser, gateway, leave, place).await,
+                            Stream::Unix(stream) => connection(stream, browser, gateway, leave, place).await,
+                        };
+                        if let Err(error) = ended {
+                            log::debug!("{browser}: {error}");
                         }
                         drop(running);
                     };
                     executor.spawn(task).detach();
                 }
+                Err(error) if is_transient(&error) => {}
                 Err(error) => {
-                    log::warn!("accept: {error}");
+                    match is_exhaustion(&error) {
+                        true => places.make_room(format_args!("accept: {error}")),
+                        false => log::warn!("accept: {error}"),
+                    }
                     Timer::after(ACCEPT_PAUSE).await;
                 }
             }
         }
     };
     accept.or(closed(&stopped)).await;
-    drop((listener, running));
+    drop((front, running));
     closed(&ended).await;
+}
+
+/// How many connections there may be, so that three quarters of the descriptors are left for applications and files;
+/// as many descriptors are taken as the system allows.
+fn connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let descriptors = if raised.is_ok() { limit.maximum } else { limit.current };
+    descriptors.map_or(CONNECTIONS, |descriptors| CONNECTIONS.min((descriptors / 4).max(1) as usize))
 }
 
 async fn closed(channel: &Receiver<Never>) {
@@ -76,36 +96,38 @@ async fn closed(channel: &Receiver<Never>) {
 }
 
 /// Serves one connection, request after request.
-async fn connection(
-    stream: Async<TcpStream>,
-    peer: SocketAddr,
+async fn connection<S: AsFd>(
+    stream: Async<S>,
+    browser: Browser,
     gateway: Arc<Gateway>,
     leave: [Receiver<Never>; 2],
     place: Arc<Place>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.get_ref().set_nodelay(true)?;
-    let browser = Arc::new(Browser { peer, server: stream.get_ref().local_addr()?, place });
-    let result = requests(&stream, &browser, gateway, &leave).await;
-    if browser.place.is_cut() {
+) -> hyper::Result<()>
+where
+    for<'a> &'a Async<S>: AsyncRead + AsyncWrite,
+{
+    let result = requests(&stream, browser, &place, gateway, &leave).await;
+    if place.is_cut() {
         // A plain end would be taken for that of the answer.
-        set_socket_linger(stream.get_ref(), Some(Duration::ZERO))?;
-    } else if stream.get_ref().shutdown(Shutdown::Write).is_ok() {
+        let _ = set_socket_linger(&stream, Some(Duration::ZERO));
+    } else if shutdown(&stream, Shutdown::Write).is_ok() {
         let [stopped, left] = &leave;
         farewell(&stream).or(closed(stopped)).or(closed(left)).await;
     }
-    Ok(result?)
+    result
 }
 
 /// Answers requests until the connection is to be closed.
 async fn requests(
-    stream: &Async<TcpStream>,
-    browser: &Arc<Browser>,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    browser: Browser,
+    place: &Arc<Place>,
     gateway: Arc<Gateway>,
     [stopped, left]: &[Receiver<Never>; 2],
 ) -> hyper::Result<()> {
     let service = service_fn(|request| {
-        let (gateway, browser) = (Arc::clone(&gateway), Arc::clone(browser));
-        async move { Ok::<_, Infallible>(gateway.answer(request, &browser).await) }
+        let (gateway, place) = (Arc::clone(&gateway), Arc::clone(place));
+        async move { Ok::<_, Infallible>(gateway.answer(request, &browser, &place).await) }
     });
     let connection = http1::Builder::new()
         .timer(SmolTimer::new())
@@ -120,7 +142,7 @@ async fn requests(
     if let Some(result) = async { Some(connection.as_mut().await) }.or(stop).await {
         return result;
     }
-    if !browser.place.has_asked() {
+    if !place.has_asked() {
         return Ok(());
     }
     connection.as_mut().graceful_shutdown();
@@ -129,7 +151,7 @@ async fn requests(
 
 /// Reads on, within bounds: closing with input unread is a reset, which costs the browser what it has not read
 /// of its answer.
-async fn farewell(mut stream: &Async<TcpStream>) {
+async fn farewell(mut stream: impl AsyncRead + Unpin) {
     let mut buffer = [0; 16 * 1024];
     let late = async {
         Timer::after(FAREWELL).await;

@@ -1,17 +1,24 @@
 //! Who is connected: so many at a time, and of those that ask for nothing the oldest makes room.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use smol::channel::{self, Receiver, Sender};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
+
+/// How long there has to be room until the log says that there is.
+const CALM: Duration = Duration::from_secs(10);
 
 /// Nothing is ever sent on these channels: they close.
 #[derive(Clone)]
 pub(crate) enum Never {}
 
 pub(crate) struct Places {
+    count: usize,
     free: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -23,21 +30,27 @@ struct State {
     next: u64,
     /// Whether someone waits for a place.
     wanted: bool,
+    crowd: Crowd,
 }
 
 impl Places {
     pub(crate) fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self { free: Arc::new(Semaphore::new(count)), state: Mutex::default() })
+        Arc::new(Self { count, free: Arc::new(Semaphore::new(count)), state: Mutex::default() })
     }
 
     /// A place for a connection, and what closes when it is to go.
     pub(crate) async fn take(self: &Arc<Self>) -> (Arc<Place>, Receiver<Never>) {
         let free = match self.free.try_acquire_arc() {
-            Some(free) => free,
+            Some(free) => {
+                if let Some(count) = self.lock().crowd.end(Instant::now()) {
+                    log::warn!("there is room again; {count} connections were closed for others");
+                }
+                free
+            }
             None => {
-                self.want(true);
+                self.make_room(format_args!("all {} connections are taken", self.count));
                 let free = self.free.acquire_arc().await;
-                self.want(false);
+                self.lock().wanted = false;
                 free
             }
         };
@@ -54,9 +67,13 @@ impl Places {
         (Arc::new(place), left)
     }
 
-    fn want(&self, wanted: bool) {
+    /// Has the oldest connection that asks for nothing go, now or once there is one.
+    pub(crate) fn make_room(&self, why: impl Display) {
         let mut state = self.lock();
-        state.wanted = wanted;
+        state.wanted = true;
+        if state.crowd.begin(Instant::now()) {
+            log::warn!("{why}; for each further one the oldest that asks for nothing is closed");
+        }
         state.make_room();
     }
 
@@ -71,8 +88,37 @@ impl State {
         if self.wanted {
             let oldest = self.idle.pop_first();
             self.wanted = oldest.is_none();
-            oldest.into_iter().for_each(|(_, leave)| _ = leave.close());
+            if let Some((_, leave)) = oldest {
+                self.crowd.turn_away();
+                leave.close();
+            }
         }
+    }
+}
+
+/// More connections than there is room for, as the log has it: a line when it begins, and one when it is over.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    /// When there was no room last.
+    last: Option<Instant>,
+    /// How many went for others since it began.
+    turned_away: u64,
+}
+
+impl Crowd {
+    /// There is no room: whether that is new.
+    pub(crate) fn begin(&mut self, now: Instant) -> bool {
+        self.last.replace(now).is_none()
+    }
+
+    pub(crate) fn turn_away(&mut self) {
+        self.turned_away += 1;
+    }
+
+    /// There is room: how many were turned away, if it is over now.
+    pub(crate) fn end(&mut self, now: Instant) -> Option<u64> {
+        self.last.take_if(|last| now.duration_since(*last) >= CALM)?;
+        Some(mem::take(&mut self.turned_away))
     }
 }
 

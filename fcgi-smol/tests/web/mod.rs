@@ -46,6 +46,16 @@ impl Gateway {
         Self::run(command, dir, arguments)
     }
 
+    /// One that may have so many descriptors.
+    pub(crate) fn with_descriptors(count: u64, arguments: &[&str]) -> Self {
+        let dir = folder();
+        let program = example("gateway", dir.path());
+        let mut command = tools::command(Path::new("/bin/sh"));
+        command.env("TMPDIR", dir.path().join("tmp"));
+        command.args(["-c", &format!("ulimit -n {count}; exec \"$@\""), "sh"]).arg(program.get_program());
+        Self::run(command, dir, arguments)
+    }
+
     fn run(mut command: Command, dir: TempDir, arguments: &[&str]) -> Self {
         let log = dir.path().join("log");
         let process = Process::start(command.args(["--listen", "127.0.0.1:0"]).args(arguments), &log);
