@@ -34,6 +34,8 @@ pub use fcgi_blocking::{AppStatus, Endpoint, Listener, ParseEndpointError, Socke
 pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use net::listener::IntoSocket;
+#[cfg(shuttle)]
+pub use net::memory;
 pub use pool::{Pool, PoolSettings};
 pub use server::request::{Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;
