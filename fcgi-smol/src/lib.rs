@@ -35,6 +35,8 @@ pub use fcgi_blocking::{
     SocketFile, Status, StdListener, Stopped, Watcher,
 };
 pub use net::listener::IntoSocket;
+#[cfg(shuttle)]
+pub use net::memory;
 pub use pool::{Pool, PoolSettings};
 pub use server::request::{Input, Request, ResponseWriter, Stderr, Stdout};
 pub use server::settings::Settings;

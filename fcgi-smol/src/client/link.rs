@@ -2,8 +2,6 @@
 //! reads and writes for all of them. What is to be done is for the [`Session`] to say.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 use std::{io, mem};
@@ -12,8 +10,8 @@ use fcgi_proto::client::{Ask, Failure, Input, Manners, Request, Session, Stderr}
 
 use super::{ClientError, ClientSettings, End, Value};
 use crate::net::clock::{self, Alarm};
-use crate::net::lock;
 use crate::net::socket::Socket;
+use crate::net::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, TryLockError, Weak, lock};
 
 /// Requests that one connection can carry at a time.
 pub(crate) const CAPACITY: usize = 128;

@@ -3,9 +3,9 @@
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_io::Timer;
+use crate::net::sync::{Instant, Timer};
 
 /// The time since it was first asked for.
 pub(crate) fn now() -> Duration {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use std::{io, mem};
@@ -16,8 +15,8 @@ use super::choice::{Attempt, Choice, Choices, Place, Wanted};
 use super::lease::Lease;
 use crate::client::link::{CAPACITY, Link};
 use crate::net::clock::{self, Alarm};
-use crate::net::lock;
 use crate::net::socket::Socket;
+use crate::net::sync::{Arc, Mutex, Weak, lock};
 use crate::{ClientError, Params, Value};
 
 pub(crate) struct Applications {

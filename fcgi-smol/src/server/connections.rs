@@ -1,18 +1,16 @@
 //! The connections of a server: at most so many at once; who is given up when room is needed or the server stops.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_io::Timer;
 use fcgi_blocking::{Ends, Peer};
 use fcgi_proto::server::session::{Leave, Waiting};
 use smol::channel::{self, Receiver, Sender};
 use smol::future::FutureExt;
 
+use crate::net::clock;
+use crate::net::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Timer, lock};
 use crate::net::transport::Transport;
-use crate::net::{clock, lock};
 use crate::server::connection::Connection;
 use crate::server::requests::Active;
 use crate::server::settings::Settings;

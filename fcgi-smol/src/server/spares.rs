@@ -1,8 +1,6 @@
 //! What no connection needs at the moment, so that none is made for each request and idle connections hold none.
 
-use std::sync::Mutex;
-
-use crate::net::lock;
+use crate::net::sync::{Mutex, lock};
 
 /// How many are kept.
 const KEPT: usize = 64;

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 use std::{env, io, mem};
 
@@ -15,7 +14,7 @@ use smol::future::FutureExt;
 
 use super::response::Answer;
 use crate::ClientError;
-use crate::net::lock;
+use crate::net::sync::{Arc, Mutex, lock};
 
 /// Bytes that are read from the file at a time.
 const PIECE: u64 = 64 * 1024;

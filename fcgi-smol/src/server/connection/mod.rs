@@ -6,7 +6,6 @@ mod output;
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fmt, io};
@@ -18,8 +17,9 @@ use fcgi_proto::server::session::{Begin, Leave, Name, Request, Stopped};
 use smol::io::Cursor;
 
 use crate::AppStatus;
+use crate::net::clock;
+use crate::net::sync::{Arc, Mutex, lock};
 use crate::net::transport::{Plain, Transport};
-use crate::net::{clock, lock};
 use crate::server::connections::Common;
 use crate::server::requests::{Active, Requests, Session};
 

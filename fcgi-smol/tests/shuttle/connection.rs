@@ -1,0 +1,258 @@
+//! A connection of a server: its task, its requests' handlers, parts of these in tasks of their own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fcgi_proto::record::RecordType;
+use fcgi_smol::memory::{End, pipe};
+use fcgi_smol::{Request, Settings, Status, serve_stream};
+use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
+use smol::channel;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::wire::{Answer, Call, abort, read_record, record};
+use crate::{Clock, Outcome, Tasks, echo, orders, say, send};
+
+/// A connection that is served: its other end, and what becomes of it.
+fn serve<F>(
+    room: usize,
+    handler: impl Fn(Request) -> F + Send + Sync + 'static,
+) -> (Arc<End>, JoinHandle<io::Result<()>>)
+where
+    F: Future<Output = Outcome> + Send + 'static,
+{
+    let (ours, theirs) = pipe(room);
+    let served = spawn(async move {
+        let mut settings = Settings::default();
+        settings.body_room = 300;
+        serve_stream(theirs, &settings, Tasks, handler).await
+    });
+    (Arc::new(ours), served)
+}
+
+/// Reads until so many requests have ended: their answers.
+fn answers(mut end: &End, count: usize) -> BTreeMap<u16, Answer> {
+    let (mut records, mut ended) = (BTreeMap::<u16, Vec<u8>>::new(), 0);
+    while ended < count {
+        let came = read_record(&mut end).expect("a record").expect("a record, not the end");
+        ended += usize::from(came.record_type == RecordType::EndRequest);
+        records.entry(came.id).or_default().extend(record(came.record_type, came.id, &came.content));
+    }
+    records.into_iter().map(|(id, bytes)| (id, Answer::read(&*bytes, id).expect("whole"))).collect()
+}
+
+/// The connection ends in good order once nothing more is sent.
+fn leave(end: &Arc<End>, served: JoinHandle<io::Result<()>>) {
+    end.end_sending();
+    assert_eq!(read_record(&**end).expect("no error"), None);
+    block_on(served).expect("it runs to its end").expect("FastCGI");
+}
+
+/// What these calls send, a record of each in turn.
+fn in_turns(calls: &[Call], piece: usize) -> Vec<u8> {
+    let mut sent: Vec<u8> = calls.iter().flat_map(Call::opening).collect();
+    let bodies: Vec<_> = calls.iter().map(|call| (call.id, call.stdin.clone().unwrap_or_default())).collect();
+    for at in (0..).step_by(piece).take_while(|at| bodies.iter().any(|(_, body)| *at < body.len())) {
+        for (id, body) in bodies.iter().filter(|(_, body)| at < body.len()) {
+            sent.extend(record(RecordType::Stdin, *id, &body[at..body.len().min(at + piece)]));
+        }
+    }
+    sent.extend(bodies.iter().flat_map(|(id, _)| record(RecordType::Stdin, *id, b"")));
+    sent
+}
+
+fn body(id: u16, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * usize::from(id)) as u8).collect()
+}
+
+#[test]
+fn requests_that_share_a_connection_are_answered_with_what_is_theirs() {
+    orders(|| {
+        let (end, served) = serve(400, echo);
+        let calls: Vec<_> = (1..=3).map(|id| Call::post("/", body(id, 600)).id(id)).collect();
+        let sender = send(&end, in_turns(&calls, 150));
+        for (id, answer) in answers(&end, 3) {
+            answer.assert_ok(body(id, 600));
+        }
+        sender.join().expect("all is sent");
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn requests_one_after_the_other_are_answered() {
+    orders(|| {
+        let (end, served) = serve(100, echo);
+        for round in 1..=3 {
+            let sender = send(&end, Call::post("/", body(round, 300)).bytes());
+            answers(&end, 1)[&1].assert_ok(body(round, 300));
+            sender.join().expect("all is sent");
+        }
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn a_body_is_read_in_one_task_while_the_answer_is_written_in_another() {
+    async fn handler(request: Request) -> Outcome {
+        let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+        let (mut stdin, id) = (request.stdin(), request.id().get());
+        let mut first = [0; 10];
+        // It waits here first, perhaps, and then elsewhere.
+        let count = smol::future::or(async { stdin.read(&mut first).await }, async {
+            yield_now().await;
+            Ok(0)
+        });
+        let count = count.await?;
+        let read = spawn(async move {
+            let mut read = first[..count].to_vec();
+            stdin.read_to_end(&mut read).await.map(|_| read)
+        });
+        for part in body(id, 600).chunks(200) {
+            page.write_all(part).await?;
+            page.flush().await?;
+        }
+        let read = read.await.expect("it runs to its end")?;
+        page.write_all(&read).await?;
+        Ok(())
+    }
+    orders(|| {
+        let (end, served) = serve(300, handler);
+        let calls: Vec<_> = (1..=2).map(|id| Call::post("/", body(id, 500)).id(id)).collect();
+        let sender = send(&end, in_turns(&calls, 100));
+        for (id, answer) in answers(&end, 2) {
+            answer.assert_ok([body(id, 600), body(id, 500)].concat());
+        }
+        sender.join().expect("all is sent");
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn an_abort_is_told_to_all_who_watch_and_to_no_other_request() {
+    async fn handler(request: Request) -> Outcome {
+        if request.id().get() == 2 {
+            return echo(request).await;
+        }
+        let request = Arc::new(request);
+        let watcher = Arc::clone(&request);
+        let watcher = spawn(async move { watcher.aborted().await });
+        let mut stdin = request.stdin();
+        let reader = spawn(async move { stdin.read(&mut [0; 10]).await });
+        request.aborted().await;
+        watcher.await.expect("it is told");
+        reader.await.expect("it is told").expect_err("nothing more comes");
+        say(&request, "aborted").await
+    }
+    orders(|| {
+        let (end, served) = serve(1000, handler);
+        let calls = [Call::post("/", "").id(1), Call::post("/", body(2, 100)).id(2)];
+        let sent = [calls[0].opening(), calls[1].opening(), abort(1), calls[1].bodies()].concat();
+        let sender = send(&end, sent);
+        let answers = answers(&end, 2);
+        answers[&2].assert_ok(body(2, 100));
+        assert_eq!(answers[&1].protocol_status, 0);
+        sender.join().expect("all is sent");
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn whoever_waits_when_the_client_leaves_is_told() {
+    orders(|| {
+        let (started, starts) = channel::unbounded();
+        let (told, tells) = channel::unbounded();
+        let (end, served) = serve(200, move |request: Request| {
+            let (started, told) = (started.clone(), told.clone());
+            async move {
+                let id = request.id().get();
+                started.try_send(()).expect("the test waits");
+                match id {
+                    1 => request.stdin().read(&mut [0; 10]).await.map(drop).expect_err("it has not ended"),
+                    2 => loop {
+                        if let Err(error) = say(&request, [0; 300]).await {
+                            break io::Error::other(error);
+                        }
+                        request.stdout().flush().await.ok();
+                        let result = request.stdout().write_all(&[0; 300]).await;
+                        if let Err(error) = result {
+                            break error;
+                        }
+                    },
+                    _ => {
+                        request.aborted().await;
+                        io::ErrorKind::Other.into()
+                    }
+                };
+                told.try_send(id).expect("the test waits");
+                Ok(())
+            }
+        });
+        let opening = (1..=3).flat_map(|id| Call::post("/", "").id(id).opening()).collect();
+        send(&end, opening).join().expect("it is read");
+        for _ in 0..3 {
+            block_on(starts.recv()).expect("they run");
+        }
+        drop(end);
+        let mut ended: Vec<_> = (0..3).map(|_| block_on(tells.recv()).expect("it is told")).collect();
+        ended.sort_unstable();
+        assert_eq!(ended, [1, 2, 3]);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
+    orders(|| {
+        let (go_on, may_go_on) = channel::unbounded::<()>();
+        let (end, served) = serve(200, move |request: Request| {
+            let may_go_on = may_go_on.clone();
+            async move {
+                say(&request, request.param("REQUEST_URI").unwrap_or_default()).await?;
+                request.finish();
+                // Until the next requests were answered.
+                Ok(may_go_on.recv().await?)
+            }
+        });
+        for uri in ["/1", "/2", "/3"] {
+            send(&end, Call::get(uri).bytes()).join().expect("it is read");
+            answers(&end, 1)[&1].assert_ok(uri);
+        }
+        for _ in 0..3 {
+            go_on.try_send(()).expect("they wait");
+        }
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
+    orders(|| {
+        let (told, tells) = channel::unbounded();
+        let (end, served) = serve(200, move |request: Request| {
+            let told = told.clone();
+            async move {
+                let failed = if request.id().get() == 1 {
+                    request.stdin().read(&mut [0; 10]).await.map(drop)
+                } else {
+                    say(&request, body(1, 1000)).await.ok();
+                    request.stdout().flush().await
+                };
+                told.try_send((request.id().get(), failed.expect_err("it is late").kind()))
+                    .expect("the test waits");
+                Ok(())
+            }
+        });
+        let sent = [Call::post("/", "").id(1).opening(), Call::get("/").id(2).bytes()].concat();
+        send(&end, sent).join().expect("it is read");
+        let clock = Clock::run(Duration::from_secs(1));
+        let mut ended: Vec<_> = (0..2).map(|_| block_on(tells.recv()).expect("it is told")).collect();
+        ended.sort_unstable();
+        drop(clock);
+        assert_eq!(ended.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+        drop(end);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}

@@ -1,0 +1,230 @@
+//! A link of a client: requests that share a connection, of which whoever is polled reads and writes for all.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::pin::pin;
+use std::time::Duration;
+
+use fcgi_proto::record::{EndRequest, RecordType};
+use fcgi_smol::memory::{End, Listening, listen, pass, pipe};
+use fcgi_smol::{Client, ClientError, ClientSettings, Params};
+use shuttle::future::{JoinHandle, block_on, spawn};
+use shuttle::thread;
+use smol::io::AsyncReadExt;
+
+use crate::polls::at_most;
+use crate::wire::{read_record, record};
+use crate::{Clock, endpoint, orders};
+
+/// An application that answers each request of a connection with its body, as it becomes whole.
+pub(crate) fn application(end: &End) -> io::Result<()> {
+    let mut bodies = BTreeMap::<u16, Vec<u8>>::new();
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::Stdin if came.content.is_empty() => {
+                let body = bodies.remove(&came.id).unwrap_or_default();
+                write(end, &answer(came.id, &body))?;
+            }
+            RecordType::Stdin => bodies.entry(came.id).or_default().extend(came.content),
+            RecordType::AbortRequest => write(end, &ended(came.id))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn write(mut end: &End, bytes: &[u8]) -> io::Result<()> {
+    end.write_all(bytes)
+}
+
+fn head(id: u16) -> Vec<u8> {
+    record(RecordType::Stdout, id, b"Content-Type: text/plain\r\n\r\n")
+}
+
+fn ended(id: u16) -> Vec<u8> {
+    record(RecordType::EndRequest, id, &EndRequest { app_status: 0, protocol_status: 0 }.encode())
+}
+
+fn answer(id: u16, body: &[u8]) -> Vec<u8> {
+    let parts = body.chunks(200).flat_map(|part| record(RecordType::Stdout, id, part));
+    [head(id), parts.collect(), record(RecordType::Stdout, id, b""), ended(id)].concat()
+}
+
+/// Accepts connections, and does this on each, until the test ends.
+pub(crate) fn applications(listening: Listening, application: fn(&End) -> io::Result<()>) {
+    // Tasks, since shuttle waits for all threads.
+    drop(spawn(async move {
+        loop {
+            let end = listening.accept();
+            drop(spawn(async move { application(&end) }));
+        }
+    }));
+}
+
+pub(crate) fn body(of: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * (of + 1)) as u8).collect()
+}
+
+pub(crate) async fn ask(client: Client, body: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+    let mut response = client.request(Params::post("/")).bytes(body).send().await?;
+    let mut answer = Vec::new();
+    response.read_to_end(&mut answer).await.map_err(|error| ClientError::Io(error))?;
+    Ok(answer)
+}
+
+/// A client whose requests share a connection to this application, which answers a first request by itself.
+fn shared(application: fn(&End) -> io::Result<()>) -> Client {
+    applications(listen(&endpoint("application")), application);
+    let client = Client::multiplexed(endpoint("application"), ClientSettings::default(), 4);
+    assert_eq!(block_on(ask(client.clone(), body(7, 5))).expect("it is answered"), body(7, 5));
+    // The connection has shown that it is kept: any request goes on it.
+    pass(Duration::from_secs(1));
+    client
+}
+
+/// Answers the first request.
+fn first(end: &End) -> io::Result<()> {
+    let came = std::iter::from_fn(|| read_record(end).transpose());
+    let of_stdin = came.filter(|came| came.as_ref().is_ok_and(|came| came.record_type == RecordType::Stdin));
+    let bodies = of_stdin.map(|came| came.map(|came| came.content).unwrap_or_default());
+    let body = bodies.take_while(|content| !content.is_empty()).flatten().collect::<Vec<_>>();
+    write(end, &answer(1, &body))
+}
+
+fn asks(client: &Client, count: usize, length: usize) -> Vec<JoinHandle<Result<Vec<u8>, ClientError>>> {
+    (0..count).map(|of| spawn(ask(client.clone(), body(of, length)))).collect()
+}
+
+#[test]
+fn requests_that_share_a_connection_get_what_is_theirs() {
+    orders(|| {
+        let client = shared(application);
+        for (of, asked) in asks(&client, 3, 500).into_iter().enumerate() {
+            let answer = block_on(asked).expect("it runs to its end").expect("it is answered");
+            assert_eq!(answer, body(of, 500));
+        }
+    });
+}
+
+#[test]
+fn a_request_that_is_dropped_holds_up_no_other() {
+    orders(|| {
+        let client = shared(application);
+        let dropped = spawn({
+            let client = client.clone();
+            async move { drop(at_most(2, ask(client, body(9, 800))).await) }
+        });
+        for (of, asked) in asks(&client, 2, 500).into_iter().enumerate() {
+            let answer = block_on(asked).expect("it runs to its end").expect("it is answered");
+            assert_eq!(answer, body(of, 500));
+        }
+        block_on(dropped).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn a_connection_that_ends_fails_its_requests() {
+    orders(|| {
+        let client = shared(|end| {
+            first(end)?;
+            read_record(end).map(drop)
+        });
+        let mut failed = 0;
+        for (of, asked) in asks(&client, 3, 300).into_iter().enumerate() {
+            // Who comes when it has ended gets another one.
+            match block_on(asked).expect("it runs to its end") {
+                Ok(answer) => assert_eq!(answer, body(of, 300)),
+                Err(_) => failed += 1,
+            }
+        }
+        assert!(failed > 0, "a request that may have been read was sent again");
+    });
+}
+
+#[test]
+fn an_application_that_is_silent_is_given_up_by_all() {
+    orders(|| {
+        let client = shared(|mut end| {
+            first(end)?;
+            io::copy(&mut end, &mut io::sink()).map(drop)
+        });
+        let asked = asks(&client, 2, 100);
+        let clock = Clock::run(Duration::from_secs(1));
+        for asked in asked {
+            let error = block_on(asked).expect("it runs to its end").expect_err("nobody answers");
+            assert!(!matches!(error, ClientError::Truncated), "{error}");
+        }
+        drop(clock);
+    });
+}
+
+#[test]
+fn a_response_that_is_not_read_holds_up_others_until_it_is() {
+    // More than is kept of one.
+    const LARGE: usize = 300 * 1024;
+    orders(|| {
+        let client = shared(|end| {
+            first(end)?;
+            let mut ids = Vec::new();
+            while ids.len() < 2 {
+                let came = read_record(end)?.expect("two requests");
+                if came.record_type == RecordType::Stdin && came.content.is_empty() {
+                    ids.push(came.id);
+                }
+            }
+            let large = vec![b'x'; 60_000];
+            write(end, &ids.iter().flat_map(|id| head(*id)).collect::<Vec<_>>())?;
+            for _ in 0..LARGE / large.len() {
+                write(end, &record(RecordType::Stdout, ids[0], &large))?;
+            }
+            for id in ids {
+                write(
+                    end,
+                    &[record(RecordType::Stdout, id, b"end"), record(RecordType::Stdout, id, b""), ended(id)]
+                        .concat(),
+                )?;
+            }
+            Ok(())
+        });
+        let read = |client: Client| async move {
+            let response = client.request(Params::get("/")).send().await?;
+            let mut length = 0;
+            let mut response = pin!(response);
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                match response.read(&mut buffer).await.map_err(ClientError::Io)? {
+                    0 => return Ok::<_, ClientError>(length),
+                    count => length += count,
+                }
+            }
+        };
+        let asked = [spawn(read(client.clone())), spawn(read(client.clone()))];
+        let lengths =
+            asked.map(|asked| block_on(asked).expect("it runs to its end").expect("it is answered"));
+        assert_eq!(lengths.iter().sum::<usize>(), LARGE / 60_000 * 60_000 + 6);
+    });
+}
+
+#[test]
+fn a_response_may_go_on_in_another_task() {
+    orders(|| {
+        let (ours, theirs) = pipe(200);
+        let application = thread::spawn(move || application(&theirs));
+        let client = Client::over(ours, ClientSettings::default());
+        let asked = spawn(async move {
+            let sent = body(1, 900);
+            let mut response = client.request(Params::post("/")).bytes(sent).send().await.expect("a head");
+            let mut first = [0; 100];
+            let count = at_most(1, response.read(&mut first)).await;
+            let count = count.transpose().expect("no failure").unwrap_or(0);
+            let rest = spawn(async move {
+                let mut rest = Vec::new();
+                response.read_to_end(&mut rest).await.map(|_| rest)
+            });
+            let rest = rest.await.expect("it runs to its end").expect("no failure");
+            assert_eq!([&first[..count], &rest].concat(), body(1, 900));
+        });
+        block_on(asked).expect("it runs to its end");
+        application.join().expect("it runs to its end").expect("it is read");
+    });
+}

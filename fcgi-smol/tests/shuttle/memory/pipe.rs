@@ -1,0 +1,143 @@
+//! Two streams, one to each side, that take and give as much as chance says.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use shuttle::future::block_on;
+use shuttle::rand::{Rng, thread_rng};
+use smol::io::{AsyncRead, AsyncWrite};
+
+use crate::net::sync::{Arc, Mutex, lock};
+
+#[derive(Debug)]
+struct Direction {
+    room: usize,
+    bytes: VecDeque<u8>,
+    /// Nothing more comes.
+    ended: bool,
+    /// Nobody reads any more.
+    unread: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// One end: it may be read and written by one task each at a time, as a socket.
+#[derive(Debug)]
+pub struct End {
+    from: Arc<Mutex<Direction>>,
+    to: Arc<Mutex<Direction>>,
+}
+
+/// A connection of which each direction holds so many bytes.
+pub fn pipe(room: usize) -> (End, End) {
+    let direction = || {
+        let (bytes, ended, unread, reader, writer) = Default::default();
+        Arc::new(Mutex::new(Direction { room, bytes, ended, unread, reader, writer }))
+    };
+    let (there, back) = (direction(), direction());
+    (End { from: Arc::clone(&back), to: Arc::clone(&there) }, End { from: there, to: back })
+}
+
+/// Does something with a direction, and wakes whom that concerns when it is not locked.
+fn with<T>(direction: &Mutex<Direction>, action: impl FnOnce(&mut Direction) -> (T, Option<Waker>)) -> T {
+    let mut direction = lock(direction);
+    let (result, waker) = action(&mut direction);
+    drop(direction);
+    waker.into_iter().for_each(Waker::wake);
+    result
+}
+
+/// As many of them as chance says, most often all.
+fn some(most: usize) -> usize {
+    let mut chance = thread_rng();
+    if most > 1 && chance.gen_range(0..4) == 0 { chance.gen_range(1..most) } else { most }
+}
+
+impl End {
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        with(&self.from, |from| {
+            if from.bytes.is_empty() && !from.ended {
+                from.reader = Some(cx.waker().clone());
+                return (Poll::Pending, None);
+            }
+            let count = some(from.bytes.len().min(buffer.len()));
+            buffer.iter_mut().zip(from.bytes.drain(..count)).for_each(|(to, byte)| *to = byte);
+            (Poll::Ready(Ok(count)), from.writer.take())
+        })
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        with(&self.to, |to| {
+            if to.unread {
+                return (Poll::Ready(Err(ErrorKind::BrokenPipe.into())), None);
+            }
+            let room = to.room - to.bytes.len();
+            if room == 0 {
+                to.writer = Some(cx.waker().clone());
+                return (Poll::Pending, None);
+            }
+            let count = some(room.min(bytes.len()));
+            to.bytes.extend(&bytes[..count]);
+            (Poll::Ready(Ok(count)), to.reader.take())
+        })
+    }
+
+    /// Ends what is sent.
+    pub fn end_sending(&self) {
+        with(&self.to, |to| {
+            to.ended = true;
+            ((), to.reader.take())
+        });
+    }
+}
+
+impl AsyncRead for End {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Self::poll_read(&self, cx, buffer)
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Self::poll_write(&self, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.end_sending();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// For the test's own side: threads, of which one reads and one writes.
+impl io::Read for &End {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        block_on(poll_fn(|cx| End::poll_read(self, cx, buffer)))
+    }
+}
+
+impl io::Write for &End {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        block_on(poll_fn(|cx| End::poll_write(self, cx, bytes)))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.end_sending();
+        with(&self.from, |from| {
+            from.unread = true;
+            ((), from.writer.take())
+        });
+    }
+}
