@@ -131,6 +131,36 @@ fn a_body_is_read_in_one_task_while_the_answer_is_written_in_another() {
 }
 
 #[test]
+fn a_handler_that_reads_some_and_waits_for_another_request_lets_that_come() {
+    orders(|| {
+        let (done, is_done) = channel::bounded::<()>(1);
+        let (end, served) = serve(2000, move |request: Request| {
+            let (done, is_done) = (done.clone(), is_done.clone());
+            async move {
+                if request.id().get() == 2 {
+                    echo(request).await?;
+                    return Ok(done.try_send(())?);
+                }
+                // As much as makes room for what the other one waits for.
+                let mut read = vec![0; 400];
+                request.stdin().read_exact(&mut read).await?;
+                is_done.recv().await?;
+                request.stdin().read_to_end(&mut read).await?;
+                say(&request, read).await
+            }
+        });
+        let calls = [Call::post("/", body(1, 600)).id(1), Call::post("/", body(2, 100)).id(2)];
+        let sent = [calls[0].opening(), calls[1].opening(), calls[0].bodies(), calls[1].bodies()].concat();
+        let sender = send(&end, sent);
+        for (id, answer) in answers(&end, 2) {
+            answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
+        }
+        sender.join().expect("all is sent");
+        leave(&end, served);
+    });
+}
+
+#[test]
 fn an_abort_is_told_to_all_who_watch_and_to_no_other_request() {
     async fn handler(request: Request) -> Outcome {
         if request.id().get() == 2 {
@@ -224,6 +254,31 @@ fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
             go_on.try_send(()).expect("they wait");
         }
         leave(&end, served);
+    });
+}
+
+#[test]
+fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
+    orders(|| {
+        let (told, tells) = channel::unbounded();
+        let (end, served) = serve(200, move |request: Request| {
+            let told = told.clone();
+            async move {
+                // The connection's task waits for nothing but the end of this.
+                let writer = spawn(async move {
+                    let error = say(&request, body(1, 100_000)).await.expect_err("it is late");
+                    told.try_send(error.to_string()).expect("the test waits");
+                });
+                writer.await.expect("it runs to its end");
+                Ok(())
+            }
+        });
+        send(&end, Call::get("/").bytes()).join().expect("it is read");
+        let clock = Clock::run(Duration::from_secs(1));
+        block_on(tells.recv()).expect("it is told");
+        drop(clock);
+        drop(end);
+        let _ = block_on(served).expect("it runs to its end");
     });
 }
 

@@ -72,9 +72,9 @@ pub(crate) async fn ask(client: Client, body: Vec<u8>) -> Result<Vec<u8>, Client
     Ok(answer)
 }
 
-/// A client whose requests share a connection to this application, which answers a first request by itself.
-fn shared(application: fn(&End) -> io::Result<()>) -> Client {
-    applications(listen(&endpoint("application")), application);
+/// A client whose requests share a connection, with so much room, to this application, which answers a first request by itself.
+fn shared(room: usize, application: fn(&End) -> io::Result<()>) -> Client {
+    applications(listen(&endpoint("application"), room), application);
     let client = Client::multiplexed(endpoint("application"), ClientSettings::default(), 4);
     assert_eq!(block_on(ask(client.clone(), body(7, 5))).expect("it is answered"), body(7, 5));
     // The connection has shown that it is kept: any request goes on it.
@@ -82,13 +82,18 @@ fn shared(application: fn(&End) -> io::Result<()>) -> Client {
     client
 }
 
-/// Answers the first request.
+/// Answers the request that comes first.
 fn first(end: &End) -> io::Result<()> {
-    let came = std::iter::from_fn(|| read_record(end).transpose());
-    let of_stdin = came.filter(|came| came.as_ref().is_ok_and(|came| came.record_type == RecordType::Stdin));
-    let bodies = of_stdin.map(|came| came.map(|came| came.content).unwrap_or_default());
-    let body = bodies.take_while(|content| !content.is_empty()).flatten().collect::<Vec<_>>();
-    write(end, &answer(1, &body))
+    let Some(began) = read_record(end)? else { return Ok(()) };
+    let mut body = Vec::new();
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::Stdin if came.id == began.id && came.content.is_empty() => break,
+            RecordType::Stdin if came.id == began.id => body.extend(came.content),
+            _ => {}
+        }
+    }
+    write(end, &answer(began.id, &body))
 }
 
 fn asks(client: &Client, count: usize, length: usize) -> Vec<JoinHandle<Result<Vec<u8>, ClientError>>> {
@@ -98,7 +103,7 @@ fn asks(client: &Client, count: usize, length: usize) -> Vec<JoinHandle<Result<V
 #[test]
 fn requests_that_share_a_connection_get_what_is_theirs() {
     orders(|| {
-        let client = shared(application);
+        let client = shared(700, application);
         for (of, asked) in asks(&client, 3, 500).into_iter().enumerate() {
             let answer = block_on(asked).expect("it runs to its end").expect("it is answered");
             assert_eq!(answer, body(of, 500));
@@ -109,7 +114,7 @@ fn requests_that_share_a_connection_get_what_is_theirs() {
 #[test]
 fn a_request_that_is_dropped_holds_up_no_other() {
     orders(|| {
-        let client = shared(application);
+        let client = shared(700, application);
         let dropped = spawn({
             let client = client.clone();
             async move { drop(at_most(2, ask(client, body(9, 800))).await) }
@@ -125,9 +130,19 @@ fn a_request_that_is_dropped_holds_up_no_other() {
 #[test]
 fn a_connection_that_ends_fails_its_requests() {
     orders(|| {
-        let client = shared(|end| {
-            first(end)?;
-            read_record(end).map(drop)
+        let client = shared(700, |end| {
+            // It answers one request, and ends as the next one begins.
+            let (mut began, mut body) = (false, Vec::new());
+            while let Some(came) = read_record(end)? {
+                match came.record_type {
+                    RecordType::BeginRequest if began => break,
+                    RecordType::BeginRequest => began = true,
+                    RecordType::Stdin if came.content.is_empty() => write(end, &answer(came.id, &body))?,
+                    RecordType::Stdin => body.extend(came.content),
+                    _ => {}
+                }
+            }
+            Ok(())
         });
         let mut failed = 0;
         for (of, asked) in asks(&client, 3, 300).into_iter().enumerate() {
@@ -144,7 +159,7 @@ fn a_connection_that_ends_fails_its_requests() {
 #[test]
 fn an_application_that_is_silent_is_given_up_by_all() {
     orders(|| {
-        let client = shared(|mut end| {
+        let client = shared(700, |mut end| {
             first(end)?;
             io::copy(&mut end, &mut io::sink()).map(drop)
         });
@@ -163,7 +178,7 @@ fn a_response_that_is_not_read_holds_up_others_until_it_is() {
     // More than is kept of one.
     const LARGE: usize = 300 * 1024;
     orders(|| {
-        let client = shared(|end| {
+        let client = shared(100_000, |end| {
             first(end)?;
             let mut ids = Vec::new();
             while ids.len() < 2 {

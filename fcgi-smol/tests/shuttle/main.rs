@@ -45,18 +45,21 @@ fn orders(test: fn()) {
     run(PctScheduler::new_from_seed(2, 3, ORDERS), test);
 }
 
-/// Runs tasks as shuttle's.
+/// Runs tasks as shuttle's, all of which have to end: to drop what it gives for one would be to leave it alone.
 #[derive(Clone, Copy)]
 struct Tasks;
 
 impl<F: Future<Output = ()> + Send + 'static> Spawn<F> for Tasks {
     fn spawn_detached(&self, future: F) {
-        drop(future::spawn(future));
+        std::mem::forget(future::spawn(future));
     }
 }
 
 /// Short of all limits, so that what waits for a moment gets there.
 const TICK: Duration = Duration::from_millis(50);
+
+/// More than any test takes.
+const TICKS: usize = 20_000;
 
 /// What is listened at and connected to.
 fn endpoint(name: &str) -> Endpoint {
@@ -81,7 +84,7 @@ async fn say(request: &Request, text: impl AsRef<[u8]>) -> Outcome {
     Ok(page.write_all(text.as_ref()).await?)
 }
 
-/// Time goes on, so much at a time, until this is dropped.
+/// Time goes on, so much at a time, until this is dropped. Where nobody is called by it for long, the test fails.
 struct Clock(Arc<AtomicBool>, Option<thread::JoinHandle<()>>);
 
 impl Clock {
@@ -89,10 +92,14 @@ impl Clock {
         let ends = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&ends);
         let run = move || {
-            while !ended.load(Ordering::SeqCst) {
+            for _ in 0..TICKS {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
                 pass(step);
                 thread::yield_now();
             }
+            panic!("time went on, {TICKS} times {step:?}, and the test still waits");
         };
         Self(ends, Some(thread::spawn(run)))
     }

@@ -40,7 +40,7 @@ fn all_are_answered(asked: Vec<JoinHandle<Result<Vec<u8>, ClientError>>>) {
 #[test]
 fn whoever_waits_for_a_connection_gets_one() {
     orders(|| {
-        applications(listen(&endpoint("one")), application);
+        applications(listen(&endpoint("one"), 700), application);
         for max_idle in [0, 1] {
             let pool = pool(&["one"], |settings| settings.max_idle = max_idle);
             all_are_answered(asks(&pool, 3));
@@ -51,7 +51,7 @@ fn whoever_waits_for_a_connection_gets_one() {
 #[test]
 fn whoever_gives_up_takes_no_connection_with_it() {
     orders(|| {
-        applications(listen(&endpoint("one")), application);
+        applications(listen(&endpoint("one"), 700), application);
         let pool = pool(&["one"], |_| ());
         let given_up = [1, 2, 4].map(|polls| {
             let pool = pool.clone();
@@ -68,7 +68,7 @@ fn whoever_gives_up_takes_no_connection_with_it() {
 #[test]
 fn an_application_that_is_away_is_left_out() {
     orders(|| {
-        applications(listen(&endpoint("one")), application);
+        applications(listen(&endpoint("one"), 700), application);
         let pool = pool(&["away", "one"], |_| ());
         all_are_answered(asks(&pool, 3));
     });
@@ -81,7 +81,7 @@ fn an_application_that_comes_back_is_tried_by_one_and_used_by_all() {
         let pool = pool(&["one"], |_| ());
         let error = block_on(ask(pool.clone(), Vec::new())).expect_err("it is away");
         assert!(matches!(error, ClientError::Connect(_)), "{error}");
-        let comes = thread::spawn(|| applications(listen(&endpoint("one")), application));
+        let comes = thread::spawn(|| applications(listen(&endpoint("one"), 700), application));
         for asked in asks(&pool, 2) {
             // It may have asked too early.
             let result = block_on(asked).expect("it runs to its end");
@@ -99,7 +99,7 @@ fn an_application_that_comes_back_is_tried_by_one_and_used_by_all() {
 #[test]
 fn whoever_waits_for_too_long_is_told() {
     orders(|| {
-        applications(listen(&endpoint("one")), application);
+        applications(listen(&endpoint("one"), 700), application);
         let pool = pool(&["one"], |_| ());
         let (held, holds) = smol::channel::bounded(1);
         let holder = spawn({

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fcgi_smol::memory::{dial, listen};
 use fcgi_smol::{Handle, Request, Server, Settings};
@@ -21,8 +22,18 @@ where
     F: Future<Output = Outcome> + Send + 'static,
 {
     let mut settings = Settings::default();
+    // None of these passes: who waits for something else is called for that.
+    let limits = [
+        &mut settings.idle_timeout,
+        &mut settings.params_timeout,
+        &mut settings.read_timeout,
+        &mut settings.write_timeout,
+        &mut settings.drain_timeout,
+        &mut settings.shutdown_timeout,
+    ];
+    limits.into_iter().for_each(|limit| *limit = Duration::from_secs(100_000));
     change(&mut settings);
-    let server = Server::with_settings(listen(&endpoint("server")), settings).expect("it listens");
+    let server = Server::with_settings(listen(&endpoint("server"), 700), settings).expect("it listens");
     let handle = server.handle();
     (handle, spawn(server.serve(Tasks, handler)))
 }

@@ -135,9 +135,9 @@ impl State {
             }
             match self.take_next(Some((request, stream, into))) {
                 Taken::Read(count) => {
-                    if self.session.requests() > 1 {
-                        self.call(); // Others may wait for what follows.
-                    }
+                    // What it left may be kept for it: others may wait for what follows.
+                    self.session.room(request);
+                    self.call();
                     return Poll::Ready(Ok(count));
                 }
                 Taken::Something | Taken::Offered => {}

@@ -62,9 +62,8 @@ pub(crate) struct State {
     /// Bytes that were written and of which the session was not told.
     unflushed: usize,
     task: Waker,
-    /// The task runs, and looks at `attention` before it rests.
+    /// The task runs, and looks at everything before it rests.
     running: bool,
-    attention: bool,
     /// A read may find something: nothing has since the task was last woken.
     readable: bool,
     /// A request was answered, so that the next may be there soon.
@@ -98,7 +97,6 @@ impl Connection {
             unflushed: 0,
             task: Waker::noop().clone(),
             running: false,
-            attention: false,
             readable: true,
             answered: false,
             again: false,
@@ -141,16 +139,13 @@ impl Connection {
     /// Does what the session wants, for the connection's task.
     pub(crate) fn turn(&self) -> Turn {
         let (turn, waits) = self.with(|state| {
-            state.attention = true;
-            while std::mem::take(&mut state.attention) {
-                let over = state.killed || !state.go_on();
-                state.report(None);
-                if over {
-                    return (Turn::Over(state.failure.take()), false);
-                }
-                if let Some(start) = state.start() {
-                    return (start, false);
-                }
+            let over = state.killed || !state.go_on();
+            state.report(None);
+            if over {
+                return (Turn::Over(state.failure.take()), false);
+            }
+            if let Some(start) = state.start() {
+                return (start, false);
             }
             state.running = false;
             // The memory of one request is kept for the next.
@@ -219,7 +214,6 @@ impl fmt::Debug for Connection {
 impl State {
     /// Has the task look again.
     fn call(&mut self) {
-        self.attention = true;
         if !self.running {
             self.requests.wakes.push(self.task.clone());
         }

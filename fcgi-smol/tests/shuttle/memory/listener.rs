@@ -16,12 +16,15 @@ shuttle::lazy_static! {
 }
 
 /// Connections that nobody has accepted, and who waits for one.
-#[derive(Debug, Default)]
-pub(super) struct Queue(Mutex<(VecDeque<End>, Option<Waker>)>);
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) room: usize,
+    waiting: Mutex<(VecDeque<End>, Option<Waker>)>,
+}
 
 impl Queue {
     pub(super) fn push(&self, end: End) {
-        let mut queue = lock(&self.0);
+        let mut queue = lock(&self.waiting);
         queue.0.push_back(end);
         let waker = queue.1.take();
         drop(queue);
@@ -36,8 +39,9 @@ pub struct Listening {
     queue: Arc<Queue>,
 }
 
-pub fn listen(endpoint: &Endpoint) -> Listening {
-    let (name, queue) = (endpoint.to_string(), Arc::<Queue>::default());
+/// Listens for connections that hold so many bytes on their way.
+pub fn listen(endpoint: &Endpoint, room: usize) -> Listening {
+    let (name, queue) = (endpoint.to_string(), Arc::new(Queue { room, waiting: Mutex::default() }));
     LISTENING.lock().expect("it is not poisoned").insert(name.clone(), Arc::clone(&queue));
     Listening { name, queue }
 }
@@ -45,7 +49,7 @@ pub fn listen(endpoint: &Endpoint) -> Listening {
 impl Listening {
     async fn next<T>(&self, mut take: impl FnMut(&mut VecDeque<End>) -> Option<T>) -> T {
         poll_fn(|cx| {
-            let mut queue = lock(&self.queue.0);
+            let mut queue = lock(&self.queue.waiting);
             let taken = take(&mut queue.0);
             if taken.is_none() {
                 queue.1 = Some(cx.waker().clone());
@@ -65,7 +69,7 @@ impl Drop for Listening {
     fn drop(&mut self) {
         LISTENING.lock().expect("it is not poisoned").remove(&self.name);
         // Those that nobody accepts are closed.
-        let left = std::mem::take(&mut lock(&self.queue.0).0);
+        let left = std::mem::take(&mut lock(&self.queue.waiting).0);
         drop(left);
     }
 }

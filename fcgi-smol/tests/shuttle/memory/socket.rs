@@ -10,9 +10,6 @@ use smol::io::{AsyncRead, AsyncWrite};
 use super::listener::LISTENING;
 use super::{End, pipe};
 
-/// Bytes that are on their way at once.
-const ROOM: usize = 700;
-
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
@@ -37,7 +34,8 @@ impl Socket {
 /// Connects to what listens at this endpoint.
 pub fn dial(endpoint: &Endpoint) -> io::Result<End> {
     let queue = LISTENING.lock().expect("it is not poisoned").get(&endpoint.to_string()).cloned();
-    let (ours, theirs) = pipe(ROOM);
-    queue.ok_or(ErrorKind::ConnectionRefused)?.push(theirs);
+    let queue = queue.ok_or(ErrorKind::ConnectionRefused)?;
+    let (ours, theirs) = pipe(queue.room);
+    queue.push(theirs);
     Ok(ours)
 }
