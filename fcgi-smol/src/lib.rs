@@ -30,7 +30,7 @@ mod server;
 pub mod tower;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
-pub use fcgi_blocking::{AppStatus, Endpoint, Listener, ParseEndpointError, SocketFile, StdListener};
+pub use fcgi_blocking::{AppStatus, Endpoint, Limits, Listener, ParseEndpointError, SocketFile, StdListener};
 pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use net::listener::IntoSocket;
