@@ -24,6 +24,7 @@ mod process;
 mod server;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
+pub use fcgi_proto::Limits;
 pub use fcgi_proto::cgi::{Front, HeadError, Status};
 pub use fcgi_proto::record::{RequestId, Role};
 pub use fcgi_proto::server::session::{Account, Outcome, Stopped};

@@ -86,7 +86,7 @@
 //! |---|---|---|
 //! | `close` | drop the socket. Nothing else is wanted then | |
 //! | `write` | send what is in `out`, as much as the socket takes | [`sent(count, now)`](crate::server::Session::sent), or [`unwritable()`](crate::server::Session::unwritable) if it failed |
-//! | `shutdown` | end the direction to the client, TCP's FIN | [`shut(now)`](crate::server::Session::shut); where the transport cannot do that, [`end_of_input()`](crate::server::Session::end_of_input) |
+//! | `shutdown` | end the direction to the client, TCP's FIN | [`shut(now)`](crate::server::Session::shut); where the transport cannot do that, or it failed, [`end_of_input()`](crate::server::Session::end_of_input) |
 //! | `read` | read, and hand in what came | nothing; at the end [`end_of_input()`](crate::server::Session::end_of_input), after an error [`broken()`](crate::server::Session::broken) |
 //! | `at` | wait no longer than until then | [`expire(now)`](crate::server::Session::expire) |
 //!

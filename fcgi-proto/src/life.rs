@@ -15,8 +15,8 @@ pub struct Next {
     pub close: bool,
     /// There are bytes to be written.
     pub write: bool,
-    /// Shut down the direction to the peer, and say so with `shut`. On a transport that has no such direction, say
-    /// `end_of_input` instead: it is closed then.
+    /// Shut down the direction to the peer, and say so with `shut`. On a transport that has no such direction, or if
+    /// it failed, say `end_of_input` instead: it is closed then.
     pub shutdown: bool,
     /// Read, and hand in what came.
     pub read: bool,

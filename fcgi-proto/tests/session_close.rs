@@ -172,6 +172,33 @@ fn after_what_is_no_fastcgi_all_are_answered_and_the_connection_ends_like_any_ot
 }
 
 #[test]
+fn a_transport_that_cannot_shut_down_is_closed_whatever_ended_its_input() {
+    let ends: [fn(&mut Line<1>); 3] = [
+        |line| {
+            line.comes(&Client::new().request(1, CLOSE));
+            let request = line.started(1);
+            line.answer(request, PAGE);
+        },
+        |line| line.comes(b"GET / HTTP/1.1\r\n"),
+        |line| {
+            line.comes(&Client::new().begin(1, RESPONDER, KEEP));
+            line.wait(secs(30));
+        },
+    ];
+    for end in ends {
+        play::<1>(|line| {
+            line.shuts = false;
+            end(line);
+            let now = line.now;
+            assert!(line.session.next(now).shutdown);
+            line.session.end_of_input();
+            let next = line.session.next(now);
+            assert!(next.close && !next.shutdown);
+        });
+    }
+}
+
+#[test]
 fn a_failed_write_closes_at_once() {
     play::<1>(|line| {
         line.takes(0);

@@ -31,8 +31,8 @@ pub mod tower;
 
 pub use client::{Client, ClientError, ClientSettings, End, Outgoing, Params, Resend, Response, Value};
 pub use fcgi_blocking::{
-    Account, AppStatus, Endpoint, Front, HeadError, Listener, Outcome, ParseEndpointError, RequestId, Role,
-    SocketFile, Status, StdListener, Stopped, Watcher,
+    Account, AppStatus, Endpoint, Front, HeadError, Limits, Listener, Outcome, ParseEndpointError, RequestId,
+    Role, SocketFile, Status, StdListener, Stopped, Watcher,
 };
 pub use net::listener::IntoSocket;
 #[cfg(shuttle)]

@@ -62,7 +62,6 @@ pub fn session<const N: usize>() {
         client::session::Session::is_reusable(session),
         client::session::Session::open(session),
     ));
-    any(client::session::Session::is_answered(session));
     if let Some(odd) = client::session::Session::take_odd(session) {
         text::<client::Odd>(odd);
     }
