@@ -67,7 +67,10 @@ fn parse(mut arguments: common::Arguments) -> Result<Spawn, Box<dyn Error>> {
     while let Some(option) = arguments.next().filter(|argument| argument != "--") {
         let mut value = || arguments.next().ok_or_else(|| format!("{option}: no value"));
         match option.as_str() {
-            "--workers" => workers = value()?.parse().map_err(|error| format!("--workers: {error}"))?,
+            "--workers" => {
+                let count = value()?;
+                workers = count.parse().map_err(|_| format!("--workers: {count:?} is not a number"))?;
+            }
             "--bind" => endpoint = value()?.parse()?,
             "--mode" => {
                 let bits = value()?;

@@ -1,6 +1,6 @@
-//! `watched [ADDR]`: an application that can be watched. It has an access log on stdout, a slow log on stderr, and
-//! counters: `/status` tells them as php-fpm does, `/metrics` to Prometheus. Any other path sleeps for as many
-//! milliseconds as its last segment says, and answers `ok`.
+//! `watched [ADDR]`: an application that can be watched. It has an access log on stdout, each line with the seconds
+//! since 1970, a slow log on stderr, and counters: `/status` tells them as php-fpm does, `/metrics` to Prometheus. Any
+//! other path sleeps for as many milliseconds as its last segment says, and answers `ok`.
 //!
 //! ```sh
 //! watched 127.0.0.1:9000 >> access.log
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fcgi_blocking::{Account, BoxError, Request, Server, Settings, Status, Watcher};
 
@@ -25,9 +25,10 @@ fn main() -> ExitCode {
         LazyLock::force(&COUNTERS);
         let mut settings = Settings::default();
         settings.watcher = Some(Watcher::new(&|request| {
-            println!("{request}");
+            let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs_f64();
+            println!("{now:.3} {request}");
             if request.took > SLOW {
-                eprintln!("slow: {request}");
+                log::warn!("slow: {request}");
             }
             COUNTERS.count(request);
         }));

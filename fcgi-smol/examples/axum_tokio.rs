@@ -37,7 +37,7 @@ fn parse(mut arguments: common::Arguments) -> Result<(common::Address, Option<u1
     }
     let port = arguments.next().ok_or("--front: no value")?;
     common::no_more(arguments)?;
-    Ok((address, Some(port.parse().map_err(|why| format!("--front: {port:?}: {why}"))?)))
+    Ok((address, Some(port.parse().map_err(|_| format!("--front: {port:?} is not a port"))?)))
 }
 
 async fn serve(listener: Listener, port: Option<u16>) -> std::io::Result<()> {

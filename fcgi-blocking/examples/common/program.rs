@@ -71,7 +71,7 @@ impl Address {
         let address = Self::parse(&mut arguments)?;
         let number = arguments
             .next()
-            .map_or(Ok(default), |text| text.parse().map_err(|why| format!("{text:?}: {why}")))?;
+            .map_or(Ok(default), |text| text.parse().map_err(|_| format!("{text:?} is not a number")))?;
         no_more(arguments)?;
         Ok((address, number))
     }

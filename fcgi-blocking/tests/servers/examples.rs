@@ -510,4 +510,5 @@ fn clients_that_use_up_all_descriptors_are_one_line_and_make_room() {
     drop(idle);
     let log = server.finish();
     assert_eq!(log.lines().filter(|line| line.contains("accept: ")).count(), 1, "{log}");
+    assert!(log.starts_with("[20"), "no time: {log}");
 }
