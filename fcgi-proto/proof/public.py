@@ -121,7 +121,7 @@ proof = re.sub(r"//.*", "", proof)
 # Without the arguments of generics, and `<&Type>::function` as `Type::function`.
 plain = re.sub(r"<&([\w:]+)>::", r"\1::", re.sub(r"(?:::|(?<=\w))<[^<>]*>", "", proof))
 called = set(re.findall(r"\w+(?:::\w+)+", plain))
-called |= {f"{path}::Display" for path in re.findall(r"text::<([\w:]+)>", proof)}
+called |= {f"{path}::Display" for path in re.findall(r"text::<([\w:]+)[<>]", proof)}
 public = set(Crate().paths())
 excepted = {name: {path for path in public if f"{path}::".startswith(f"{name}::")} for name in EXCEPTIONS}
 missing = public.difference(called, *excepted.values())

@@ -1,6 +1,16 @@
-//! Records written to a writer of embedded-io 0.7 (feature `embedded-io-07`).
+//! A loop over a stream of embedded-io 0.7, and records written to one (feature `embedded-io-07`).
+//!
+//! [`serve`] serves a connection, one request at a time, in memory that the caller hands in. Its twin for embedded-io-async
+//! is in `embedded_io_async_07`, and takes the same [`Settings`], [`Buffers`] and [`Parameters`].
+
+pub(crate) mod driver;
+mod serve;
+mod settings;
 
 use embedded_io_07::Write;
+
+pub use self::serve::{Platform, Request, serve};
+pub use self::settings::{Buffers, Error, Parameters, Settings};
 
 use crate::record::{Control, PairRecord, Record};
 
@@ -41,7 +51,7 @@ pub trait WriteTo: Cursor {
 
 impl<T: Cursor> WriteTo for T {}
 
-mod sealed {
+pub(crate) mod sealed {
     /// What is its own cursor over the bytes that are still to be sent.
     pub trait Cursor {
         /// The next of them in one piece, none at the end.

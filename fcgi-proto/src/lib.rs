@@ -27,7 +27,7 @@
 //! | [`cgi`] | response heads, written and read; a request's variables | RFC 3875, 4 and 6 |
 //! | [`http`] | requests and responses as the types of the crate of that name (feature `http`) | RFC 3875, 4 and 6 |
 //! | [`process`] | FCGI_WEB_SERVER_ADDRS: which peers are let in | 2.3, 3.2 |
-//! | `embedded_io_07` | records to a writer of embedded-io 0.7, with the feature of that name | |
+//! | `embedded_io_07`, `embedded_io_async_07` | a loop over streams of embedded-io 0.7, with the features of these names | |
 //!
 //! # Driving it
 //!
@@ -40,8 +40,18 @@
 #![doc = include_str!("../examples/loop/serve.rs")]
 //! ```
 //!
-//! With the feature `embedded-io-07` a record writes itself to an `embedded_io::Write`; `defmt` formats all public
-//! types but those of [`http`].
+//! # A loop that is ready
+//!
+//! Over a stream of embedded-io or embedded-io-async the loop is there, one request at a time, with a handler that reads
+//! and writes: `embedded_io_07::serve` and `embedded_io_async_07::serve`, with the features of these names. As the example
+//! `embedded_server` in the crate's repository this runs over TCP.
+//!
+//! ```
+#![doc = include_str!("../examples/embedded_server/serve.rs")]
+//! ```
+//!
+//! With these features a record also writes itself to an `embedded_io::Write`; `defmt` formats all public types but those
+//! of [`http`].
 //!
 //! A whole firmware, on Ethernet and on a serial line, stands in the folder `firmware` of the crate's
 //! repository.
@@ -64,6 +74,8 @@ pub mod decoder;
 mod digits;
 #[cfg(feature = "embedded-io-07")]
 pub mod embedded_io_07;
+#[cfg(feature = "embedded-io-async-07")]
+pub mod embedded_io_async_07;
 mod error;
 pub mod guide;
 #[cfg(feature = "http")]

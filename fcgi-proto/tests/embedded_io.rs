@@ -2,6 +2,10 @@
 
 #![cfg(feature = "embedded-io-07")]
 
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Waker};
+
 use embedded_io_07::{ErrorKind, ErrorType, Write};
 use fcgi_proto::embedded_io_07::WriteTo;
 use fcgi_proto::record::{Record, RecordType, RequestId, Role};
@@ -72,6 +76,32 @@ fn a_record_of_each_kind_is_written_whole_and_after_an_error_from_where_it_was()
     let _event = server.next_event(&mut &begin[..]).unwrap();
     let refusal = server.reject(id, server::Refusal::Overloaded).unwrap();
     writes(&refusal, &refusal);
+}
+
+#[test]
+fn a_record_writes_itself_to_an_async_writer_too() {
+    struct Few(Vec<u8>);
+    impl ErrorType for Few {
+        type Error = ErrorKind;
+    }
+    impl embedded_io_async_07::Write for Few {
+        async fn write(&mut self, data: &[u8]) -> Result<usize, ErrorKind> {
+            let count = data.len().min(3);
+            self.0.extend(&data[..count]);
+            Ok(count)
+        }
+        async fn flush(&mut self) -> Result<(), ErrorKind> {
+            Ok(())
+        }
+    }
+    let (mut record, _) = Record::stream(RecordType::Stdout, RequestId::ONE, b"hello");
+    let (mut writer, bytes) = (Few(vec![]), record.slices().concat());
+    let is_ready = {
+        let written = pin!(fcgi_proto::embedded_io_async_07::WriteTo::write_to(&mut record, &mut writer));
+        written.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    };
+    assert!(is_ready);
+    assert_eq!(writer.0, bytes);
 }
 
 #[test]

@@ -30,6 +30,15 @@ pub(crate) const EMBEDDED: &[Case] = &[
     case("clients that leave, 64 requests in flight", temperature_in_flight),
 ];
 
+/// What it must pass behind what sends no body before it has an answer, or asks first what it can do.
+pub(crate) const PAGES: &[Case] = &[case("pages", temperature)];
+
+/// What the guide's server must pass: it answers how long a body was.
+pub(crate) const LENGTHS: &[Case] = &[case("bodies of 0, 10 and 1 MiB", lengths)];
+
+/// What must hold of a server that is no Authorizer: nobody is let in, and nobody waits.
+pub(crate) const NO_AUTHORIZER: &[Case] = &[case("a guarded file that nobody gets", refused)];
+
 /// Where handlers may panic.
 pub(crate) const PANICS: &[Case] = &[case("a handler that panics", cases::panics)];
 
@@ -55,6 +64,24 @@ fn temperature(site: &Site) {
         let answer = browser.get("/temperature");
         assert_eq!((answer.status, answer.text().as_str()), (200, "23.5\n"));
         assert_eq!(browser.get("/").text(), "See /temperature\n");
+    }
+}
+
+fn lengths(site: &Site) {
+    let browser = cases::browser(site);
+    for size in [0, 10, 1 << 20] {
+        for _ in 0..5 {
+            let answer = browser.post("/", &cases::noise(size, 5));
+            assert_eq!((answer.status, answer.text()), (200, format!("{size} bytes\n")));
+        }
+    }
+}
+
+fn refused(site: &Site) {
+    std::fs::write(site.dir().join("www/page.txt"), "for friends\n").expect("a document");
+    for _ in 0..10 {
+        let answer = cases::browser(site).get("/page.txt");
+        assert!(answer.status == 503 && !answer.text().contains("friends"), "{answer:?}");
     }
 }
 

@@ -7,22 +7,29 @@ use std::time::{Duration, Instant};
 use std::{env, future, io};
 
 use embedded_io_adapters::tokio_1::FromTokio;
-use tokio::net::TcpListener;
+use fcgi_proto::embedded_io_async_07::Platform;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::{select, time::sleep};
 
-struct Clock(Instant);
+struct Host(Instant);
 
-impl serve::Clock for Clock {
+impl Platform<FromTokio<TcpStream>> for Host {
     fn now(&self) -> Duration {
         self.0.elapsed()
     }
 
-    async fn until(&self, at: Option<Duration>) {
-        match at {
-            Some(at) => sleep(at.saturating_sub(self.0.elapsed())).await,
+    async fn wait(&self, until: Option<Duration>) {
+        match until {
+            Some(until) => sleep(until.saturating_sub(self.0.elapsed())).await,
             None => future::pending().await,
         }
+    }
+
+    async fn shut_down(&self, stream: &mut FromTokio<TcpStream>) -> io::Result<bool> {
+        stream.inner_mut().shutdown().await?;
+        Ok(true)
     }
 }
 
@@ -35,7 +42,9 @@ async fn main() -> io::Result<()> {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             let mut stream = FromTokio::new(stream);
-            tokio::task::spawn_local(async move { serve::serve(&mut stream, &Clock(Instant::now())).await });
+            tokio::task::spawn_local(
+                async move { serve::connection(&mut stream, &Host(Instant::now())).await },
+            );
         }
     };
     select! {

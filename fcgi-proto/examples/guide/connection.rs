@@ -3,6 +3,7 @@ use core::time::Duration;
 
 use fcgi_proto::Limits;
 use fcgi_proto::cgi::HEAD_LIMIT;
+use fcgi_proto::record::Role;
 use fcgi_proto::server::session::{Exchange, Input, Patience, Request, Session, Stream};
 
 /// A connection without its socket. Its one handler answers how long a body was.
@@ -31,6 +32,7 @@ impl Connection {
         loop {
             self.handle(now);
             match self.session.take_in(&mut self.exchange, &mut rest, now) {
+                Some(Input::Start { request }) if !self.is_responder() => self.session.refuse_role(request),
                 Some(Input::Start { request }) => {
                     self.body.clear();
                     (self.running, self.length, self.answered) = (Some(request), 0, false);
@@ -45,6 +47,11 @@ impl Connection {
         }
         self.session.output_into(&mut self.out);
         bytes.len() - rest.len()
+    }
+
+    /// Whether the request is for its handler: an answer to an Authorizer would let somebody in.
+    fn is_responder(&self) -> bool {
+        self.exchange.begin.is_some_and(|begin| begin.role == Role::Responder)
     }
 
     /// Lets the handler go on, until it has to wait.

@@ -5,10 +5,12 @@ mod serve;
 
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, atomic::AtomicBool};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serve::Transport;
+use signal_hook::{consts::SIGTERM, flag::register_conditional_shutdown};
 
 struct Socket {
     stream: TcpStream,
@@ -42,6 +44,7 @@ impl Transport for Socket {
 }
 
 fn main() -> Result<()> {
+    register_conditional_shutdown(SIGTERM, 0, Arc::new(AtomicBool::new(true)))?; // as if it were switched off
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:9000"))?;
     for stream in listener.incoming() {

@@ -7,20 +7,25 @@ mod serve;
 
 use core::time::Duration;
 
-use embedded_io_async::{Read, Write};
+use embedded_io_async_07::{ErrorType, Read, Write};
+use fcgi_proto::embedded_io_async_07::Platform;
 
 /// A clock that ticks once a millisecond, and a wait for its next tick.
 pub struct Ticks<N, W>(pub N, pub W);
 
-impl<N: Fn() -> u64, W: AsyncFn()> serve::Clock for Ticks<N, W> {
+impl<T: ErrorType, N: Fn() -> u64, W: AsyncFn()> Platform<T> for Ticks<N, W> {
     fn now(&self) -> Duration {
         Duration::from_millis((self.0)())
     }
 
-    async fn until(&self, at: Option<Duration>) {
-        while at.is_none_or(|at| self.now() < at) {
+    async fn wait(&self, until: Option<Duration>) {
+        while until.is_none_or(|until| Duration::from_millis((self.0)()) < until) {
             (self.1)().await;
         }
+    }
+
+    async fn shut_down(&self, _stream: &mut T) -> Result<bool, T::Error> {
+        Ok(false)
     }
 }
 
@@ -33,5 +38,5 @@ pub async fn serve<T: Read + Write>(
     now: impl Fn() -> u64,
     tick: impl AsyncFn(),
 ) -> Result<(), T::Error> {
-    serve::serve(stream, &Ticks(now, tick)).await
+    serve::connection(stream, &Ticks(now, tick)).await
 }

@@ -1,5 +1,6 @@
 //! Milliseconds since reset, from the SysTick timer; each of its ticks also looks at the stack.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
@@ -29,8 +30,8 @@ pub fn free_stack() -> u32 {
 
 /// Counts milliseconds.
 pub struct Clock {
-    ticks: u32,
-    now: Duration,
+    ticks: Cell<u32>,
+    now: Cell<Duration>,
 }
 
 impl Clock {
@@ -44,17 +45,16 @@ impl Clock {
             timer.enable_counter();
             timer.enable_interrupt();
         }
-        Self { ticks: 0, now: Duration::ZERO }
+        Self { ticks: Cell::new(0), now: Cell::new(Duration::ZERO) }
     }
 
     /// The time since the start; to be asked at least every 49 days.
-    pub fn now(&mut self) -> Duration {
+    pub fn now(&self) -> Duration {
         let ticks = TICKS.load(Ordering::Relaxed);
-        let millis = ticks.wrapping_sub(self.ticks);
-        self.ticks = ticks;
+        let millis = ticks.wrapping_sub(self.ticks.replace(ticks));
         // Two parts, for a division of 64 bits takes long.
         let passed = Duration::new(u64::from(millis / 1000), millis % 1000 * 1_000_000);
-        self.now = self.now.saturating_add(passed);
-        self.now
+        self.now.set(self.now.get().saturating_add(passed));
+        self.now.get()
     }
 }

@@ -2,18 +2,22 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`responder`] | the handler of one connection: [`Peer`](responder::Peer), which both programs share |
+//! | [`responder`] | what is answered; [`Peer`](responder::Peer), a connection that is polled |
+//! | [`handler`] | the same as a handler of `fcgi_proto`'s loop |
+//! | [`line`] | the UART as a stream, for that loop |
 //! | [`page`] | the texts that it answers |
 //! | [`clock`] | milliseconds, and how much stack was ever left |
 //! | [`chip`], [`uart`], [`ethernet`] | the drivers, each with one line of unsafe code |
 //! | `bin/ethernet.rs` | TCP with smoltcp, a connection a socket |
-//! | `bin/serial.rs` | one stream on the UART |
+//! | `bin/serial.rs` | one stream on the UART, by the loop |
 //! | `bin/connection.rs` | a connection without a session, for its size |
 #![no_std]
 
 pub mod chip;
 pub mod clock;
 pub mod ethernet;
+pub mod handler;
+pub mod line;
 pub mod page;
 pub mod responder;
 pub mod uart;

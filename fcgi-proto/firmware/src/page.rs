@@ -4,7 +4,7 @@
 use core::mem::size_of;
 use core::time::Duration;
 
-use fcgi_proto::pair::Params;
+use fcgi_proto::pair::Pairs;
 use fcgi_proto::server::{Connection, Session};
 
 /// The piece of a text that begins behind its first `skip` bytes and fits `piece`.
@@ -127,7 +127,7 @@ const END: &[u8] = b"</table>
 ";
 
 /// Writes the page.
-pub fn dashboard<const N: usize>(window: &mut Window<'_>, board: &Board, params: &Params<N>) {
+pub fn dashboard(window: &mut Window<'_>, board: &Board, params: Pairs<'_>) {
     window.text(START);
     window.text(board.name.as_bytes());
     window.text(b".</p>\n<dl>\n");

@@ -5,6 +5,7 @@
 use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
 use fcgi_proto::cgi::Status;
 use fcgi_proto::embedded_io_07::WriteTo;
+use fcgi_proto::pair::Pairs;
 use fcgi_proto::record::Role;
 use fcgi_proto::server::session::{End, Input, Patience, Read, Request, Session, Stream};
 use fcgi_proto::{Limits, Next};
@@ -15,7 +16,7 @@ use crate::page::{self, Board, Window};
 pub type Params = fcgi_proto::pair::Params<2048>;
 
 /// Content bytes of a record, at most. Every head fits one.
-const PIECE: usize = 512;
+pub(crate) const PIECE: usize = 512;
 /// Bytes of room that [`Peer::serve`] needs to do anything: for one record of an answer with its header and its
 /// padding, or a reply of the core.
 pub const ROOM: usize = PIECE + 16;
@@ -23,7 +24,7 @@ pub const ROOM: usize = PIECE + 16;
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// What a request gets.
-enum Answer {
+pub(crate) enum Answer {
     /// The page; how the board was when the request came.
     Page(Board),
     /// STDIN as it comes.
@@ -100,7 +101,7 @@ impl Peer {
                 (self.running, self.written) = (Some(request), 0);
             }
             Input::Body { request, data, .. } => match &mut self.answer {
-                Answer::Echo if has_body(params) => {
+                Answer::Echo if has_body(params.iter()) => {
                     if let Ok(Some((mut record, _))) = self.session.stdout(request, data) {
                         record.write_to(room).unwrap_or_default();
                     }
@@ -124,7 +125,7 @@ impl Peer {
             Ok(_) => {
                 let mut memory = [0; PIECE];
                 let mut window = Window::new(self.written, &mut memory);
-                self.answer.write(&mut window, params);
+                self.answer.write(&mut window, params.iter(), has_body(params.iter()));
                 let piece = window.into_piece();
                 match self.session.stdout(request, piece) {
                     Ok(None) => return false,
@@ -152,13 +153,14 @@ impl Peer {
     }
 }
 
-fn has_body(params: &Params) -> bool {
+/// Whether the answer to the request with these parameters has a body.
+pub(crate) fn has_body(params: Pairs<'_>) -> bool {
     Status::OK.has_body(params.get(b"REQUEST_METHOD"))
 }
 
 impl Answer {
     /// The first segment of the path that is a word known here decides.
-    fn to(uri: &[u8], board: &Board) -> Self {
+    pub(crate) fn to(uri: &[u8], board: &Board) -> Self {
         let path = uri.split(|byte| *byte == b'?').next().unwrap_or_default();
         let mut segments = path.split(|byte| *byte == b'/');
         while let Some(segment) = segments.next() {
@@ -173,7 +175,7 @@ impl Answer {
     }
 
     /// Writes head and body, but for the body that is STDIN.
-    fn write(&self, window: &mut Window<'_>, params: &Params) {
+    pub(crate) fn write(&self, window: &mut Window<'_>, params: Pairs<'_>, has_body: bool) {
         window.text(match self {
             Self::Page(_) => page::HTML,
             Self::Echo | Self::Bytes(_) => page::BYTES,
@@ -186,7 +188,7 @@ impl Answer {
             window.text(b"\r\n");
         }
         window.text(b"\r\n");
-        if !has_body(params) {
+        if !has_body {
             return;
         }
         match self {

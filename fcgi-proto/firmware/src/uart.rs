@@ -55,7 +55,7 @@ register_structs! {
 }
 
 /// A byte came wrong, or bytes were lost: where the next record begins is not known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
 /// UART0.
@@ -106,6 +106,18 @@ impl Uart {
             return Err(Damaged);
         }
         Ok(buffer.get(..count).unwrap_or_default())
+    }
+
+    /// Whether nothing came.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.registers.flag.is_set(FLAG::RECEIVE_EMPTY)
+    }
+
+    /// Whether the FIFO has no room for a byte to be sent.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.registers.flag.is_set(FLAG::TRANSMIT_FULL)
     }
 
     /// Sends all of `bytes`, and waits for room in the FIFO where there is none.

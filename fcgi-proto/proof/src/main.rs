@@ -2,6 +2,10 @@
 //! only if the compiler finds that no panic can be reached from these calls, whatever the bytes that arrive,
 //! whatever the arguments, and whatever state a connection is in. It is never run.
 //!
+//! A future can panic for one reason that no linker knows to be impossible: it is polled again after it has ended, which
+//! no executor does. So the async loop is in a second program, with the feature `asynchronous`, and `resumed.py` sees that
+//! this is its only panic.
+//!
 //! `public.py` sees that every public function is called, by its path. Not called are what needs the feature
 //! `alloc` (`cgi::Answer` and what a session does with it, `pair::ParamsBuf`, `client::Connection::begin_with`, `http`),
 //! since memory that cannot be had ends a program, and what derives make (`Debug`, comparisons).
@@ -10,9 +14,12 @@
 #![forbid(unsafe_code)]
 
 mod asking;
+#[cfg(feature = "asynchronous")]
+mod asynchronous;
 mod cgi;
 mod client;
 mod process;
+mod serve;
 mod server;
 mod session;
 mod wire;
@@ -24,6 +31,7 @@ use core::hint::black_box as any;
 use cortex_m_rt::entry;
 use fcgi_proto::record::RequestId;
 use fcgi_proto::{ConnectionError, Limits};
+#[cfg(not(feature = "asynchronous"))]
 use panic_never as _;
 
 // `any` hands a value to the optimiser's blind spot and takes it back: nothing is known of it then, neither of
@@ -39,6 +47,9 @@ fn main() -> ! {
         text::<ConnectionError>(ConnectionError::Version { found: any(0) });
         server::connection::<1>();
         server::connection::<4>();
+        serve::blocking();
+        #[cfg(feature = "asynchronous")]
+        asynchronous::serve();
         session::session::<1>();
         session::session::<4>();
         client::connection::<1>();
@@ -52,6 +63,15 @@ fn main() -> ! {
         process::peers();
         #[cfg(feature = "panic")]
         any(bytes()[any(0)]);
+    }
+}
+
+/// Where what can panic is linked, to be looked at.
+#[cfg(feature = "asynchronous")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        any(());
     }
 }
 

@@ -84,7 +84,7 @@ impl<'a> Record<'a> {
     }
 
     /// Its header and its padding, for content that lies between.
-    #[cfg(feature = "alloc")]
+    #[cfg(any(feature = "alloc", feature = "embedded-io-07"))]
     pub(crate) fn frame(&self) -> ([u8; HEADER_LEN], &'static [u8]) {
         (self.header, PADDING.get(..usize::from(self.padding_left)).unwrap_or(&[]))
     }

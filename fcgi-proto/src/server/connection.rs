@@ -183,8 +183,9 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     ///
     /// Send replies between records, never inside one.
     pub fn poll_reply(&mut self) -> Option<Control> {
-        let reply = self.replies.first_mut()?.take()?;
-        self.replies.rotate_left(1);
+        // Each moves up. Of `rotate_left` not every compiler sees that it cannot panic.
+        let moved = |behind, place: &mut _| core::mem::replace(place, behind);
+        let reply = self.replies.iter_mut().rev().fold(None, moved)?;
         Some(self.encode(reply))
     }
 

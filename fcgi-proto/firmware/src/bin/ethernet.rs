@@ -61,7 +61,7 @@ fn main() -> ! {
     static mut OUTPUT_BUFFER: [u8; OUTPUT] = [0; OUTPUT];
     static mut FRAMES: Frames = Frames::new();
 
-    let mut clock = Clock::start();
+    let clock = Clock::start();
     let mut device = Ethernet::new(HARDWARE_ADDRESS, FRAMES);
     let mut interface = Interface::new(Config::new(HARDWARE_ADDRESS.into()), &mut device, Instant::ZERO);
     let (address, prefix) = ADDRESS;

@@ -217,7 +217,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     fn no_input(&mut self, ended: Ended) {
-        self.over |= !matches!(self.linger, Linger::No);
+        // All has left: nothing more is waited for.
+        self.over |= self.linger != Linger::No;
         if !self.over && self.input.is_none() {
             self.stop_input(ended);
         }

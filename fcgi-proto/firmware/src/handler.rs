@@ -1,0 +1,52 @@
+//! The responder as a handler of [`fcgi_proto::embedded_io_07::serve`].
+
+use embedded_io_07::{Read, ReadReady, Write, WriteReady};
+use fcgi_proto::embedded_io_07::{Error, Platform, Request};
+
+use crate::page::{Board, Window};
+use crate::responder::{Answer, PIECE, Params, has_body};
+
+/// Reads and answers a request.
+///
+/// # Errors
+/// Those of the request.
+pub fn handle<T: Read + ReadReady + Write + WriteReady, P: Platform<T>>(
+    request: &mut Request<'_, T, P, Params>,
+    board: Board,
+) -> Result<(), Error<T::Error>> {
+    let mut memory = [0; PIECE];
+    let mut answer = Answer::to(request.params().get(b"REQUEST_URI").unwrap_or_default(), &board);
+    let echoes = matches!(answer, Answer::Echo);
+    while !echoes {
+        let count = request.read(&mut memory)?;
+        match (&mut answer, memory.get(..count).unwrap_or_default()) {
+            (_, []) => break,
+            (Answer::Sum(bytes, crc), posted) => {
+                *bytes = bytes.wrapping_add(posted.len() as u32);
+                crc.update(posted);
+            }
+            _ => {}
+        }
+    }
+    let has_body = has_body(request.params());
+    let mut written = 0;
+    loop {
+        let mut window = Window::new(written, &mut memory);
+        answer.write(&mut window, request.params(), has_body);
+        match window.into_piece() {
+            [] => break,
+            piece => {
+                request.write_all(piece)?;
+                written += piece.len();
+            }
+        }
+    }
+    while echoes && has_body {
+        let count = request.read(&mut memory)?;
+        match memory.get(..count).unwrap_or_default() {
+            [] => break,
+            posted => request.write_all(posted)?,
+        }
+    }
+    Ok(())
+}
