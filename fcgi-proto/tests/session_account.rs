@@ -239,7 +239,8 @@ fn a_request_that_was_refused_has_the_status_that_it_is_answered_with_and_never_
 #[test]
 fn why_a_request_never_began_to_run_is_told_with_the_parameters_that_came() {
     let half = Client::new().begin(1, RESPONDER, KEEP).params(1, &named());
-    let ends: [(fn(&mut Line), fn(Stopped) -> bool); 3] = [
+    type Way = (fn(&mut Line), fn(Stopped) -> bool);
+    let ends: [Way; 3] = [
         (|line| _ = line.receive(&Client::new().abort(1), at(0)), |why| why == Stopped::Aborted),
         (|line| line.session.broken(), |why| why == Stopped::Broken),
         (|line| line.session.end_of_input(), |why| why.is_gone() && why != Stopped::Over),
