@@ -165,7 +165,7 @@ impl Server {
                     continue;
                 }
                 let stream = Arc::new(stream);
-                let Some(place) = places.take(Arc::clone(&stream)) else { break Ok(()) };
+                let place = places.take(Arc::clone(&stream));
                 let context = Context { settings, peer, ends, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
                     ::log::warn!("{peer}: dropped, no thread: {error}");

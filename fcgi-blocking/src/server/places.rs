@@ -17,7 +17,7 @@ pub(crate) struct Places {
     /// at, and looked at after a presence was set, so that one of the two sees the other.
     watched: AtomicBool,
     state: Mutex<State>,
-    /// Some connection ended or began to wait, or the server stops.
+    /// Some connection ended or began to wait.
     changed: Condvar,
 }
 
@@ -25,8 +25,6 @@ pub(crate) struct Places {
 struct State {
     taken: BTreeMap<u64, Arc<Taken>>,
     next: u64,
-    /// Since when the server is shut down.
-    stopping: Option<Duration>,
 }
 
 struct Taken {
@@ -52,20 +50,17 @@ impl Places {
         }
     }
 
-    /// Waits for a place; `None` once the server stops.
-    pub(crate) fn take(&self, stream: Arc<Stream>) -> Option<Place<'_>> {
+    /// Waits for a place.
+    pub(crate) fn take(&self, stream: Arc<Stream>) -> Place<'_> {
         let mut state = lock(&self.state);
-        while state.taken.len() >= self.limit && state.stopping.is_none() {
+        while state.taken.len() >= self.limit {
             state = self.wait_for_one(state, None);
-        }
-        if state.stopping.is_some() {
-            return None;
         }
         let number = state.next;
         state.next += 1;
         let taken = Arc::new(Taken { stream, presence: Mutex::default() });
         state.taken.insert(number, Arc::clone(&taken));
-        Some(Place { places: self, number, taken })
+        Place { places: self, number, taken }
     }
 
     /// Waits, when descriptors or memory have run out, until a connection has ended, at most `limit`.
@@ -79,9 +74,7 @@ impl Places {
         let mut state = lock(&self.state);
         let now = clock::now();
         let until = now.saturating_add(limit);
-        state.stopping = Some(now);
         self.watched.store(true, Ordering::SeqCst);
-        self.changed.notify_all();
         while !state.taken.is_empty() {
             let left = until.saturating_sub(clock::now());
             if left.is_zero() {
@@ -89,14 +82,14 @@ impl Places {
                 state.taken.values().for_each(|taken| drop(taken.stream.shutdown(Shutdown::Both)));
                 break;
             }
-            let next = Self::close_waiting(&state);
+            let next = Self::close_waiting(&state, now);
             state = self.wait(state, Some(next.unwrap_or(left).min(left)));
         }
     }
 
-    /// Closes those that may be closed now that the server stops; when the next one may be.
-    fn close_waiting(state: &State) -> Option<Duration> {
-        let (since, now) = (state.stopping?, clock::now());
+    /// Closes those that may be closed now that the server stops, since then; when the next one may be.
+    fn close_waiting(state: &State, since: Duration) -> Option<Duration> {
+        let now = clock::now();
         let presences = state.taken.values().map(|taken| (taken, lock(&taken.presence)));
         let left =
             presences.filter(|(_, presence)| presence.leaves.is_none()).filter_map(|(taken, presence)| {
@@ -124,7 +117,7 @@ impl Places {
             stays.then(|| taken.close_after(left, Leave::Crowded, presence)).flatten()
         });
         let state = self.wait(state, limit.into_iter().chain(left).min());
-        self.watched.store(state.stopping.is_some(), Ordering::SeqCst);
+        self.watched.store(false, Ordering::SeqCst);
         state
     }
 

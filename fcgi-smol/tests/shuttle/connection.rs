@@ -27,6 +27,8 @@ where
     let served = spawn(async move {
         let mut settings = Settings::default();
         settings.body_room = 300;
+        // They pass in none of the tests.
+        (settings.idle_timeout, settings.params_timeout) = (Duration::MAX, Duration::MAX);
         serve_stream(theirs, &settings, Tasks, handler).await
     });
     (Arc::new(ours), served)

@@ -165,10 +165,7 @@ impl Connection {
 
     /// Gives the connection up: it closes once it may.
     pub(crate) fn leave(&self, why: Leave, now: Duration) {
-        self.with(|state| {
-            state.session.leave(why, now);
-            state.call();
-        });
+        self.with(|state| state.session.leave(why, now));
     }
 
     /// Ends the connection without a word; what its handlers still do fails.
