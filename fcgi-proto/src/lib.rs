@@ -53,6 +53,30 @@
 //! With these features a record also writes itself to an `embedded_io::Write`; `defmt` formats all public types but those
 //! of [`http`].
 //!
+//! # Sizes
+//!
+//! Bytes of code on a Cortex-M3, at opt-level z with Rust 1.85, without what the library of the language brings:
+//!
+//! | a part, alone | bytes | budget |
+//! |---|---:|---:|
+//! | `server::Connection<1>` | 3688 | ≤ 4096 |
+//! | `server::Session<1>` on a connection | 12076 |  |
+//! | the loop over embedded-io on a session | 2234 |  |
+//! | `cgi::Variables`, a request's variables | 3356 | ≤ 3584 |
+//! | `process::WebServerAddrs`, the peers that are let in | 1132 | ≤ 1536 |
+//! | `cgi::ResponseHead`, a head read | 1784 | ≤ 2048 |
+//!
+//! - **RAM.** A [`Connection`](server::Connection) with one request at a time has 96 bytes there, a
+//!   [`Session`](server::Session) 352. Parameters, buffers and the stack come on top, and are yours to choose.
+//! - **`N`**, the requests at a time on a connection, is 1 behind nginx, Apache, lighttpd and Caddy. HAProxy sends more if
+//!   it is told to. Each further one takes at most 64 bytes.
+//! - **Parameters**: [`Selected`](pair::Selected), whose documentation has a table of what web servers send, keeps what
+//!   is asked for by name in 256 to 512 bytes. [`Params`](pair::Params) keeps all, in 2048 bytes and more.
+//! - **The buffer for input** may have any size. Every read fills it, so 256 bytes do for a serial line, a packet's 1460
+//!   for TCP. With **the one for output** an answer that fits leaves as one record.
+//! - **The stack** that each part takes at most is printed by `ci/proof`: the loop 2.5 KiB at opt-level 3. The firmware's
+//!   page shows how much was ever free.
+//!
 //! A whole firmware, on Ethernet and on a serial line, stands in the folder `firmware` of the crate's
 //! repository.
 //!
