@@ -144,7 +144,8 @@ impl Server {
         let Self { listener, settings, handle } = self;
         let peers = Peers::from_env()?;
         let wake = handle.wake()?;
-        let ends = Ends::new(settings.watcher, settings.max_requests_per_process, move || handle.shutdown());
+        let stop = handle.clone();
+        let ends = Ends::new(settings.watcher, settings.max_requests_per_process, move || stop.shutdown());
         let places = Places::new(settings.max_connections);
         let handler = |request: &mut Request<'_>| handler(request).map(|ended| ended.into().0);
         let (places, ends, settings, handler) = (&places, &ends, &settings, &handler);
@@ -165,7 +166,8 @@ impl Server {
                     continue;
                 }
                 let stream = Arc::new(stream);
-                let place = places.take(Arc::clone(&stream));
+                let stops = || matches!(*lock(&handle.state), Shutdown::Requested);
+                let Some(place) = places.take(Arc::clone(&stream), stops) else { break Ok(()) };
                 let context = Context { settings, peer, ends, place: Some((Arc::new(place), serve.clone())) };
                 if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
                     ::log::warn!("{peer}: dropped, no thread: {error}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fcgi_proto::server::session::{Leave, Waiting};
 
+use crate::net::exhaustion::Exhaustion;
 use crate::net::stream::Stream;
 use crate::net::{clock, lock};
 
@@ -50,22 +51,25 @@ impl Places {
         }
     }
 
-    /// Waits for a place.
-    pub(crate) fn take(&self, stream: Arc<Stream>) -> Place<'_> {
+    /// Waits for a place; `None` if the server is to stop meanwhile, which is asked now and then.
+    pub(crate) fn take(&self, stream: Arc<Stream>, stops: impl Fn() -> bool) -> Option<Place<'_>> {
         let mut state = lock(&self.state);
         while state.taken.len() >= self.limit {
-            state = self.wait_for_one(state, None);
+            if stops() {
+                return None;
+            }
+            state = self.wait_for_one(state, Exhaustion::PAUSE);
         }
         let number = state.next;
         state.next += 1;
         let taken = Arc::new(Taken { stream, presence: Mutex::default() });
         state.taken.insert(number, Arc::clone(&taken));
-        Place { places: self, number, taken }
+        Some(Place { places: self, number, taken })
     }
 
     /// Waits, when descriptors or memory have run out, until a connection has ended, at most `limit`.
     pub(crate) fn wait_for_release(&self, limit: Duration) {
-        drop(self.wait_for_one(lock(&self.state), Some(limit)));
+        drop(self.wait_for_one(lock(&self.state), limit));
     }
 
     /// Closes all connections, each when it may be, and waits until that is done; what has not ended after `limit`
@@ -83,7 +87,7 @@ impl Places {
                 break;
             }
             let next = Self::close_waiting(&state, now);
-            state = self.wait(state, Some(next.unwrap_or(left).min(left)));
+            state = self.wait(state, next.unwrap_or(left).min(left));
         }
     }
 
@@ -99,12 +103,8 @@ impl Places {
         left.min()
     }
 
-    /// Has the longest waiting connection closed, if none is closing yet, and waits for a change.
-    fn wait_for_one<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
+    /// Has the longest waiting connection closed, if none is closing yet, and waits for a change, at most `limit`.
+    fn wait_for_one<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
         let now = clock::now();
         let waiting = state.taken.values().filter_map(|taken| {
@@ -116,16 +116,13 @@ impl Places {
             let left = waiting.may_close_at(Leave::Crowded, now).saturating_sub(now);
             stays.then(|| taken.close_after(left, Leave::Crowded, presence)).flatten()
         });
-        let state = self.wait(state, limit.into_iter().chain(left).min());
+        let state = self.wait(state, left.unwrap_or(limit).min(limit));
         self.watched.store(false, Ordering::SeqCst);
         state
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
-        match limit {
-            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
-        }
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

@@ -103,6 +103,24 @@ fn a_shutdown_ends_a_stream_without_an_end_after_the_shutdown_timeout() {
 }
 
 #[test]
+fn connections_that_wait_for_a_place_do_not_hold_a_shutdown_up() {
+    let change = settings(|settings| (settings.max_connections, settings.shutdown_timeout) = (1, SHORT));
+    for mut server in Running::both(change, handle) {
+        let mut client = server.connect();
+        client.send(Call::get("/stream/1000000000/5").bytes());
+        assert_eq!(client.record().record_type, RecordType::Stdout);
+        let others = [(); 8].map(|()| {
+            let mut other = server.connect();
+            other.send(Call::get("/").bytes());
+            other
+        });
+        server.handle.shutdown();
+        server.wait().expect("the server ends in good order");
+        drop((client, others));
+    }
+}
+
+#[test]
 fn a_half_sent_request_does_not_hold_a_shutdown_up() {
     for mut server in Running::both(Settings::default(), uri) {
         let opening = Call::get("/").opening();
