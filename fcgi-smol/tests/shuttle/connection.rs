@@ -260,31 +260,6 @@ fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
 }
 
 #[test]
-fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
-    orders(|| {
-        let (told, tells) = channel::unbounded();
-        let (end, served) = serve(200, move |request: Request| {
-            let told = told.clone();
-            async move {
-                // The connection's task waits for nothing but the end of this.
-                let writer = spawn(async move {
-                    let error = say(&request, body(1, 100_000)).await.expect_err("it is late");
-                    told.try_send(error.to_string()).expect("the test waits");
-                });
-                writer.await.expect("it runs to its end");
-                Ok(())
-            }
-        });
-        send(&end, Call::get("/").bytes()).join().expect("it is read");
-        let clock = Clock::run(Duration::from_secs(1));
-        block_on(tells.recv()).expect("it is told");
-        drop(clock);
-        drop(end);
-        let _ = block_on(served).expect("it runs to its end");
-    });
-}
-
-#[test]
 fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
     orders(|| {
         let (told, tells) = channel::unbounded();

@@ -32,7 +32,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 type Outcome = Result<(), fcgi_smol::BoxError>;
 
 /// Orders of each kind that a test is run in.
-const ORDERS: usize = 500;
+const ORDERS: usize = 400;
 
 /// Runs a test in orders by chance, and in others in which few of the threads are held back for long.
 fn orders(test: fn()) {
