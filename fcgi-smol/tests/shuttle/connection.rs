@@ -13,7 +13,7 @@ use smol::channel;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::wire::{Answer, Call, abort, read_record, record};
-use crate::{Clock, Outcome, Tasks, echo, orders, say, send};
+use crate::{Clock, Outcome, Tasks, echo, orders, random_orders, say, send};
 
 /// A connection that is served: its other end, and what becomes of it.
 fn serve<F>(
@@ -284,6 +284,31 @@ fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
         ended.sort_unstable();
         drop(clock);
         assert_eq!(ended.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+        drop(end);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
+    random_orders(|| {
+        let (told, tells) = channel::unbounded();
+        let (end, served) = serve(200, move |request: Request| {
+            let told = told.clone();
+            async move {
+                // The connection's task waits for nothing but the end of this.
+                let writer = spawn(async move {
+                    let error = say(&request, body(1, 100_000)).await.expect_err("it is late");
+                    told.try_send(error.to_string()).expect("the test waits");
+                });
+                writer.await.expect("it runs to its end");
+                Ok(())
+            }
+        });
+        send(&end, Call::get("/").bytes()).join().expect("it is read");
+        let clock = Clock::run(Duration::from_secs(1));
+        block_on(tells.recv()).expect("it is told");
+        drop(clock);
         drop(end);
         let _ = block_on(served).expect("it runs to its end");
     });

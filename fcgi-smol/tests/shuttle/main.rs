@@ -36,13 +36,19 @@ const ORDERS: usize = 400;
 
 /// Runs a test in orders by chance, and in others in which few of the threads are held back for long.
 fn orders(test: fn()) {
-    fn run(scheduler: impl Scheduler + 'static, test: fn()) {
-        let mut config = Config::new();
-        config.stack_size = 512 * 1024;
-        Runner::new(scheduler, config).run(test);
-    }
-    run(RandomScheduler::new_from_seed(1, ORDERS), test);
+    random_orders(test);
     run(PctScheduler::new_from_seed(2, 3, ORDERS), test);
+}
+
+/// Those alone in which each task gets on at some time, for a test in which time goes on by itself.
+fn random_orders(test: fn()) {
+    run(RandomScheduler::new_from_seed(1, ORDERS), test);
+}
+
+fn run(scheduler: impl Scheduler + 'static, test: fn()) {
+    let mut config = Config::new();
+    config.stack_size = 512 * 1024;
+    Runner::new(scheduler, config).run(test);
 }
 
 /// Runs tasks as shuttle's, all of which have to end: to drop what it gives for one would be to leave it alone.
