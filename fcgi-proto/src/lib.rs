@@ -60,7 +60,7 @@
 //! | a part, alone | bytes | budget |
 //! |---|---:|---:|
 //! | `server::Connection<1>` | 3688 | ≤ 4096 |
-//! | `server::Session<1>` on a connection | 12076 |  |
+//! | `server::Session<1>` on a connection | 12124 |  |
 //! | the loop over embedded-io on a session | 2234 |  |
 //! | `cgi::Variables`, a request's variables | 3356 | ≤ 3584 |
 //! | `process::WebServerAddrs`, the peers that are let in | 1132 | ≤ 1536 |

@@ -116,6 +116,7 @@ impl<const N: usize> Parameters for Selected<'_, N> {
 /// Why a handler cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Error<E> {
     /// The stream's own error.
     Stream(E),

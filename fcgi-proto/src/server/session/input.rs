@@ -411,13 +411,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         };
         let Some(slot) = self.lives().iter().position(refused) else { return };
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
-        if matches!(life.phase, Phase::Params | Phase::Refusing(_)) {
-            if matches!(life.phase, Phase::Refusing(_)) {
-                self.refusing -= 1;
-            }
-            if let Some(life) = self.lives_mut().get_mut(slot) {
-                (life.phase, life.stop) = (Phase::Over, Some(Stop::Refused(why)));
-            }
+        let was_refused = matches!(life.phase, Phase::Refusing(_));
+        if was_refused || matches!(life.phase, Phase::Params) {
+            (life.phase, life.stop) = (Phase::Over, Some(Stop::Refused(why)));
+            self.refusing -= u16::from(was_refused);
             self.look(slot);
         } else {
             life.stop = None;
