@@ -8,6 +8,9 @@ use crate::figures::{EPOLL, Figures, folder};
 
 type Picture<'p> = DrawingArea<SVGBackend<'p>, plotters::coord::Shift>;
 
+/// Its name, colour and points.
+type Line<'l> = (&'l str, RGBColor, Vec<(f64, f64)>);
+
 const OURS: RGBColor = RGBColor(31, 119, 180);
 const PEERS: RGBColor = RGBColor(158, 158, 158);
 
@@ -67,11 +70,7 @@ fn bars(name: &str, title: &str, values: &[(String, f64)]) -> Result<(), Box<dyn
 }
 
 /// Lines with their names, both axes logarithmic, with a caption and the axes' names.
-fn curves(
-    name: &str,
-    [caption, x, y]: [&str; 3],
-    lines: &[(&str, RGBColor, Vec<(f64, f64)>)],
-) -> Result<(), Box<dyn Error>> {
+fn curves(name: &str, [caption, x, y]: [&str; 3], lines: &[Line<'_>]) -> Result<(), Box<dyn Error>> {
     let path = folder().join(format!("results/{name}.svg"));
     let picture: Picture<'_> = SVGBackend::new(&path, (760, 420)).into_drawing_area();
     picture.fill(&WHITE)?;
