@@ -16,6 +16,9 @@ use support::server::{Built, EPOLL, SERVERS};
 /// Those that take requests of one connection at the same time; the floors answer them one after the other.
 const MULTIPLEXING: [&str; 3] = ["floor", EPOLL, "fcgi-smol"];
 
+/// What was seen of a server in a round, and its ratios to the floors.
+type Round = (Seen, [f64; 2]);
+
 fn main() {
     let built: Vec<Built> = SERVERS.iter().filter_map(|program| program.build()).collect();
     let mut results = Results::new(
@@ -68,7 +71,7 @@ fn compare<'s>(
 ) {
     let (rounds, time) =
         if is_test() { (1, Duration::from_millis(10)) } else { (15, Duration::from_millis(150)) };
-    let mut seen: BTreeMap<(usize, usize), Vec<(Seen, [f64; 2])>> = BTreeMap::new();
+    let mut seen: BTreeMap<(usize, usize), Vec<Round>> = BTreeMap::new();
     for _ in 0..rounds {
         // Of each shape; the floors are the first servers.
         let mut floors: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
@@ -89,7 +92,7 @@ fn compare<'s>(
     for (number, server) in servers.enumerate() {
         for (shape_number, Shape { connections, in_flight }) in shapes.iter().enumerate() {
             let Some(seen) = seen.get(&(number, shape_number)) else { continue };
-            let of = |figure: fn(&(Seen, [f64; 2])) -> f64| median(seen.iter().map(figure).collect());
+            let of = |figure: fn(&Round) -> f64| median(seen.iter().map(figure).collect());
             let requests: u64 = seen.iter().map(|(seen, _)| seen.requests).sum();
             let processor: Duration = seen.iter().map(|(seen, _)| seen.processor).sum();
             results.add(format!(

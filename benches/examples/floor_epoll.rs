@@ -66,10 +66,12 @@ fn turn(listener: &StdListener) -> io::Result<()> {
                     connections.insert(number, Connection { stream, rest: Vec::new() });
                     number += 1;
                 }
-            } else if let Some(connection) = connections.get_mut(&data.u64()) {
-                if serve(connection, &mut buffer, &answer, &mut out).is_err() {
-                    connections.remove(&data.u64());
-                }
+                continue;
+            }
+            let connection = connections.get_mut(&data.u64());
+            if connection.is_some_and(|connection| serve(connection, &mut buffer, &answer, &mut out).is_err())
+            {
+                connections.remove(&data.u64());
             }
         }
     }
