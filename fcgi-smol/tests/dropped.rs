@@ -9,16 +9,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use fcgi_proto::record::RecordType;
 use fcgi_smol::{Listener, Request, Server, Status, serve_stream};
 use polls::at_most;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, yield_now};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::{Executor, LocalExecutor, Timer, channel};
+use smol::{Executor, LocalExecutor, channel};
 use support::scripted::{Input, Room, Script};
 use support::{Call, Client, Outcome, Running, Settings, abort, answer, in_time, record};
+
+/// Lets other tasks have so many turns.
+async fn turns(count: usize) {
+    for _ in 0..count {
+        yield_now().await;
+    }
+}
 
 /// Writes records of 65,528 bytes of its id, and gives each write up after some polls, to write it again.
 async fn impatient_writer(request: Request) -> Outcome {
@@ -32,9 +38,9 @@ async fn impatient_writer(request: Request) -> Outcome {
         match at_most(tries % 4 + 1, page.write(&chunk)).await {
             Some(count) => written += count?,
             None => {
-                // As select! against a timer does.
+                // As select! does against something else that is done at some time.
                 let pause = async {
-                    Timer::after(Duration::from_micros(50)).await;
+                    turns(tries % 7).await;
                     Ok(0)
                 };
                 let write = async {
@@ -100,7 +106,7 @@ async fn impatient_reader(request: Request) -> Outcome {
             Some(count) => body.extend_from_slice(&buffer[..count?]),
             None => {
                 let pause = async {
-                    Timer::after(Duration::from_micros(tries as u64 % 100)).await;
+                    turns(tries % 7).await;
                     Ok(0)
                 };
                 let mut stdin = request.stdin();

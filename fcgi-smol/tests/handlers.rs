@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fcgi_proto::record::{ProtocolStatus, RecordType};
 use fcgi_smol::{AppStatus, Listener, Request, Server, Status};
-use smol::Timer;
+use smol::future::yield_now;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use support::{
     Boxed, Call, Client, Outcome, PATIENCE, Running, Settings, answer, in_time, read_record, record, say,
@@ -38,7 +38,7 @@ fn panics(request: Request) -> Boxed {
         match request.param_str("REQUEST_URI") {
             Some("/first") => panic!("as asked for"),
             Some("/later") => {
-                Timer::after(Duration::from_millis(1)).await;
+                yield_now().await;
                 panic!("as asked {}", "for")
             }
             Some("/late") => {

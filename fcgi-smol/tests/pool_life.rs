@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fcgi_blocking::Stream;
 use fcgi_smol::{ClientError, Endpoint, Listener, Params, Pool, PoolSettings, Server, Settings, Status};
 use script::{App, Peer, answer, end, limits, page, stdout};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Executor, block_on};
-use support::PATIENCE;
+use support::{PATIENCE, wait_until};
 
 fn pool<'a>(apps: impl IntoIterator<Item = &'a Endpoint>, change: impl FnOnce(&mut PoolSettings)) -> Pool {
     let mut settings = PoolSettings::default();
@@ -88,11 +88,15 @@ fn an_application_that_shows_otherwise_has_its_connections_used_again() {
     };
     assert_eq!(get(&pool).expect("an answer"), "closes");
     assert!(!kept(), "the first one closed");
-    let asked = Instant::now();
-    while !kept() {
-        assert!(asked.elapsed() < PATIENCE, "each is used once");
-        thread::sleep(Duration::from_millis(250));
-    }
+    // A connection that is kept has to stay open for some time, as long as a silent application is waited for.
+    let silent = App::unix(|_, peer| while peer.record().is_some() {});
+    let given_up =
+        self::pool([&silent.endpoint], |settings| settings.client.first_byte_timeout = LONGER_THAN_IT_TAKES);
+    let kept_for_longer = || {
+        get(&given_up).expect_err("it says nothing");
+        kept()
+    };
+    assert!(wait_until(kept_for_longer), "each is used once");
     drop(pool);
 }
 
@@ -236,11 +240,7 @@ fn no_thread_connects() {
         let waits = threads.flat_map(|thread| std::fs::read_to_string(thread.path().join("wchan")));
         waits.into_iter().any(|function| function.starts_with("unix_wait_for_peer"))
     };
-    let deadline = Instant::now() + PATIENCE;
-    while connects() {
-        assert!(Instant::now() < deadline, "a thread still waits");
-        thread::sleep(Duration::from_millis(10));
-    }
+    assert!(wait_until(|| !connects()), "a thread still waits");
 }
 
 #[test]
@@ -280,6 +280,9 @@ fn a_probe_that_is_dropped_while_it_connects_leaves_nothing_behind() {
         app.join().expect("it was asked");
     }
 }
+
+/// Than an application needs to show that it keeps connections: 200 milliseconds.
+const LONGER_THAN_IT_TAKES: Duration = Duration::from_millis(250);
 
 /// A waker that does something of its own when it is woken.
 struct Doing<F>(F);
