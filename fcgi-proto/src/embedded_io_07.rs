@@ -4,12 +4,14 @@
 //! is in `embedded_io_async_07`, and takes the same [`Settings`], [`Buffers`] and [`Parameters`].
 
 pub(crate) mod driver;
+mod request;
 mod serve;
 mod settings;
 
 use embedded_io_07::Write;
 
-pub use self::serve::{Platform, Request, serve};
+pub use self::request::Request;
+pub use self::serve::{Platform, serve};
 pub use self::settings::{Buffers, Error, Parameters, Settings};
 
 use crate::record::{Control, PairRecord, Record};
