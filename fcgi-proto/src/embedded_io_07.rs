@@ -1,15 +1,17 @@
 //! A loop over a stream of embedded-io 0.7, and records written to one (feature `embedded-io-07`).
 //!
 //! [`serve`] serves a connection, one request at a time, in memory that the caller hands in. Its twin for embedded-io-async
-//! is in `embedded_io_async_07`, and takes the same [`Settings`], [`Buffers`] and [`Parameters`].
+//! is in `embedded_io_async_07`, with the same [`Settings`], [`Buffers`], [`Parameters`] and [`Request`].
 
 pub(crate) mod driver;
+mod request;
 mod serve;
 mod settings;
 
 use embedded_io_07::Write;
 
-pub use self::serve::{Platform, Request, serve};
+pub use self::request::Request;
+pub use self::serve::{Platform, serve};
 pub use self::settings::{Buffers, Error, Parameters, Settings};
 
 use crate::record::{Control, PairRecord, Record};

@@ -6,10 +6,10 @@ mod serve;
 
 use embedded_io_async_07::Write;
 
-pub use self::serve::{Platform, Request, serve};
+pub use self::serve::{Platform, serve};
 use crate::embedded_io_07::sealed::Cursor;
 #[doc(no_inline)]
-pub use crate::embedded_io_07::{Buffers, Error, Parameters, Settings};
+pub use crate::embedded_io_07::{Buffers, Error, Parameters, Request, Settings};
 
 /// A record that can be written whole.
 pub trait WriteTo: Cursor {

@@ -862,6 +862,18 @@ fn s4_an_empty_write_is_no_output() {
 }
 
 #[test]
+fn a_refusal_is_answered_with_its_status() {
+    use Refusal::{CantMpxConn, Malformed, Overloaded, ParamsTooLong, UnknownRole};
+    for why in [CantMpxConn, Overloaded, UnknownRole, ParamsTooLong, Malformed] {
+        let mut connection = Connection::<1>::new(Limits::default());
+        eat(&mut connection, &Client::new().request(1, KEEP));
+        let records = answer_records(&connection.reject(id(1), why).unwrap());
+        let head = format!("Status: {}\r\n", why.status());
+        assert!(records[0].content.starts_with(head.as_bytes()), "{why:?}");
+    }
+}
+
+#[test]
 fn s5_an_empty_answer_still_ends_stdout() {
     let t = check_with::<1>(
         App::Script(|connection, event, sent| {

@@ -1,5 +1,6 @@
-//! The loops of the documentation, of one's own on the front page and ready over embedded-io, on what real web servers begin with: every connection is answered and closed,
-//! however its bytes are cut and whatever the client leaves unsaid.
+//! The loops of the documentation, one's own on the front page and those that are ready over embedded-io, on what real
+//! web servers begin with: every connection is answered and closed, however its bytes are cut and whatever the client
+//! leaves unsaid.
 
 mod support;
 

@@ -258,6 +258,22 @@ fn why_a_request_never_began_to_run_is_told_with_the_parameters_that_came() {
 }
 
 #[test]
+fn parameters_that_are_taken_given_back_and_taken_again_are_told_once() {
+    let mut line = Line::new();
+    let bytes = Client::new().request(1, KEEP);
+    let Line { session, exchange } = &mut line;
+    let Some(Input::Start { request }) = session.take_in(exchange, &mut &bytes[..], at(0)) else {
+        panic!("no start")
+    };
+    let params = exchange.take_params();
+    exchange.params = params;
+    drop(exchange.take_params());
+    line.write(request, at(0));
+    line.end(request, Ok(0), at(0));
+    assert_eq!(line.account(request, at(0)).params.count(), 1);
+}
+
+#[test]
 fn who_is_not_watched_keeps_no_parameters_of_a_handler() {
     let mut line = Line::new();
     line.exchange = Exchange::new(&Limits::default(), HEAD_LIMIT, None);

@@ -11,6 +11,7 @@
 //! | `bin/ethernet.rs` | TCP with smoltcp, a connection a socket |
 //! | `bin/serial.rs` | one stream on the UART, by the loop |
 //! | `bin/connection.rs` | a connection without a session, for its size |
+//! | `bin/variables.rs`, `bin/peers.rs`, `bin/heads.rs` | parts of `fcgi_proto` alone, for their sizes |
 #![no_std]
 
 pub mod chip;

@@ -66,7 +66,7 @@ pub fn blocking() {
             any((embedded_io_07::Request::params(request), embedded_io_07::Request::role(request)));
             let _ = any(Read::read(request, buffer())?);
             let _ = any(Write::write(request, bytes())?);
-        Write::write_all(request, bytes())?;
+            Write::write_all(request, bytes())?;
             Write::flush(request)
         });
     let _ = any(served);

@@ -76,25 +76,11 @@ impl<'m> Driver<'m> {
         self.role
     }
 
-    /// Since when it waits for a request, if it does.
-    pub(crate) fn waiting(&mut self, now: Duration) -> Option<Waiting> {
-        self.session.next(now);
-        self.session.waiting()
-    }
-
-    /// Another connection needs the place.
-    pub(crate) fn give_way(&mut self, now: Duration) {
-        self.session.leave(Leave::Crowded, now);
-    }
-
     /// Takes in what came up to the start of a request; whether there is one.
     pub(crate) fn starts<S: Parameters>(&mut self, params: &mut S, roles: &[Role], now: Duration) -> bool {
-        let Self { session, input, unread, .. } = self;
-        session.expire(now);
+        self.session.expire(now);
         loop {
-            let mut rest = input.get(unread.clone()).unwrap_or_default();
-            let event = session.receive(&mut rest, now);
-            unread.start = unread.end - rest.len();
+            let (session, event) = self.receive(usize::MAX, now);
             match event {
                 Some(Input::Begin { role, .. }) if roles.contains(&role) => {
                     params.clear();
@@ -114,31 +100,47 @@ impl<'m> Driver<'m> {
         }
     }
 
+    /// Takes in the next thing that came, of so many bytes at most.
+    fn receive(&mut self, most: usize, now: Duration) -> (&mut Session<1>, Option<Input<'_>>) {
+        let Self { session, input, unread, .. } = self;
+        let mut rest = input.get(unread.clone()).unwrap_or_default();
+        rest = rest.get(..most).unwrap_or(rest);
+        let len = rest.len();
+        let event = session.receive(&mut rest, now);
+        unread.start += len - rest.len();
+        (session, event)
+    }
+
+    /// Where in the input the next piece of what is posted is, of so many bytes at most: nothing at the end. `None`: it
+    /// has to come first.
+    fn posted(&mut self, most: usize, now: Duration) -> Result<Option<Range<usize>>, Stopped> {
+        let request = self.request.ok_or(Stopped::Over)?;
+        while self.session.read(request, Stream::Stdin, now)? == Read::Wait {
+            let start = self.unread.start;
+            let Some(event) = self.receive(most, now).1 else {
+                if self.unread.start == start {
+                    return Ok(None);
+                }
+                continue;
+            };
+            // It may also have been the end.
+            if let Input::Body { data, .. } = event {
+                let len = data.len();
+                return Ok(Some(self.unread.start - len..self.unread.start));
+            }
+        }
+        Ok(Some(0..0))
+    }
+
     /// Puts what is posted into `buffer`, and returns how many bytes that were: none at the end. `None`: it has to come
     /// first.
     pub(crate) fn read(&mut self, buffer: &mut [u8], now: Duration) -> Result<Option<usize>, Stopped> {
-        let request = self.request.ok_or(Stopped::Over)?;
         self.session.expire(now);
         if buffer.is_empty() {
             return Ok(Some(0));
         }
-        while self.session.read(request, Stream::Stdin, now)? == Read::Wait {
-            let mut rest = self.input.get(self.unread.clone()).unwrap_or_default();
-            let event = self.session.receive(&mut rest, now);
-            self.unread.start = self.unread.end - rest.len();
-            match event {
-                Some(Input::Body { data, .. }) => {
-                    let count = copy(buffer, data);
-                    self.session.took(count);
-                    self.unread.start -= data.len() - count;
-                    return Ok(Some(count));
-                }
-                // It may have been the end.
-                Some(_) => {}
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(0))
+        let posted = self.posted(buffer.len(), now)?;
+        Ok(posted.map(|posted| copy(buffer, self.input.get(posted).unwrap_or_default())))
     }
 
     /// Takes the front of `data`, and returns how many bytes that were. `None`: what was written before has to leave
@@ -180,12 +182,11 @@ impl<'m> Driver<'m> {
             self.session.fail(request, now);
         }
         // Web servers stop sending what is posted at the first byte of the answer: it is read first.
-        while self.held > 0
-            && !self.flushed
-            && self.session.read(request, Stream::Stdin, now) == Ok(Read::Wait)
-        {
-            if !self.passes_by(now) {
-                return false;
+        while self.held > 0 && !self.flushed {
+            match self.posted(usize::MAX, now) {
+                Ok(None) => return false,
+                Ok(Some(posted)) if !posted.is_empty() => {}
+                _ => break,
             }
         }
         if self.held > 0 && self.record.is_empty() && self.leave().is_err() {
@@ -199,20 +200,12 @@ impl<'m> Driver<'m> {
             match self.session.end(request, 0) {
                 End::Last(control) => self.control = Some(control),
                 End::Over => {}
-                End::Wait | End::Part(_) if self.passes_by(now) => continue,
+                End::Wait | End::Part(_) if self.receive(usize::MAX, now).1.is_some() => continue,
                 End::Wait | End::Part(_) => return false,
             }
             self.request = None;
             return true;
         }
-    }
-
-    /// Takes in the next thing that came for the request, which is not wanted; whether there was one.
-    fn passes_by(&mut self, now: Duration) -> bool {
-        let mut rest = self.input.get(self.unread.clone()).unwrap_or_default();
-        let came = self.session.receive(&mut rest, now).is_some();
-        self.unread.start = self.unread.end - rest.len();
-        came
     }
 
     /// Makes a record of the page so far, if one may leave now.
@@ -228,12 +221,16 @@ impl<'m> Driver<'m> {
         Ok(())
     }
 
-    /// What the stream is to do next.
-    pub(crate) fn turn(&mut self, now: Duration) -> Turn {
+    /// What the stream is to do next. Where it waits for a request, it may give way to another connection.
+    pub(crate) fn turn(&mut self, gives_way: impl FnOnce(Waiting) -> bool, now: Duration) -> Turn {
         if self.leaving().is_empty() {
             self.control = self.session.poll_output();
         }
-        let next = self.session.next(now);
+        let mut next = self.session.next(now);
+        if self.session.waiting().is_some_and(gives_way) {
+            self.session.leave(Leave::Crowded, now);
+            next = self.session.next(now);
+        }
         if !next.write {
             // It has left, or nothing may any more.
             (self.control, self.record) = (None, 0..0);

@@ -5,9 +5,8 @@ use core::time::Duration;
 use embedded_io_07::{ErrorType, Read, ReadReady, Write, WriteReady};
 
 use super::driver::{Driver, Turn};
+use super::request::Request;
 use super::settings::{Buffers, Error, Parameters, Settings};
-use crate::pair::Pairs;
-use crate::record::Role;
 use crate::server::session::{Report, Stopped, Waiting};
 
 /// What the loop cannot do by itself with a stream of the type `T`.
@@ -89,107 +88,69 @@ where
 {
     let mut request = Request { stream, platform, params, driver: Driver::new(settings, buffers) };
     loop {
-        let now = platform.now();
-        if request.driver.starts(request.params, settings.roles, now) {
-            let failed = match handler(&mut request) {
-                Ok(()) => false,
-                Err(Error::Stopped(_)) => true,
-                Err(Error::Stream(error)) => return Err(error),
-            };
+        if request.driver.starts(request.params, settings.roles, platform.now()) {
+            let failed = Error::fails(handler(&mut request))?;
             while !request.driver.end(failed, platform.now()) {
-                request.turn()?;
+                turn(&mut request)?;
             }
             continue;
         }
-        if request.driver.waiting(now).is_some_and(|waiting| platform.gives_way(waiting)) {
-            request.driver.give_way(now);
-        }
-        if !request.turn()? {
+        if !turn(&mut request)? {
             return Ok(request.driver.report());
         }
     }
 }
 
-/// A request, to be read and answered by its handler: it is a reader of what is posted and a writer of the answer.
-///
-/// An answer is what a CGI program writes: header lines, a blank line, a body. See [`cgi::Head`](crate::cgi::Head).
-#[derive(Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Request<'m, T, P, S> {
-    stream: &'m mut T,
-    platform: &'m P,
-    params: &'m mut S,
-    driver: Driver<'m>,
-}
-
-impl<T, P, S: Parameters> Request<'_, T, P, S> {
-    /// Its parameters, as far as they are kept.
-    #[must_use]
-    pub fn params(&self) -> Pairs<'_> {
-        self.params.pairs()
-    }
-
-    /// What this side is asked to be.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.driver.role()
-    }
-}
-
-impl<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S> Request<'_, T, P, S> {
-    /// Does one thing that the connection wants; whether it goes on.
-    fn turn(&mut self) -> Result<bool, T::Error> {
-        let Self { stream, platform, driver, .. } = self;
-        match driver.turn(platform.now()) {
-            Turn::Close => return Ok(false),
-            Turn::ShutDown => {
-                let can_be = platform.shut_down(stream)?;
-                driver.shut(can_be, platform.now());
-            }
-            Turn::Write(at) => match stream.write_ready()? {
-                true => {
-                    let count = stream.write(driver.leaving())?;
-                    driver.sent(count, platform.now());
-                }
-                false => platform.wait(at),
-            },
-            Turn::Flush => stream.flush()?,
-            Turn::Read(at) => match stream.read_ready()? {
-                true => {
-                    let count = stream.read(driver.room())?;
-                    driver.came(count);
-                }
-                false => platform.wait(at),
-            },
-            Turn::Wait(at) => platform.wait(Some(at)),
+/// Does one thing that the connection wants; whether it goes on.
+fn turn<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S>(
+    request: &mut Request<'_, T, P, S>,
+) -> Result<bool, T::Error> {
+    let Request { stream, platform, driver, .. } = request;
+    match driver.turn(|waiting| platform.gives_way(waiting), platform.now()) {
+        Turn::Close => return Ok(false),
+        Turn::ShutDown => {
+            let can_be = platform.shut_down(stream)?;
+            driver.shut(can_be, platform.now());
         }
-        Ok(true)
+        Turn::Write(at) => match stream.write_ready()? {
+            true => {
+                let count = stream.write(driver.leaving())?;
+                driver.sent(count, platform.now());
+            }
+            false => platform.wait(at),
+        },
+        Turn::Flush => stream.flush()?,
+        Turn::Read(at) => match stream.read_ready()? {
+            true => {
+                let count = stream.read(driver.room())?;
+                driver.came(count);
+            }
+            false => platform.wait(at),
+        },
+        Turn::Wait(at) => platform.wait(Some(at)),
     }
+    Ok(true)
+}
 
-    /// Goes on with the connection while `step` says that something has to come or to leave first.
-    fn until<R>(
-        &mut self,
-        mut step: impl FnMut(&mut Driver<'_>, Duration) -> Result<Option<R>, Stopped>,
-    ) -> Result<R, Error<T::Error>> {
-        loop {
-            if let Some(result) = step(&mut self.driver, self.platform.now())? {
-                return Ok(result);
-            }
-            if !self.turn().map_err(Error::Stream)? {
-                return Err(Error::Stopped(Stopped::Over));
-            }
+/// Goes on with the connection while `step` says that something has to come or to leave first.
+fn until<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S, R>(
+    request: &mut Request<'_, T, P, S>,
+    mut step: impl FnMut(&mut Driver<'_>, Duration) -> Result<Option<R>, Stopped>,
+) -> Result<R, Error<T::Error>> {
+    loop {
+        if let Some(result) = step(&mut request.driver, request.platform.now())? {
+            return Ok(result);
+        }
+        if !turn(request).map_err(Error::Stream)? {
+            return Err(Error::Stopped(Stopped::Over));
         }
     }
-}
-
-impl<T: ErrorType, P, S> ErrorType for Request<'_, T, P, S> {
-    type Error = Error<T::Error>;
 }
 
 impl<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S> Read for Request<'_, T, P, S> {
     /// Reads what is posted: nothing at its end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        self.until(|driver, now| driver.read(buffer, now))
+        until(self, |driver, now| driver.read(buffer, now))
     }
 }
 
@@ -197,7 +158,7 @@ impl<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S> Write for Requ
     /// Writes to the answer. What has no room in [`Buffers`] leaves, whether what is posted was read or not: some web
     /// servers, nginx among them, send no more of that then. So read first.
     fn write(&mut self, data: &[u8]) -> Result<usize, Self::Error> {
-        self.until(|driver, now| driver.write(data, now))
+        until(self, |driver, now| driver.write(data, now))
     }
 
     /// Writes all of `data`.
@@ -211,6 +172,6 @@ impl<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S> Write for Requ
 
     /// What was written leaves now.
     fn flush(&mut self) -> Result<(), Self::Error> {
-        self.until(|driver, now| Ok(driver.flush(now)?.then_some(())))
+        until(self, |driver, now| Ok(driver.flush(now)?.then_some(())))
     }
 }

@@ -77,41 +77,31 @@ pub trait Parameters {
     fn pairs(&self) -> Pairs<'_>;
 }
 
-impl<const N: usize> Parameters for Params<N> {
-    fn clear(&mut self) {
-        Self::clear(self);
-    }
+/// By the functions of these names that the type has itself.
+macro_rules! parameters {
+    ($n:ident, $kept:ty) => {
+        impl<const $n: usize> Parameters for $kept {
+            fn clear(&mut self) {
+                Self::clear(self);
+            }
 
-    fn push(&mut self, data: &[u8]) -> bool {
-        Self::push(self, data).is_ok()
-    }
+            fn push(&mut self, data: &[u8]) -> bool {
+                Self::push(self, data).is_ok()
+            }
 
-    fn finish(&mut self) -> bool {
-        Self::finish(self).is_ok()
-    }
+            fn finish(&mut self) -> bool {
+                Self::finish(self).is_ok()
+            }
 
-    fn pairs(&self) -> Pairs<'_> {
-        self.iter()
-    }
+            fn pairs(&self) -> Pairs<'_> {
+                self.iter()
+            }
+        }
+    };
 }
 
-impl<const N: usize> Parameters for Selected<'_, N> {
-    fn clear(&mut self) {
-        Self::clear(self);
-    }
-
-    fn push(&mut self, data: &[u8]) -> bool {
-        Self::push(self, data).is_ok()
-    }
-
-    fn finish(&mut self) -> bool {
-        Self::finish(self).is_ok()
-    }
-
-    fn pairs(&self) -> Pairs<'_> {
-        self.iter()
-    }
-}
+parameters!(N, Params<N>);
+parameters!(N, Selected<'_, N>);
 
 /// Why a handler cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +112,17 @@ pub enum Error<E> {
     Stream(E),
     /// No more of the request comes, or nothing of its answer may leave any more.
     Stopped(Stopped),
+}
+
+impl<E> Error<E> {
+    /// Whether a handler that ended so has failed. The stream's error is the connection's.
+    pub(crate) fn fails(ended: Result<(), Self>) -> Result<bool, E> {
+        match ended {
+            Ok(()) => Ok(false),
+            Err(Self::Stopped(_)) => Ok(true),
+            Err(Self::Stream(error)) => Err(error),
+        }
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for Error<E> {

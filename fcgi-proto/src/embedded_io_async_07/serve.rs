@@ -8,9 +8,7 @@ use core::time::Duration;
 use embedded_io_async_07::{ErrorType, Read, Write};
 
 use crate::embedded_io_07::driver::{Driver, Turn};
-use crate::embedded_io_07::{Buffers, Error, Parameters, Settings};
-use crate::pair::Pairs;
-use crate::record::Role;
+use crate::embedded_io_07::{Buffers, Error, Parameters, Request, Settings};
 use crate::server::session::{Report, Stopped, Waiting};
 
 /// What the loop cannot do by itself with a stream of the type `T`.
@@ -39,8 +37,9 @@ pub trait Platform<T: ErrorType> {
 /// Serves one connection until it is to be closed: `handler` is called for every request, with what it needs to read
 /// and to answer. Nothing is allocated.
 ///
-/// A read or a write that takes too long is dropped, so that every limit of [`Settings`] is kept. Told is what is worth
-/// a line in a log, if anything is. After that, or after an error, close the stream.
+/// A read or a write that is not done when [`Platform::wait`] ends is dropped, and begun again if there is still time, so
+/// that every limit of [`Settings`] is kept. So the stream has to be what embedded-io-async calls side-effect-free on
+/// cancel. Told is what is worth a line in a log, if anything is. After that, or after an error, close the stream.
 ///
 /// # Errors
 /// Those of the stream.
@@ -88,91 +87,57 @@ where
 {
     let mut request = Request { stream, platform, params, driver: Driver::new(settings, buffers) };
     loop {
-        let now = platform.now();
-        if request.driver.starts(request.params, settings.roles, now) {
-            let failed = match handler(&mut request).await {
-                Ok(()) => false,
-                Err(Error::Stopped(_)) => true,
-                Err(Error::Stream(error)) => return Err(error),
-            };
+        if request.driver.starts(request.params, settings.roles, platform.now()) {
+            let failed = Error::fails(handler(&mut request).await)?;
             while !request.driver.end(failed, platform.now()) {
-                request.turn().await?;
+                turn(&mut request).await?;
             }
             continue;
         }
-        if request.driver.waiting(now).is_some_and(|waiting| platform.gives_way(waiting)) {
-            request.driver.give_way(now);
-        }
-        if !request.turn().await? {
+        if !turn(&mut request).await? {
             return Ok(request.driver.report());
         }
     }
 }
 
-/// A request, to be read and answered by its handler: it is a reader of what is posted and a writer of the answer.
-///
-/// An answer is what a CGI program writes: header lines, a blank line, a body. See [`cgi::Head`](crate::cgi::Head).
-#[derive(Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Request<'m, T, P, S> {
-    stream: &'m mut T,
-    platform: &'m P,
-    params: &'m mut S,
-    driver: Driver<'m>,
-}
-
-impl<T, P, S: Parameters> Request<'_, T, P, S> {
-    /// Its parameters, as far as they are kept.
-    #[must_use]
-    pub fn params(&self) -> Pairs<'_> {
-        self.params.pairs()
-    }
-
-    /// What this side is asked to be.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.driver.role()
-    }
-}
-
-impl<T: Read + Write, P: Platform<T>, S> Request<'_, T, P, S> {
-    /// Does one thing that the connection wants; whether it goes on.
-    async fn turn(&mut self) -> Result<bool, T::Error> {
-        let Self { stream, platform, driver, .. } = self;
-        match driver.turn(platform.now()) {
-            Turn::Close => return Ok(false),
-            Turn::ShutDown => {
-                let can_be = platform.shut_down(stream).await?;
-                driver.shut(can_be, platform.now());
-            }
-            Turn::Write(at) => {
-                if let Some(count) = before(stream.write(driver.leaving()), platform.wait(at)).await {
-                    driver.sent(count?, platform.now());
-                }
-            }
-            Turn::Flush => stream.flush().await?,
-            Turn::Read(at) => {
-                if let Some(count) = before(stream.read(driver.room()), platform.wait(at)).await {
-                    driver.came(count?);
-                }
-            }
-            Turn::Wait(at) => platform.wait(Some(at)).await,
+/// Does one thing that the connection wants; whether it goes on.
+async fn turn<T: Read + Write, P: Platform<T>, S>(
+    request: &mut Request<'_, T, P, S>,
+) -> Result<bool, T::Error> {
+    let Request { stream, platform, driver, .. } = request;
+    match driver.turn(|waiting| platform.gives_way(waiting), platform.now()) {
+        Turn::Close => return Ok(false),
+        Turn::ShutDown => {
+            let can_be = platform.shut_down(stream).await?;
+            driver.shut(can_be, platform.now());
         }
-        Ok(true)
+        Turn::Write(at) => {
+            if let Some(count) = before(stream.write(driver.leaving()), platform.wait(at)).await {
+                driver.sent(count?, platform.now());
+            }
+        }
+        Turn::Flush => stream.flush().await?,
+        Turn::Read(at) => {
+            if let Some(count) = before(stream.read(driver.room()), platform.wait(at)).await {
+                driver.came(count?);
+            }
+        }
+        Turn::Wait(at) => platform.wait(Some(at)).await,
     }
+    Ok(true)
+}
 
-    /// Goes on with the connection while `step` says that something has to come or to leave first.
-    async fn until<R>(
-        &mut self,
-        mut step: impl FnMut(&mut Driver<'_>, Duration) -> Result<Option<R>, Stopped>,
-    ) -> Result<R, Error<T::Error>> {
-        loop {
-            if let Some(result) = step(&mut self.driver, self.platform.now())? {
-                return Ok(result);
-            }
-            if !self.turn().await.map_err(Error::Stream)? {
-                return Err(Error::Stopped(Stopped::Over));
-            }
+/// Goes on with the connection while `step` says that something has to come or to leave first.
+async fn until<T: Read + Write, P: Platform<T>, S, R>(
+    request: &mut Request<'_, T, P, S>,
+    mut step: impl FnMut(&mut Driver<'_>, Duration) -> Result<Option<R>, Stopped>,
+) -> Result<R, Error<T::Error>> {
+    loop {
+        if let Some(result) = step(&mut request.driver, request.platform.now())? {
+            return Ok(result);
+        }
+        if !turn(request).await.map_err(Error::Stream)? {
+            return Err(Error::Stopped(Stopped::Over));
         }
     }
 }
@@ -187,14 +152,10 @@ async fn before<F: Future>(future: F, timer: impl Future<Output = ()>) -> Option
     poll.await
 }
 
-impl<T: ErrorType, P, S> ErrorType for Request<'_, T, P, S> {
-    type Error = Error<T::Error>;
-}
-
 impl<T: Read + Write, P: Platform<T>, S> Read for Request<'_, T, P, S> {
     /// Reads what is posted: nothing at its end.
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        self.until(|driver, now| driver.read(buffer, now)).await
+        until(self, |driver, now| driver.read(buffer, now)).await
     }
 }
 
@@ -202,7 +163,7 @@ impl<T: Read + Write, P: Platform<T>, S> Write for Request<'_, T, P, S> {
     /// Writes to the answer. What has no room in [`Buffers`] leaves, whether what is posted was read or not: some web
     /// servers, nginx among them, send no more of that then. So read first.
     async fn write(&mut self, data: &[u8]) -> Result<usize, Self::Error> {
-        self.until(|driver, now| driver.write(data, now)).await
+        until(self, |driver, now| driver.write(data, now)).await
     }
 
     /// Writes all of `data`.
@@ -216,6 +177,6 @@ impl<T: Read + Write, P: Platform<T>, S> Write for Request<'_, T, P, S> {
 
     /// What was written leaves now.
     async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.until(|driver, now| Ok(driver.flush(now)?.then_some(()))).await
+        until(self, |driver, now| Ok(driver.flush(now)?.then_some(()))).await
     }
 }

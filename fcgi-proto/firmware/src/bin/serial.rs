@@ -17,6 +17,8 @@ use panic_never as _;
 
 const INPUT: usize = 256;
 const OUTPUT: usize = ROOM;
+/// A constant: its limits are taken over without code.
+const SETTINGS: &Settings<'_> = &Settings::new();
 
 #[entry]
 fn main() -> ! {
@@ -25,11 +27,10 @@ fn main() -> ! {
 
     let clock = Clock::start();
     let mut line = Line::new(Uart::new(), &clock);
-    let settings = Settings::new();
     let mut served = 0;
     loop {
         // Each ends as if the client had closed: at a silence, or where it asks for a close.
-        let ended = serve(&mut line, &clock, &settings, PARAMETERS, BUFFERS, |request| {
+        let ended = serve(&mut line, &clock, SETTINGS, PARAMETERS, BUFFERS, |request| {
             served += 1;
             let board = Board { name: "UART0", uptime: clock.now(), served, free_stack: free_stack() };
             handle(request, board)

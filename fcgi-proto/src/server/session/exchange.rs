@@ -107,7 +107,7 @@ impl Exchange {
 
     /// Its parameters, for its handler. [`params`](Self::params) may get them back, for their memory.
     pub fn take_params(&mut self) -> ParamsBuf {
-        if self.watched {
+        if self.watched && self.copy.is_empty() {
             self.copy.extend_from_slice(self.params.iter().rest());
         }
         self.params.take()

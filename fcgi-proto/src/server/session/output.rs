@@ -493,8 +493,14 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 
     /// All that was handed out has left: those that wait to write come in the order in which they began to. Each
-    /// is called, since one may have given up.
+    /// is called, since one may have given up. One alone has no order.
     fn look_at_writers(&mut self) {
+        if N == 1 {
+            if self.lives().first().is_some_and(Life::waits_to_write) {
+                self.look(0);
+            }
+            return;
+        }
         let mut rest = List::EMPTY;
         loop {
             let Self { connection, writers, looks, .. } = self;
@@ -527,8 +533,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         if let Some(life) = self.lives_mut().get_mut(slot) {
             life.set(Life::WAITS_TO_WRITE);
         }
-        let Self { connection, writers, .. } = self;
-        writers.push(connection.table.slots.entries_mut(), slot, |life| &mut life.writers);
+        if N > 1 {
+            let Self { connection, writers, .. } = self;
+            writers.push(connection.table.slots.entries_mut(), slot, |life| &mut life.writers);
+        }
     }
 
     /// The answer to a request that was refused by its caller.
