@@ -227,12 +227,17 @@ impl Answer {
         self.end_fields()?;
         match self.stage {
             Stage::Whole { body: false } => Ok(&[]),
-            _ if self.held.content().len() + data.len() <= self.head_limit + BODY_ROOM => {
+            _ if self.has_room(data) => {
                 self.held.push(data);
                 Ok(&[])
             }
             _ => Ok(data),
         }
+    }
+
+    /// Whether there is room for this behind what waits.
+    pub(crate) fn has_room(&self, data: &[u8]) -> bool {
+        self.held.content().len() + data.len() <= self.head_limit + BODY_ROOM
     }
 
     /// Takes in what the handler writes to STDERR, and tells whether it may go out at once.

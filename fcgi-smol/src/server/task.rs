@@ -97,7 +97,7 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, begin: Begin, params: ParamsBuf, alone: bool, quick: bool, cx: &mut Context<'_>) {
+    fn start(&mut self, begin: Begin, params: ParamsBuf, quick: bool, cx: &mut Context<'_>) {
         let key = begin.request;
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), begin, params);
@@ -109,12 +109,16 @@ where
             }
         };
         let mut task = RequestTask { future: Some(future), connection, key };
-        if (alone || quick) && Pin::new(&mut task).poll(cx).is_ready() {
+        if (quick || self.connection.is_alone()) && Pin::new(&mut task).poll(cx).is_ready() {
             return;
         }
-        // One that was there before has finished its request, and goes on by itself.
-        let by_itself = if alone { self.guest.replace(task) } else { Some(task) };
-        self.spawn(by_itself);
+        // One that was there before goes on by itself, as this one does beside others.
+        let before = self.guest.replace(task);
+        self.spawn(before);
+        if !self.connection.is_alone() {
+            let beside_others = self.guest.take();
+            self.spawn(beside_others);
+        }
     }
 
     fn spawn(&self, task: Option<RequestTask<F>>) {
@@ -138,7 +142,7 @@ where
         }
         loop {
             match self.connection.turn() {
-                Turn::Start(begin, params, alone, quick) => self.start(begin, params, alone, quick, cx),
+                Turn::Start(begin, params, quick) => self.start(begin, params, quick, cx),
                 Turn::Over(failure) => {
                     // A handler that still runs goes on by itself.
                     let guest = self.guest.take();

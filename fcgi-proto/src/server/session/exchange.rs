@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::end::End;
 use super::life::{Life, Request};
+use super::output::Output;
 use super::told::Input;
 use super::{Session, Started};
 use crate::cgi::{Answer, Front, HEAD_LIMIT};
@@ -121,6 +122,16 @@ impl Exchange {
     /// So many bytes of its bodies were [taken](Session::took), for its [account](Session::account).
     pub fn took(&mut self, count: usize) {
         self.received += count as u64;
+    }
+
+    /// Whether its answer keeps what is written there, so that nothing of it has to leave yet.
+    #[must_use]
+    pub fn keeps(&self, what: Output<'_>) -> bool {
+        match what {
+            Output::Stdout(data) => self.answer.has_room(data),
+            Output::Stderr(_) => true,
+            Output::Flush => false,
+        }
     }
 
     /// Whether its handler is done.

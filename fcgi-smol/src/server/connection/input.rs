@@ -29,9 +29,10 @@ enum Taken {
 }
 
 impl State {
-    /// Takes in what was read; whether a handler may take the rest of it without a copy.
-    pub(super) fn take_in(&mut self) -> bool {
-        loop {
+    /// Takes in what was read: all of it, or up to the start of a handler, whose memory is the next request's if it is
+    /// done at once. Whether a handler may take the rest of it without a copy.
+    pub(super) fn take_in(&mut self, all: bool) -> bool {
+        while all || self.starts.is_empty() {
             match self.take_next(None) {
                 Taken::Nothing => break,
                 Taken::Offered => return true,

@@ -28,10 +28,9 @@ const HERE: Duration = Duration::from_micros(200);
 
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start the handler of this request with these parameters, then see again.
-    /// First whether no other is active on the connection, and none ever was beside another; then whether there is
-    /// time to poll it on the connection's task.
-    Start(Begin, ParamsBuf, bool, bool),
+    /// Start the handler of this request with these parameters, then see again; whether there is time to poll it on the
+    /// connection's task.
+    Start(Begin, ParamsBuf, bool),
     /// Nothing, until it is woken or the first of these times has come. The second is now; and whether others are to
     /// have their turn, and then it again.
     Rest(Duration, Duration, bool),
@@ -163,6 +162,15 @@ impl Connection {
         turn
     }
 
+    /// Whether no request is active beside another, of all that was read, and none ever was.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.with(|state| {
+            state.take_in(true);
+            state.multiplexed |= state.session.requests() > 1;
+            !state.multiplexed
+        })
+    }
+
     /// Gives the connection up: it closes once it may.
     pub(crate) fn leave(&self, why: Leave, now: Duration) {
         self.with(|state| state.session.leave(why, now));
@@ -224,7 +232,7 @@ impl State {
         let now = self.now;
         self.session.expire(now);
         while !self.again {
-            let offered = self.take_in();
+            let offered = self.take_in(false);
             if !self.starts.is_empty() {
                 self.again |= offered;
                 return true;
@@ -275,13 +283,12 @@ impl State {
 
     /// The next request whose handler is to be started.
     fn start(&mut self) -> Option<Turn> {
-        self.multiplexed |= self.session.requests() > 1;
         loop {
             let request = self.starts.pop_front()?;
             let Some(Active { exchange, started, .. }) = self.requests.get(request) else { continue };
             *started = true;
             let quick = self.now.saturating_sub(self.woken) < HERE;
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed, quick));
+            return Some(Turn::Start(exchange.begin?, exchange.take_params(), quick));
         }
     }
 

@@ -83,6 +83,10 @@ impl State {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         self.now = clock::now();
+        if self.requests.get(request).is_some_and(|active| !active.exchange.keeps(what)) {
+            // Whose requests were read have their turns as well.
+            self.take_in(true);
+        }
         loop {
             let Self { session, now, requests, transport, out, unflushed, task, .. } = self;
             let Some(active) = requests.get(request) else {
