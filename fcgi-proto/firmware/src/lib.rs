@@ -12,7 +12,8 @@
 //! | `bin/serial.rs` | a connection at a time on the UART, by the loop |
 //! | `framed-line` | the frames, and the program for the other end of the line |
 //! | `bin/connection.rs` | a connection without a session, for its size |
-//! | `bin/variables.rs`, `bin/peers.rs`, `bin/heads.rs` | parts of `fcgi_proto` alone, for their sizes |
+//! | `bin/session.rs`, `bin/serve.rs`, `bin/client.rs`, `bin/client_session.rs` | the same of a session, the loop and a client |
+//! | `bin/records.rs`, `bin/pairs.rs`, `bin/written_heads.rs`, `bin/heads.rs`, `bin/variables.rs`, `bin/peers.rs` | parts of `fcgi_proto` alone, for their sizes |
 #![no_std]
 
 pub mod chip;
