@@ -104,6 +104,10 @@ impl<E: Entry> Slots for alloc::vec::Vec<E> {
     }
 
     fn grow(&mut self, len: usize) {
+        // Most connections have one request at a time.
+        if self.capacity() == 0 {
+            self.reserve_exact(len);
+        }
         self.resize(len.max(self.len()), E::FREE);
     }
 }

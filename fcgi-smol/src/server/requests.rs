@@ -157,6 +157,7 @@ impl Exchanges for Requests {
             return false;
         }
         if self.slots.len() <= slot {
+            self.slots.reserve_exact(usize::from(slot == 0));
             self.slots.resize_with(slot + 1, || None);
         }
         let mut active = self.common.requests.get(|| Active::new(&self.common));

@@ -114,11 +114,8 @@ where
         }
         // One that was there before goes on by itself, as this one does beside others.
         let before = self.guest.replace(task);
-        self.spawn(before);
-        if !self.connection.is_alone() {
-            let beside_others = self.guest.take();
-            self.spawn(beside_others);
-        }
+        let beside_others = self.guest.take_if(|_| !self.connection.is_alone());
+        [before, beside_others].into_iter().for_each(|task| self.spawn(task));
     }
 
     fn spawn(&self, task: Option<RequestTask<F>>) {

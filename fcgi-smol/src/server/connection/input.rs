@@ -53,7 +53,7 @@ impl State {
         unread.start = unread.end - rest.len();
         match event {
             None => return Taken::Nothing,
-            Some(Input::Start { request }) => starts.push_back(request),
+            Some(Input::Start { request }) => starts.push(request),
             Some(Input::Body { request, stream, data, spool }) => {
                 let (count, taken) = match reader {
                     Some((by, of, into)) if (by, of) == (request, stream) => {

@@ -14,6 +14,7 @@ use fcgi_blocking::{Peer, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::session::{Begin, Leave, Name, Request, Stopped};
+use smallvec::SmallVec;
 use smol::io::Cursor;
 
 use crate::AppStatus;
@@ -49,9 +50,7 @@ pub(crate) struct State {
     pub(crate) session: Session,
     pub(crate) requests: Requests,
     /// Those whose handlers are to be started.
-    starts: VecDeque<Request>,
-    /// Several requests were active at once.
-    multiplexed: bool,
+    starts: SmallVec<[Request; 2]>,
     /// What was read; `None` while all of it is used up.
     input: Option<Box<[u8]>>,
     /// What of `input` the session has not taken.
@@ -88,8 +87,7 @@ impl Connection {
             transport,
             session: Session::growing(settings.limits, &settings.patience()),
             requests: Requests::new(Arc::clone(&common)),
-            starts: VecDeque::new(),
-            multiplexed: false,
+            starts: SmallVec::new(),
             input: None,
             unread: 0..0,
             out: VecDeque::new(),
@@ -150,7 +148,7 @@ impl Connection {
             // The memory of one request is kept for the next.
             if state.session.requests() == 0 && state.requests.slots.len() > 1 {
                 state.session.shrink();
-                (state.requests.slots, state.starts) = (Vec::new(), VecDeque::new());
+                (state.requests.slots, state.starts) = (Vec::new(), SmallVec::new());
             }
             state.due = state.session.deadline();
             let rest = Turn::Rest(state.due.unwrap_or(Duration::MAX), state.now, state.again);
@@ -162,12 +160,11 @@ impl Connection {
         turn
     }
 
-    /// Whether no request is active beside another, of all that was read, and none ever was.
+    /// Whether no request is active beside another, of all that was read.
     pub(crate) fn is_alone(&self) -> bool {
         self.with(|state| {
             state.take_in(true);
-            state.multiplexed |= state.session.requests() > 1;
-            !state.multiplexed
+            state.session.requests() == 1
         })
     }
 
@@ -283,13 +280,13 @@ impl State {
 
     /// The next request whose handler is to be started.
     fn start(&mut self) -> Option<Turn> {
-        loop {
-            let request = self.starts.pop_front()?;
+        while let Some(request) = (!self.starts.is_empty()).then(|| self.starts.remove(0)) {
             let Some(Active { exchange, started, .. }) = self.requests.get(request) else { continue };
             *started = true;
             let quick = self.now.saturating_sub(self.woken) < HERE;
             return Some(Turn::Start(exchange.begin?, exchange.take_params(), quick));
         }
+        None
     }
 
     /// Tells a log what the session has to say, perhaps of this request; what ends the connection is told at its end.
