@@ -4,8 +4,8 @@
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
-use fcgi_firmware::clock::{Clock, free_stack};
+use cortex_m_rt::{entry, exception};
+use fcgi_firmware::clock::{self, Clock, free_stack};
 use fcgi_firmware::handler::handle;
 use fcgi_firmware::line::Line;
 use fcgi_firmware::page::Board;
@@ -38,4 +38,9 @@ fn main() -> ! {
         let is_whole = |report: Option<_>| report.is_none_or(|what| matches!(what, Stopped::Refused(_)));
         line.restart(!ended.is_ok_and(|report| is_whole(report.map(|report| report.what))));
     }
+}
+
+#[exception]
+fn SysTick() {
+    clock::tick();
 }
