@@ -62,6 +62,8 @@
 //! | `server::Connection<1>` | 3688 | ≤ 4096 |
 //! | `server::Session<1>` on a connection | 11624 |  |
 //! | the loop over embedded-io on a session | 2282 |  |
+//! | the loop over embedded-io-async on a session | 4048 |  |
+//! | `client::Session<1>` with a `client::Page`, and the texts of failures | 13274 | ≤ 13824 |
 //! | `cgi::Variables`, a request's variables | 3356 | ≤ 3584 |
 //! | `process::WebServerAddrs`, the peers that are let in | 1132 | ≤ 1536 |
 //! | `cgi::ResponseHead`, a head read | 1784 | ≤ 2048 |
@@ -77,8 +79,8 @@
 //! - **The stack** that each part takes at most is printed by `ci/proof`: the loop 2.7 KiB at opt-level 3. The firmware's
 //!   page shows how much was ever free.
 //!
-//! A whole firmware, on Ethernet and on a serial line, stands in the folder `firmware` of the crate's
-//! repository.
+//! Whole programs stand in the folder `firmware` of the crate's repository: responders on Ethernet, with smoltcp and with
+//! embassy-net, and on a serial line, and a sensor that asks an application.
 //!
 //! [spec]: https://fastcgi-archives.github.io/FastCGI_Specification.html
 #![no_std]
