@@ -55,29 +55,33 @@
 //!
 //! # Sizes
 //!
-//! Bytes of code on a Cortex-M3, at opt-level z with Rust 1.85, without what the library of the language brings:
+//! Bytes on a Cortex-M3, at opt-level z with Rust 1.85: code, without what the library of the language brings; state;
+//! the stack that a program which has nothing else takes at most, the few calls of its own included.
 //!
-//! | a part, alone | bytes | budget |
-//! |---|---:|---:|
-//! | `server::Connection<1>` | 3688 | ≤ 4096 |
-//! | `server::Session<1>` on a connection | 11624 |  |
-//! | the loop over embedded-io on a session | 2282 |  |
-//! | the loop over embedded-io-async on a session | 4048 |  |
-//! | `client::Session<1>` with a `client::Page`, and the texts of failures | 13274 | ≤ 13824 |
-//! | `cgi::Variables`, a request's variables | 3356 | ≤ 3584 |
-//! | `process::WebServerAddrs`, the peers that are let in | 1132 | ≤ 1536 |
-//! | `cgi::ResponseHead`, a head read | 1784 | ≤ 2048 |
+//! | a part, alone | code | state | stack | budget of code |
+//! |---|---:|---:|---:|---:|
+//! | `server::Connection<1>` | 3676 | 96 | 912 | ≤ 4096 |
+//! | `server::Session<1>` with its connection | 10736 | 352 | 1160 | ≤ 11776 |
+//! | the loop over embedded-io with its session | 13890 |  | 2104 | ≤ 14336 |
+//! | `client::Connection<1>` | 2864 | 80 | 920 | ≤ 3072 |
+//! | `client::Session<1>` with its connection | 9068 | 440 | 1416 | ≤ 9216 |
+//! | `decoder::Decoder`, records read | 510 | 16 | 80 | ≤ 1024 |
+//! | `pair`, pairs written, read and looked up | 846 | 12 | 224 | ≤ 1024 |
+//! | `cgi::Head`, a head of 256 bytes written | 1200 | 288 | 208 | ≤ 1536 |
+//! | `cgi::ResponseHead`, a head of 256 bytes read | 1804 | 280 | 232 | ≤ 2048 |
+//! | `cgi::Variables`, a request's variables | 3356 |  | 1216 | ≤ 3584 |
+//! | `process::WebServerAddrs`, the peers that are let in | 1132 |  | 192 | ≤ 1536 |
 //!
-//! - **RAM.** A [`Connection`](server::Connection) with one request at a time has 96 bytes there, a
-//!   [`Session`](server::Session) 352. Parameters, buffers and the stack come on top, and are yours to choose.
+//! - **RAM** is state and stack. The state of a head is its buffer and 32 bytes at most; the loop has its session on the
+//!   stack. Parameters and the buffers of the stream come on top, and are yours to choose.
 //! - **`N`**, the requests at a time on a connection, is 1 behind nginx, Apache, lighttpd and Caddy. HAProxy sends more if
-//!   it is told to. Each further one takes at most 64 bytes.
+//!   it is told to. Each further one takes at most 64 bytes, in a client's session at most 160.
 //! - **Parameters**: [`Selected`](pair::Selected), whose documentation has a table of what web servers send, keeps what
 //!   is asked for by name in 256 to 512 bytes. [`Params`](pair::Params) keeps all, in 2048 bytes and more.
 //! - **The buffer for input** may have any size. Every read fills it, so 256 bytes do for a serial line, a packet's 1460
 //!   for TCP. With **the one for output** an answer that fits leaves as one record.
-//! - **The stack** that each part takes at most is printed by `ci/proof`: the loop 2.7 KiB at opt-level 3. The firmware's
-//!   page shows how much was ever free.
+//! - **The stack** at opt-level 3, for all calls of a part, is printed by `ci/proof`. The firmware's page shows
+//!   how much was ever free.
 //!
 //! Whole programs stand in the folder `firmware` of the crate's repository: responders on Ethernet, with smoltcp and with
 //! embassy-net, and on a serial line, and a sensor that asks an application.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`responder`] | what is answered; [`Peer`](responder::Peer), a connection that is polled |
 //! | [`handler`], [`handler_async`] | the same as handlers of `fcgi_proto`'s loops |
-//! | [`line`] | the UART as a stream, for that loop |
+//! | [`mod@line`] | the UART as a stream of framed connections, for the first of these |
 //! | [`page`] | the texts that it answers |
 //! | [`clock`] | milliseconds, and how much stack was ever left |
 //! | [`last_words`] | what a panic tells |
@@ -14,9 +14,11 @@
 //! | `bin/ethernet.rs` | TCP with smoltcp, a connection a socket |
 //! | `bin/embassy.rs` | TCP with embassy-net, a connection a task, by the async loop |
 //! | `bin/sensor.rs` | a client: it posts readings to an application, with embassy-net |
-//! | `bin/serial.rs` | one stream on the UART, by the loop |
+//! | `bin/serial.rs` | a connection at a time on the UART, by the loop |
+//! | `framed-line` | the frames, and the program for the other end of the line |
 //! | `bin/connection.rs` | a connection without a session, for its size |
-//! | `bin/variables.rs`, `bin/peers.rs`, `bin/heads.rs` | parts of `fcgi_proto` alone, for their sizes |
+//! | `bin/session.rs`, `bin/serve.rs`, `bin/client.rs`, `bin/client_session.rs` | the same of a session, the loop and a client |
+//! | `bin/records.rs`, `bin/pairs.rs`, `bin/written_heads.rs`, `bin/heads.rs`, `bin/variables.rs`, `bin/peers.rs` | parts of `fcgi_proto` alone, for their sizes |
 #![no_std]
 
 pub mod chip;

@@ -20,9 +20,10 @@ const HEAD: &[u8] = b"Content-Type: text/plain\r\n\r\n";
 fn main() -> ! {
     static mut PARAMETERS: Params = Params::new();
     static mut BUFFER: [u8; 256] = [0; 256];
+    static mut STATE: Connection<1> = NEW;
 
     let mut uart = Uart::new();
-    let mut connection = NEW;
+    let connection = STATE;
     loop {
         let mut input = uart.receive(BUFFER).unwrap_or_default();
         while let Ok(Some(event)) = connection.next_event(&mut input) {
@@ -57,7 +58,7 @@ fn main() -> ! {
             uart.send(&reply);
         }
         if !input.is_empty() || connection.is_finished() {
-            connection = NEW;
+            *connection = NEW;
         }
     }
 }

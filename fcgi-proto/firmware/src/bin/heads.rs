@@ -12,9 +12,11 @@ use panic_never as _;
 
 #[entry]
 fn main() -> ! {
+    static mut STATE: ResponseHead<[u8; 256]> = ResponseHead::new([0; 256]);
+
+    let head = any(STATE);
     loop {
         let text = any::<&[u8]>(&[]);
-        let mut head = any(ResponseHead::new([0; 256]));
         let _ = any((head.push(text), head.finish(), head.content_length()));
         any((head.status(), head.get(text), head.has_body(text)));
         head.fields().for_each(|field| _ = any(field));

@@ -1,8 +1,10 @@
-//! FastCGI on UART0, one stream for all connections.
+//! FastCGI on UART0, one connection after the other, in frames.
 //!
 //! It links only if no panic can be reached.
 #![no_std]
 #![no_main]
+
+use core::time::Duration;
 
 use cortex_m_rt::{entry, exception};
 use fcgi_firmware::clock::{self, Clock, free_stack};
@@ -12,13 +14,17 @@ use fcgi_firmware::page::Board;
 use fcgi_firmware::responder::{Params, ROOM};
 use fcgi_firmware::uart::Uart;
 use fcgi_proto::embedded_io_07::{Buffers, Settings, serve};
-use fcgi_proto::server::session::Stopped;
 use panic_never as _;
 
 const INPUT: usize = 256;
 const OUTPUT: usize = ROOM;
 /// A constant: its limits are taken over without code.
-const SETTINGS: &Settings<'_> = &Settings::new();
+const SETTINGS: &Settings<'_> = &{
+    let mut settings = Settings::new();
+    // Others wait for the line.
+    settings.patience.idle = Duration::from_secs(5);
+    settings
+};
 
 #[entry]
 fn main() -> ! {
@@ -29,14 +35,14 @@ fn main() -> ! {
     let mut line = Line::new(Uart::new(), &clock);
     let mut served = 0;
     loop {
-        // Each ends as if the client had closed: at a silence, or where it asks for a close.
-        let ended = serve(&mut line, &clock, SETTINGS, PARAMETERS, BUFFERS, |request| {
+        // Whatever has ended the last one, a reset too, the other end of the line is told.
+        line.end();
+        line.begin();
+        let _ = serve(&mut line, &clock, SETTINGS, PARAMETERS, BUFFERS, |request| {
             served += 1;
             let board = Board { name: "UART0", uptime: clock.now(), served, free_stack: free_stack() };
             handle(request, board)
         });
-        let is_whole = |report: Option<_>| report.is_none_or(|what| matches!(what, Stopped::Refused(_)));
-        line.restart(!ended.is_ok_and(|report| is_whole(report.map(|report| report.what))));
     }
 }
 
