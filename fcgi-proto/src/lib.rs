@@ -83,8 +83,8 @@
 //! - **The stack** at opt-level 3, for all calls of a part, is printed by `ci/proof`. The firmware's page shows
 //!   how much was ever free.
 //!
-//! A whole firmware, on Ethernet and on a serial line, stands in the folder `firmware` of the crate's
-//! repository.
+//! Whole programs stand in the folder `firmware` of the crate's repository: responders on Ethernet, with smoltcp and with
+//! embassy-net, and on a serial line, and a sensor that asks an application.
 //!
 //! [spec]: https://fastcgi-archives.github.io/FastCGI_Specification.html
 #![no_std]

@@ -7,7 +7,6 @@ use core::time::Duration;
 use cortex_m::peripheral::Peripherals;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::register::msp;
-use cortex_m_rt::exception;
 
 /// The processor's frequency after reset: QEMU's. A real LM3S6965 has an oscillator of 12 MHz ± 30 % then.
 pub const CLOCK_HZ: u32 = 12_500_000;
@@ -15,8 +14,8 @@ pub const CLOCK_HZ: u32 = 12_500_000;
 static TICKS: AtomicU32 = AtomicU32::new(0);
 static FREE_STACK: AtomicU32 = AtomicU32::new(u32::MAX);
 
-#[exception]
-fn SysTick() {
+/// Counts a millisecond: what a program's exception `SysTick` is to do.
+pub fn tick() {
     TICKS.fetch_add(1, Ordering::Relaxed);
     let statics_end = cortex_m_rt::heap_start() as u32;
     FREE_STACK.fetch_min(msp::read().saturating_sub(statics_end), Ordering::Relaxed);
@@ -26,6 +25,17 @@ fn SysTick() {
 #[must_use]
 pub fn free_stack() -> u32 {
     FREE_STACK.load(Ordering::Relaxed)
+}
+
+/// Starts the timer; to be called once.
+pub fn start() {
+    if let Some(Peripherals { SYST: mut timer, .. }) = Peripherals::take() {
+        timer.set_clock_source(SystClkSource::Core);
+        timer.set_reload(CLOCK_HZ / 1000 - 1);
+        timer.clear_current();
+        timer.enable_counter();
+        timer.enable_interrupt();
+    }
 }
 
 /// Counts milliseconds.
@@ -38,13 +48,7 @@ impl Clock {
     /// Starts the timer; to be called once.
     #[must_use]
     pub fn start() -> Self {
-        if let Some(Peripherals { SYST: mut timer, .. }) = Peripherals::take() {
-            timer.set_clock_source(SystClkSource::Core);
-            timer.set_reload(CLOCK_HZ / 1000 - 1);
-            timer.clear_current();
-            timer.enable_counter();
-            timer.enable_interrupt();
-        }
+        start();
         Self { ticks: Cell::new(0), now: Cell::new(Duration::ZERO) }
     }
 

@@ -1,18 +1,36 @@
-//! The Ethernet controller, as a device of smoltcp: one frame at a time, by the processor.
+//! The Ethernet controller, as a device of smoltcp and a driver of embassy-net: one frame at a time, by the processor.
 
+use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::Context;
+
+use embassy_net::driver;
+use embassy_time_driver::{now, schedule_wake};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket, TcpSeqNumber,
+};
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
 
 use crate::chip;
 
+/// A locally administered one.
+pub const HARDWARE_ADDRESS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 15]);
+/// The board's.
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+/// How many bits of it are its network's.
+pub const PREFIX: u8 = 24;
+
 /// Bytes of the longest frame, without its checksum.
 const FRAME: usize = 1514;
 const HEADER: usize = 14;
 const CHECKSUM: usize = 4;
+
+/// How often a client asked for a connection while no socket listened; it asks again.
+pub static TURNED_AWAY: AtomicU32 = AtomicU32::new(0);
 
 register_structs! {
     Registers {
@@ -69,10 +87,7 @@ impl Default for Frames {
 pub struct Ethernet {
     registers: &'static Registers,
     frames: &'static mut Frames,
-    /// Whether a connection can be opened now.
-    pub accepts: bool,
-    /// A client asked for one that could not.
-    pub turned_away: bool,
+    address: EthernetAddress,
 }
 
 impl Ethernet {
@@ -93,7 +108,7 @@ impl Ethernet {
         );
         registers.receive_control.write(RECEIVE::RESET::SET);
         registers.receive_control.write(RECEIVE::ENABLE::SET + RECEIVE::REJECT_BAD::SET);
-        Self { registers, frames, accepts: false, turned_away: false }
+        Self { registers, frames, address }
     }
 
     /// Takes a frame from the FIFO, whose first two bytes are the length of all that it holds of the frame.
@@ -114,10 +129,26 @@ impl Ethernet {
         }
         (len <= FRAME).then_some(len)
     }
+
+    fn received(&mut self) -> Option<(Received<'_>, Free<'_>)> {
+        if self.registers.packets.get() == 0 || self.registers.request.is_set(REQUEST::NEW) {
+            return None;
+        }
+        let len = self.take()?;
+        let frame = self.frames.received.get_mut(..len)?;
+        Some((Received(frame), Free { registers: self.registers, frame: &mut self.frames.sent }))
+    }
+
+    fn free(&mut self) -> Option<Free<'_>> {
+        if self.registers.request.is_set(REQUEST::NEW) {
+            return None;
+        }
+        Some(Free { registers: self.registers, frame: &mut self.frames.sent })
+    }
 }
 
-/// Whether the frame asks for a new connection.
-fn opens(frame: &[u8]) -> bool {
+/// Whether the frame refuses a connection that was asked for: no socket listened.
+fn refuses(frame: &[u8]) -> bool {
     fn tcp(frame: &[u8]) -> Option<bool> {
         let frame = EthernetFrame::new_checked(frame).ok()?;
         if frame.ethertype() != EthernetProtocol::Ipv4 {
@@ -128,7 +159,8 @@ fn opens(frame: &[u8]) -> bool {
             return None;
         }
         let segment = TcpPacket::new_checked(packet.payload()).ok()?;
-        Some(segment.syn() && !segment.ack())
+        // RFC 9293, section 3.10.7.1: it answers a segment that acknowledges nothing, a SYN.
+        Some(segment.rst() && segment.ack() && segment.seq_number() == TcpSeqNumber(0))
     }
     tcp(frame).unwrap_or(false)
 }
@@ -138,25 +170,11 @@ impl Device for Ethernet {
     type TxToken<'a> = Free<'a>;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Free<'_>)> {
-        if self.registers.packets.get() == 0 || self.registers.request.is_set(REQUEST::NEW) {
-            return None;
-        }
-        let len = self.take()?;
-        let frame = self.frames.received.get(..len)?;
-        if !self.accepts && opens(frame) {
-            // Like a backlog that is full: the client's TCP asks again, while a refusal is an error of its
-            // application.
-            self.turned_away = true;
-            return None;
-        }
-        Some((Received(frame), Free { registers: self.registers, frame: &mut self.frames.sent }))
+        self.received()
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Free<'_>> {
-        if self.registers.request.is_set(REQUEST::NEW) {
-            return None;
-        }
-        Some(Free { registers: self.registers, frame: &mut self.frames.sent })
+        self.free()
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -168,11 +186,47 @@ impl Device for Ethernet {
     }
 }
 
+/// No interrupt of the controller is used: it is asked again at the next tick of the clock, for both directions.
+impl driver::Driver for Ethernet {
+    type RxToken<'a> = Received<'a>;
+    type TxToken<'a> = Free<'a>;
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Option<(Received<'_>, Free<'_>)> {
+        schedule_wake(now() + 1, cx.waker());
+        self.received()
+    }
+
+    fn transmit(&mut self, _: &mut Context<'_>) -> Option<Free<'_>> {
+        self.free()
+    }
+
+    fn link_state(&mut self, _: &mut Context<'_>) -> driver::LinkState {
+        driver::LinkState::Up
+    }
+
+    fn capabilities(&self) -> driver::Capabilities {
+        let mut capabilities = driver::Capabilities::default();
+        capabilities.max_transmission_unit = FRAME;
+        capabilities.max_burst_size = Some(1);
+        capabilities
+    }
+
+    fn hardware_address(&self) -> driver::HardwareAddress {
+        driver::HardwareAddress::Ethernet(self.address.0)
+    }
+}
+
 /// A frame that came.
-pub struct Received<'a>(&'a [u8]);
+pub struct Received<'a>(&'a mut [u8]);
 
 impl RxToken for Received<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
+        take(self.0)
+    }
+}
+
+impl driver::RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, take: F) -> R {
         take(self.0)
     }
 }
@@ -183,11 +237,17 @@ pub struct Free<'a> {
     frame: &'a mut [u8; FRAME],
 }
 
-impl TxToken for Free<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, make: F) -> R {
-        // smoltcp keeps to max_transmission_unit.
+impl Free<'_> {
+    fn send<R>(self, len: usize, make: impl FnOnce(&mut [u8]) -> R) -> R {
+        // The stack keeps to max_transmission_unit.
         let frame = &mut self.frame[..len];
         let result = make(frame);
+        if refuses(frame) {
+            // Like a backlog that is full: the client's TCP asks again, while a refusal is an error of its
+            // application.
+            TURNED_AWAY.fetch_add(1, Ordering::Relaxed);
+            return result;
+        }
         // The FIFO wants the length of what follows the header first.
         let [len0, len1, ..] = len.saturating_sub(HEADER).to_le_bytes();
         let mut bytes = frame.iter().copied();
@@ -198,5 +258,17 @@ impl TxToken for Free<'_> {
         }
         self.registers.request.write(REQUEST::NEW::SET);
         result
+    }
+}
+
+impl TxToken for Free<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, make: F) -> R {
+        self.send(len, make)
+    }
+}
+
+impl driver::TxToken for Free<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, make: F) -> R {
+        self.send(len, make)
     }
 }

@@ -17,15 +17,13 @@ pub fn handle<T: Read + ReadReady + Write + WriteReady, P: Platform<T>>(
     let mut memory = [0; PIECE];
     let mut answer = Answer::to(request.params().get(b"REQUEST_URI").unwrap_or_default(), &board);
     let echoes = matches!(answer, Answer::Echo);
-    while !echoes {
-        let count = request.read(&mut memory)?;
-        match (&mut answer, memory.get(..count).unwrap_or_default()) {
-            (_, []) => break,
-            (Answer::Sum(bytes, crc), posted) => {
-                *bytes = bytes.wrapping_add(posted.len() as u32);
-                crc.update(posted);
+    if !echoes {
+        loop {
+            let count = request.read(&mut memory)?;
+            match memory.get(..count).unwrap_or_default() {
+                [] => break,
+                posted => answer.take_in(posted),
             }
-            _ => {}
         }
     }
     let has_body = has_body(request.params());
@@ -41,11 +39,13 @@ pub fn handle<T: Read + ReadReady + Write + WriteReady, P: Platform<T>>(
             }
         }
     }
-    while echoes && has_body {
-        let count = request.read(&mut memory)?;
-        match memory.get(..count).unwrap_or_default() {
-            [] => break,
-            posted => request.write_all(posted)?,
+    if echoes && has_body {
+        loop {
+            let count = request.read(&mut memory)?;
+            match memory.get(..count).unwrap_or_default() {
+                [] => break,
+                posted => request.write_all(posted)?,
+            }
         }
     }
     Ok(())

@@ -3,12 +3,17 @@
 //! | file | what |
 //! |---|---|
 //! | [`responder`] | what is answered; [`Peer`](responder::Peer), a connection that is polled |
-//! | [`handler`] | the same as a handler of `fcgi_proto`'s loop |
-//! | [`line`] | the UART as a stream of framed connections, for that loop |
+//! | [`handler`], [`handler_async`] | the same as handlers of `fcgi_proto`'s loops |
+//! | [`mod@line`] | the UART as a stream of framed connections, for the first of these |
 //! | [`page`] | the texts that it answers |
 //! | [`clock`] | milliseconds, and how much stack was ever left |
+//! | [`last_words`] | what a panic tells |
+//! | [`network`] | embassy-net on the board |
+//! | [`ticks`], [`idle`] | the clock of embassy-time, and the sleep of its executor |
 //! | [`chip`], [`uart`], [`ethernet`] | the drivers, each with one line of unsafe code |
 //! | `bin/ethernet.rs` | TCP with smoltcp, a connection a socket |
+//! | `bin/embassy.rs` | TCP with embassy-net, a connection a task, by the async loop |
+//! | `bin/sensor.rs` | a client: it posts readings to an application, with embassy-net |
 //! | `bin/serial.rs` | a connection at a time on the UART, by the loop |
 //! | `framed-line` | the frames, and the program for the other end of the line |
 //! | `bin/connection.rs` | a connection without a session, for its size |
@@ -20,7 +25,12 @@ pub mod chip;
 pub mod clock;
 pub mod ethernet;
 pub mod handler;
+pub mod handler_async;
+pub mod idle;
+pub mod last_words;
 pub mod line;
+pub mod network;
 pub mod page;
 pub mod responder;
+pub mod ticks;
 pub mod uart;

@@ -2,6 +2,8 @@
 //!
 //! Its session decides what FastCGI asks for, and how long anything may take. What is here is the handler.
 
+use core::time::Duration;
+
 use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
 use fcgi_proto::cgi::Status;
 use fcgi_proto::embedded_io_07::WriteTo;
@@ -11,6 +13,20 @@ use fcgi_proto::server::session::{End, Input, Patience, Read, Request, Session, 
 use fcgi_proto::{Limits, Next};
 
 use crate::page::{self, Board, Window};
+
+/// Where the programs on Ethernet are asked.
+pub const PORT: u16 = 9000;
+
+/// How long they wait.
+pub const PATIENCE: Patience = {
+    let mut patience = Patience::new();
+    // Longer than the 60 s for which nginx keeps a connection, so that it is not closed when a request is on its way.
+    patience.idle = Duration::from_secs(75);
+    // A socket is soon free for another client.
+    patience.write = Duration::from_secs(10);
+    patience.drain = Duration::from_secs(2);
+    patience
+};
 
 /// Room for the parameters of a request.
 pub type Params = fcgi_proto::pair::Params<2048>;
@@ -106,11 +122,7 @@ impl Peer {
                         record.write_to(room).unwrap_or_default();
                     }
                 }
-                Answer::Sum(bytes, crc) => {
-                    *bytes = bytes.wrapping_add(data.len() as u32);
-                    crc.update(data);
-                }
-                _ => {}
+                answer => answer.take_in(data),
             },
             _ => {}
         }
@@ -172,6 +184,14 @@ impl Answer {
             }
         }
         Self::Page(*board)
+    }
+
+    /// Takes in what is posted.
+    pub(crate) fn take_in(&mut self, posted: &[u8]) {
+        if let Self::Sum(bytes, crc) = self {
+            *bytes = bytes.wrapping_add(posted.len() as u32);
+            crc.update(posted);
+        }
     }
 
     /// Writes head and body, but for the body that is STDIN.

@@ -89,7 +89,8 @@
 //! ```
 //!
 //! Without an allocator the records of a request are made one by one, and written as they are:
-//! [`Session::begin`], [`param`](Session::param), [`params_end`](Session::params_end).
+//! [`Session::begin`], [`param`](Session::param), [`params_end`](Session::params_end). The repository's
+//! `fcgi-proto/firmware/src/bin/sensor.rs` does so on a microcontroller.
 
 mod patience;
 mod request;

@@ -39,7 +39,8 @@ pub trait Platform<T: ErrorType> {
 ///
 /// A read or a write that is not done when [`Platform::wait`] ends is dropped, and begun again if there is still time, so
 /// that every limit of [`Settings`] is kept. So the stream has to be what embedded-io-async calls side-effect-free on
-/// cancel. Told is what is worth a line in a log, if anything is. After that, or after an error, close the stream.
+/// cancel. A flush has no limit: where it waits for the client, as that of embassy-net's sockets does, hand in a stream
+/// whose flush does nothing. Told is what is worth a line in a log, if anything is. After that, or after an error, close the stream.
 ///
 /// # Errors
 /// Those of the stream.

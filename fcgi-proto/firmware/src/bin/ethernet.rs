@@ -2,30 +2,26 @@
 #![no_std]
 #![no_main]
 
-use core::mem::take;
 use core::panic::PanicInfo;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use cortex_m::asm;
-use cortex_m::peripheral::SCB;
-use cortex_m_rt::entry;
+use cortex_m_rt::{entry, exception};
 use fcgi_firmware::clock::{Clock, free_stack};
-use fcgi_firmware::ethernet::{Ethernet, Frames};
+use fcgi_firmware::ethernet::{ADDRESS, Ethernet, Frames, HARDWARE_ADDRESS, PREFIX, TURNED_AWAY};
 use fcgi_firmware::page::Board;
-use fcgi_firmware::responder::{Params, Peer, ROOM};
+use fcgi_firmware::responder::{PATIENCE, PORT, Params, Peer, ROOM};
 use fcgi_firmware::uart::Uart;
-use fcgi_proto::server::session::{Leave, Patience};
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketSet, SocketStorage};
+use fcgi_firmware::{clock, last_words};
+use fcgi_proto::server::session::Leave;
+use smoltcp::iface::{Config, Interface, PollResult, SocketSet, SocketStorage};
 use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
+use smoltcp::wire::{IpAddress, IpCidr};
 
 /// Connections at a time.
 const SOCKETS: usize = 8;
-const PORT: u16 = 9000;
-const ADDRESS: (IpAddress, u8) = (IpAddress::v4(10, 0, 2, 15), 24);
-/// A locally administered one.
-const HARDWARE_ADDRESS: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 15]);
 
 /// Bytes of a socket's buffers.
 const RECEIVE: usize = 1536;
@@ -41,15 +37,6 @@ const LAST_DATA: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(5)
 
 /// A connection before its first byte.
 const NEW: Peer = Peer::new(SOCKETS as u32, &PATIENCE);
-const PATIENCE: Patience = {
-    let mut patience = Patience::new();
-    // Longer than the 60 s for which nginx keeps a connection, so that it is not closed when a request is on its way.
-    patience.idle = Duration::from_secs(75);
-    // A socket is soon free for another client.
-    patience.write = Duration::from_secs(10);
-    patience.drain = Duration::from_secs(2);
-    patience
-};
 
 #[entry]
 fn main() -> ! {
@@ -64,8 +51,8 @@ fn main() -> ! {
     let clock = Clock::start();
     let mut device = Ethernet::new(HARDWARE_ADDRESS, FRAMES);
     let mut interface = Interface::new(Config::new(HARDWARE_ADDRESS.into()), &mut device, Instant::ZERO);
-    let (address, prefix) = ADDRESS;
-    interface.update_ip_addrs(|addresses| addresses.push(IpCidr::new(address, prefix)).unwrap_or_default());
+    let address = IpCidr::new(IpAddress::Ipv4(ADDRESS), PREFIX);
+    interface.update_ip_addrs(|addresses| addresses.push(address).unwrap_or_default());
     let mut sockets = SocketSet::new(&mut SOCKET_SET[..]);
     for (receive, send) in RECEIVE_BUFFERS.iter_mut().zip(SEND_BUFFERS) {
         let (receive, send) = (&mut receive[..], &mut send[..]);
@@ -81,25 +68,22 @@ fn main() -> ! {
         let now = clock.now();
         board.uptime = now;
         board.free_stack = free_stack();
-        device.accepts = false;
         let peers = PEERS.iter_mut().zip(&mut *PARAMETERS);
         for ((peer, params), (_, Socket::Tcp(socket))) in peers.zip(sockets.iter_mut()) {
             serve(peer, params, socket, OUTPUT_BUFFER, &mut board);
-            device.accepts |= socket.is_listening();
         }
-        if take(&mut device.turned_away) {
+        for _ in 0..TURNED_AWAY.swap(0, Ordering::Relaxed) {
             // The client asks again: who has waited for longest for a request makes room.
-            let since = |peer: &&mut Peer| peer.session.waiting().map(|waiting| waiting.since);
+            let since = |peer: &&mut Peer| {
+                peer.session.waiting().filter(|waiting| !waiting.leaving).map(|waiting| waiting.since)
+            };
             let longest = PEERS.iter_mut().filter(|peer| since(peer).is_some()).min_by_key(since);
             if let Some(peer) = longest {
                 peer.session.leave(Leave::Crowded, now);
             }
         }
-        // One frame, so that the next knows whether a socket still listens.
         let instant = Instant::from_millis(now.as_secs() as i64 * 1000 + i64::from(now.subsec_millis()));
-        let came = interface.poll_ingress_single(instant, &mut device, &mut sockets);
-        let went = interface.poll_egress(instant, &mut device, &mut sockets);
-        if came != PollIngressSingleResult::None || went != PollResult::None {
+        if interface.poll(instant, &mut device, &mut sockets) != PollResult::None {
             busy = now;
         } else if now - busy > AWAKE {
             asm::wfi();
@@ -152,15 +136,12 @@ fn serve(
     }
 }
 
-/// Tells where on the UART, and starts anew.
+#[exception]
+fn SysTick() {
+    clock::tick();
+}
+
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let mut uart = Uart::new();
-    uart.send(b"panic");
-    if let Some(location) = info.location() {
-        uart.send(b" in ");
-        uart.send(location.file().as_bytes());
-    }
-    uart.send(b"\n");
-    SCB::sys_reset()
+    last_words::tell(info)
 }

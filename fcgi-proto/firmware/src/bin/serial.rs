@@ -6,8 +6,8 @@
 
 use core::time::Duration;
 
-use cortex_m_rt::entry;
-use fcgi_firmware::clock::{Clock, free_stack};
+use cortex_m_rt::{entry, exception};
+use fcgi_firmware::clock::{self, Clock, free_stack};
 use fcgi_firmware::handler::handle;
 use fcgi_firmware::line::Line;
 use fcgi_firmware::page::Board;
@@ -44,4 +44,9 @@ fn main() -> ! {
             handle(request, board)
         });
     }
+}
+
+#[exception]
+fn SysTick() {
+    clock::tick();
 }
