@@ -245,6 +245,23 @@ fn a_writer_that_takes_nothing_is_broken() {
 }
 
 #[test]
+fn a_flush_that_waits_for_the_client_is_given_up_as_a_write_is() {
+    let bytes = posted(KEEP, 0);
+    let (world, mut params, mut buffers) = (World::new(), Params::<64>::new(), Buffers::<64, 64>::new());
+    let mut line = Line { holds: true, ..Line::new(&bytes, Then::IsSilent) };
+    let handler = async |request: &mut asynchronous::Request<'_, _, _, _>| {
+        async_io::Write::write_all(request, b"page").await
+    };
+    let mut settings = Settings::new();
+    settings.patience.write = Duration::from_secs(10);
+    let Ok(report) =
+        now(asynchronous::serve(&mut line, &world, &settings, &mut params, &mut buffers, handler));
+    assert_eq!(report.map(|report| report.what), Some(Stopped::Broken));
+    assert_eq!(world.now.get(), settings.patience.write);
+    assert_eq!(answer_records(&line.sent).len(), 3);
+}
+
+#[test]
 fn a_line_without_a_half_close_is_over_when_the_answer_has_left() {
     let bytes = posted(CLOSE, 0);
     let world = || World { half_closes: false, ..World::new() };

@@ -17,8 +17,8 @@ const FRAME: usize = HEADER_LEN + 7;
 pub(crate) enum Turn {
     /// Write [`Driver::leaving`].
     Write(Option<Duration>),
-    /// Have what was written leave, before anything is waited for.
-    Flush,
+    /// Have what was written leave, before anything is waited for; then [`Driver::flushed`].
+    Flush(Duration),
     /// Read to [`Driver::room`].
     Read(Option<Duration>),
     /// End its direction to the client.
@@ -42,8 +42,10 @@ pub(crate) struct Driver<'m> {
     /// What of it is on its way.
     record: Range<usize>,
     control: Option<Control>,
-    /// Bytes were written since the last flush.
-    unflushed: bool,
+    /// Bytes were written since the last flush, which is to be done by then.
+    unflushed: Option<Duration>,
+    /// How long a flush may take.
+    patience: Duration,
     role: Role,
     /// Whose handler runs or has run.
     request: Option<Request>,
@@ -64,7 +66,8 @@ impl<'m> Driver<'m> {
             held: 0,
             record: 0..0,
             control: None,
-            unflushed: false,
+            unflushed: None,
+            patience: settings.patience.write,
             role: Role::Responder,
             request: None,
             flushed: false,
@@ -170,7 +173,7 @@ impl<'m> Driver<'m> {
         if self.held > 0 && self.record.is_empty() {
             self.leave()?;
         }
-        Ok(self.held == 0 && self.leaving().is_empty() && !self.unflushed)
+        Ok(self.held == 0 && self.leaving().is_empty() && self.unflushed.is_none())
     }
 
     /// Its handler is done; nothing is sent instead of what is missing if it failed. Whether the request is over.
@@ -235,14 +238,25 @@ impl<'m> Driver<'m> {
             // It has left, or nothing may any more.
             (self.control, self.record) = (None, 0..0);
         }
-        match next.at {
-            at if next.write => Turn::Write(at),
-            _ if core::mem::take(&mut self.unflushed) => Turn::Flush,
+        match (next.at, self.unflushed) {
+            (at, _) if next.write => Turn::Write(at),
+            (_, Some(until)) => Turn::Flush(until),
             _ if next.close => Turn::Close,
             _ if next.shutdown => Turn::ShutDown,
-            at if next.read && self.unread.is_empty() => Turn::Read(at),
-            Some(at) => Turn::Wait(at),
-            None => Turn::Close,
+            (at, None) if next.read && self.unread.is_empty() => Turn::Read(at),
+            (Some(at), None) => Turn::Wait(at),
+            (None, None) => Turn::Close,
+        }
+    }
+
+    /// The stream was flushed, or that was not `done` in time.
+    pub(crate) fn flushed(&mut self, done: bool, now: Duration) {
+        let late = self.unflushed.is_some_and(|until| until <= now);
+        if done || late {
+            self.unflushed = None;
+        }
+        if !done && late {
+            self.session.unwritable();
         }
     }
 
@@ -256,7 +270,7 @@ impl<'m> Driver<'m> {
 
     /// So many of them were; a stream that takes none is broken.
     pub(crate) fn sent(&mut self, count: usize, now: Duration) {
-        self.unflushed = true;
+        self.unflushed = Some(now.saturating_add(self.patience));
         if count == 0 {
             self.session.unwritable();
         }

@@ -119,7 +119,10 @@ fn turn<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S>(
             }
             false => platform.wait(at),
         },
-        Turn::Flush => stream.flush()?,
+        Turn::Flush(_) => {
+            stream.flush()?;
+            driver.flushed(true, platform.now());
+        }
         Turn::Read(at) => match stream.read_ready()? {
             true => {
                 let count = stream.read(driver.room())?;

@@ -37,13 +37,24 @@ pub(crate) struct Line<'a> {
     pub(crate) sent: Vec<u8>,
     /// How many of these have not been flushed.
     pub(crate) unflushed: usize,
+    /// A flush waits for the client, which does not acknowledge what it takes.
+    pub(crate) holds: bool,
     /// How many bytes were sent when this side ended its direction.
     pub(crate) shut_at: Option<usize>,
 }
 
 impl<'a> Line<'a> {
     pub(crate) fn new(unread: &'a [u8], then: Then) -> Self {
-        Self { unread, step: usize::MAX, then, room: usize::MAX, sent: vec![], unflushed: 0, shut_at: None }
+        Self {
+            unread,
+            step: usize::MAX,
+            then,
+            room: usize::MAX,
+            sent: vec![],
+            unflushed: 0,
+            holds: false,
+            shut_at: None,
+        }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -121,6 +132,9 @@ impl async_io::Write for Line<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), Infallible> {
+        if self.holds {
+            core::future::pending::<()>().await;
+        }
         self.unflushed = 0;
         Ok(())
     }

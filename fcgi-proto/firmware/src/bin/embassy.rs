@@ -108,16 +108,16 @@ async fn connections(stack: Stack<'static>, memory: &'static mut Memory, place: 
 
 async fn one_after_the_other(stack: Stack<'static>, memory: &'static mut Memory, place: Place) -> ! {
     let Memory { receive, send, params, buffers } = memory;
-    let mut socket = Socket(TcpSocket::new(stack, receive, send));
+    let mut socket = TcpSocket::new(stack, receive, send);
     // The last, short segment of an answer does not wait.
-    socket.0.set_nagle_enabled(false);
+    socket.set_nagle_enabled(false);
     let Places { free, .. } = place.places;
     loop {
         if !place.gave_way.take() {
             free.set(free.get() + 1);
         }
         let awaited = TURNED_AWAY.load(Ordering::Relaxed) > 0;
-        let accepted = socket.0.accept(PORT).await;
+        let accepted = socket.accept(PORT).await;
         free.set(free.get() - 1);
         if awaited {
             TURNED_AWAY.store(0, Ordering::Relaxed);
@@ -131,7 +131,7 @@ async fn one_after_the_other(stack: Stack<'static>, memory: &'static mut Memory,
             let _ = serve(&mut socket, &place, SETTINGS, params, buffers, handler).await;
             place.waiting().set(None);
         }
-        network::end(&mut socket.0).await;
+        network::end(&mut socket).await;
     }
 }
 
@@ -161,7 +161,7 @@ impl Place {
     }
 }
 
-impl Platform<Socket> for Place {
+impl Platform<TcpSocket<'static>> for Place {
     fn now(&self) -> Duration {
         self.places.clock.now()
     }
@@ -172,8 +172,8 @@ impl Platform<Socket> for Place {
         Timer::at(Instant::from_millis(until.as_secs() * 1000 + u64::from(until.subsec_millis()))).await;
     }
 
-    async fn shut_down(&self, socket: &mut Socket) -> Result<bool, tcp::Error> {
-        socket.0.close();
+    async fn shut_down(&self, socket: &mut TcpSocket<'static>) -> Result<bool, tcp::Error> {
+        socket.close();
         Ok(true)
     }
 
@@ -193,30 +193,6 @@ impl Platform<Socket> for Place {
             free.set(free.get() + 1);
         }
         gives_way
-    }
-}
-
-/// A socket that sends by itself. embassy-net's flush waits until the client has acknowledged everything, for as long
-/// as it takes.
-struct Socket(TcpSocket<'static>);
-
-impl ErrorType for Socket {
-    type Error = tcp::Error;
-}
-
-impl Read for Socket {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, tcp::Error> {
-        self.0.read(buffer).await
-    }
-}
-
-impl Write for Socket {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, tcp::Error> {
-        self.0.write(bytes).await
-    }
-
-    async fn flush(&mut self) -> Result<(), tcp::Error> {
-        Ok(())
     }
 }
 
