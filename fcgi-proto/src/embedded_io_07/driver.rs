@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::settings::{Buffers, Parameters, Settings};
 use crate::bytes::copy;
+use crate::life::Time;
 use crate::record::{Control, HEADER_LEN, MAX_CONTENT, Role};
 use crate::server::Session;
 use crate::server::session::{End, Input, Leave, Read, Report, Request, Stopped, Stream, Waiting};
@@ -18,7 +19,7 @@ pub(crate) enum Turn {
     /// Write [`Driver::leaving`].
     Write(Option<Duration>),
     /// Have what was written leave, before anything is waited for; then [`Driver::flushed`].
-    Flush(Duration),
+    Flush(Option<Duration>),
     /// Read to [`Driver::room`].
     Read(Option<Duration>),
     /// End its direction to the client.
@@ -43,9 +44,7 @@ pub(crate) struct Driver<'m> {
     record: Range<usize>,
     control: Option<Control>,
     /// Bytes were written since the last flush, which is to be done by then.
-    unflushed: Option<Duration>,
-    /// How long a flush may take.
-    patience: Duration,
+    unflushed: Option<Time>,
     role: Role,
     /// Whose handler runs or has run.
     request: Option<Request>,
@@ -67,7 +66,6 @@ impl<'m> Driver<'m> {
             record: 0..0,
             control: None,
             unflushed: None,
-            patience: settings.patience.write,
             role: Role::Responder,
             request: None,
             flushed: false,
@@ -240,7 +238,7 @@ impl<'m> Driver<'m> {
         }
         match (next.at, self.unflushed) {
             (at, _) if next.write => Turn::Write(at),
-            (_, Some(until)) => Turn::Flush(until),
+            (_, Some(until)) => Turn::Flush(until.told()),
             _ if next.close => Turn::Close,
             _ if next.shutdown => Turn::ShutDown,
             (at, None) if next.read && self.unread.is_empty() => Turn::Read(at),
@@ -251,7 +249,7 @@ impl<'m> Driver<'m> {
 
     /// The stream was flushed, or that was not `done` in time.
     pub(crate) fn flushed(&mut self, done: bool, now: Duration) {
-        let late = self.unflushed.is_some_and(|until| until <= now);
+        let late = self.unflushed.is_some_and(|until| until <= Time::new(now));
         if done || late {
             self.unflushed = None;
         }
@@ -270,7 +268,7 @@ impl<'m> Driver<'m> {
 
     /// So many of them were; a stream that takes none is broken.
     pub(crate) fn sent(&mut self, count: usize, now: Duration) {
-        self.unflushed = Some(now.saturating_add(self.patience));
+        self.unflushed = Some(self.session.write_limit(now));
         if count == 0 {
             self.session.unwritable();
         }

@@ -118,7 +118,7 @@ async fn turn<T: Read + Write, P: Platform<T>, S>(
             }
         }
         Turn::Flush(until) => {
-            let done = before(stream.flush(), platform.wait(Some(until))).await.transpose()?;
+            let done = before(stream.flush(), platform.wait(until)).await.transpose()?;
             driver.flushed(done.is_some(), platform.now());
         }
         Turn::Read(at) => {

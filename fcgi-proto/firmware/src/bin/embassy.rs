@@ -13,7 +13,6 @@ use embassy_executor::{Executor, task};
 use embassy_net::tcp::{self, TcpSocket};
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::{Instant, Timer};
-use embedded_io_async_07::{ErrorType, Read, Write};
 use fcgi_firmware::clock::{Clock, free_stack};
 use fcgi_firmware::ethernet::{Ethernet, Frames, TURNED_AWAY};
 use fcgi_firmware::handler_async::handle;

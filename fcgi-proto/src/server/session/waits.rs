@@ -103,6 +103,12 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         next
     }
 
+    /// Until when a write that begins now may wait for the client.
+    #[cfg(feature = "embedded-io-07")]
+    pub(crate) fn write_limit(&self, now: Duration) -> Time {
+        self.spans.write.from(Time::new(now))
+    }
+
     /// When to call [`expire`](Self::expire), if nothing else happens before: what [`next`](Self::next) tells too.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
