@@ -15,6 +15,7 @@ use fcgi_proto::server::session::{
 };
 
 use super::places::Place;
+use super::request;
 use super::settings::Settings;
 use crate::net::clock;
 use crate::net::ends::Ends;
@@ -103,13 +104,14 @@ impl<'t> Connection<'t> {
     }
 
     /// Ends the request with what its handler ended or failed with.
-    pub(crate) fn end_request(&mut self, request: Request, params: &ParamsBuf, outcome: Result<u32, String>) {
+    pub(crate) fn end_request(&mut self, of: &request::Request<'_>, outcome: Result<u32, String>) {
+        let request = of.begin.request;
         self.now = clock::now();
         if let Some((level, why)) = self.session.complete(request, &mut self.exchange, outcome, self.now) {
-            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
+            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(of.params.iter()));
         }
         while self.end(request) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
-        self.context.ends.note(|| self.session.account(request, &self.exchange, self.now));
+        self.context.ends.note(&of.span, || self.session.account(request, &self.exchange, self.now));
         self.kept.iter_mut().for_each(Spool::clear);
     }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fmt, io};
 
-use fcgi_blocking::{Peer, log_level};
+use fcgi_blocking::{Peer, Span, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::session::{Begin, Leave, Name, Request, Stopped};
@@ -26,12 +26,15 @@ use crate::server::requests::{Active, Requests, Session};
 /// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
 const HERE: Duration = Duration::from_micros(200);
 
+/// What a handler is started with, and in which span.
+pub(crate) type Begun = (Begin, ParamsBuf, Span);
+
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start the handler of this request with these parameters, then see again.
+    /// Start the handler of a request, then see again.
     /// First whether no other is active on the connection, and none ever was beside another; then whether there is
     /// time to poll it on the connection's task.
-    Start(Begin, ParamsBuf, bool, bool),
+    Start(Begun, bool, bool),
     /// Nothing, until it is woken or the first of these times has come. The second is now; and whether others are to
     /// have their turn, and then it again.
     Rest(Duration, Duration, bool),
@@ -278,10 +281,15 @@ impl State {
         self.multiplexed |= self.session.requests() > 1;
         loop {
             let request = self.starts.pop_front()?;
-            let Some(Active { exchange, started, .. }) = self.requests.get(request) else { continue };
-            *started = true;
+            let Some(Active { exchange, started, span, .. }) = self.requests.get(request) else { continue };
+            let begin = exchange.begin?;
+            (*started, *span) = (true, Span::new(self.peer, begin, &exchange.params));
             let quick = self.now.saturating_sub(self.woken) < HERE;
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), !self.multiplexed, quick));
+            return Some(Turn::Start(
+                (begin, exchange.take_params(), span.clone()),
+                !self.multiplexed,
+                quick,
+            ));
         }
     }
 
