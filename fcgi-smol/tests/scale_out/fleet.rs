@@ -67,7 +67,7 @@ impl Fleet {
             Err(reason) => {
                 let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
                 assert!(!required, "{}: {reason}", front.name);
-                skipped(format_args!("{}: {reason}", front.name));
+                skipped(reason);
                 return None;
             }
         };
