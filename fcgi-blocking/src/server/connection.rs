@@ -91,14 +91,17 @@ impl<'t> Connection<'t> {
         loop {
             let mut input = &self.buffer[self.unread.clone()];
             let event = self.session.take_in(&mut self.exchange, &mut input, self.now);
-            let starts = event.map(|event| matches!(event, Input::Start { .. }));
             self.unread.start = self.unread.end - input.len();
-            match starts {
-                Some(true) => {
+            match event {
+                Some(Input::Start { .. }) => {
                     return Some((self.exchange.begin?, self.exchange.take_params()));
                 }
-                None if !self.turn() => return None,
-                _ => {}
+                Some(Input::Over { request }) => {
+                    let account = || self.session.account(request, &self.exchange, self.now);
+                    self.context.ends.note(&Default::default(), account);
+                }
+                Some(_) => {}
+                None => self.turn().then_some(())?,
             }
         }
     }
@@ -264,8 +267,7 @@ impl<'t> Connection<'t> {
 
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, now: Duration, limit: Option<Duration>) {
-        let waiting = self.session.waiting();
-        let place = self.context.place.as_ref().map(|(place, _)| place).zip(waiting);
+        let place = self.context.place.as_ref().map(|(place, _)| place).zip(self.session.waiting());
         if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }

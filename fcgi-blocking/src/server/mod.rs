@@ -10,8 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::thread::Scope;
+use std::thread::{self, Scope};
 
 use fcgi_proto::Level;
 use fcgi_proto::server::session::Name;

@@ -53,8 +53,7 @@ impl<'c> Request<'c> {
     /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
     pub fn finish(&self) {
         let _ = self.with(|connection| connection.end_request(self, Ok(0)));
-        let connection = self.connection.take();
-        *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
+        self.connection.replace(self.connection.take().and_then(Connection::leave_behind));
         self.finished.set(true);
     }
 
