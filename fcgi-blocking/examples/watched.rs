@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 /// What was counted since the start.
 struct Counters {
     start: Instant,
-    /// Requests whose handlers were started.
-    started: AtomicU64,
+    /// Requests whose handlers run.
+    active: AtomicU64,
     /// Those that are over: without a status, then by its first digit.
     over: [AtomicU64; 6],
     slow: AtomicU64,
@@ -51,7 +51,7 @@ struct Counters {
 
 static COUNTERS: LazyLock<Counters> = LazyLock::new(|| Counters {
     start: Instant::now(),
-    started: AtomicU64::new(0),
+    active: AtomicU64::new(0),
     over: Default::default(),
     slow: AtomicU64::new(0),
     received: AtomicU64::new(0),
@@ -83,10 +83,9 @@ impl Counters {
 
     /// As php-fpm's `pm.status_path` has it.
     fn status(&self) -> String {
-        let Self { start, started, slow, received, sent, .. } = self;
+        let Self { start, active, slow, received, sent, .. } = self;
         let (since, over) = (start.elapsed().as_secs(), self.over());
-        let active = get(started).saturating_sub(over);
-        let [slow, received, sent] = [slow, received, sent].map(get);
+        let [active, slow, received, sent] = [active, slow, received, sent].map(get);
         format!(
             "start since:          {since}\n\
              requests:             {over}\n\
@@ -108,8 +107,8 @@ impl Counters {
             ["none", "1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| format!("{{status=\"{class}\"}}"));
         let over = classes.iter().zip(&self.over).map(|(labels, over)| (&labels[..], get(over).to_string()));
         metric("requests_total", "counter", "Requests that are over.", &over.collect::<Vec<_>>());
-        let active = get(&self.started).saturating_sub(self.over()).to_string();
-        metric("requests_active", "gauge", "Requests that are being answered.", &[("", active)]);
+        let active = get(&self.active).to_string();
+        metric("requests_active", "gauge", "Requests whose handlers run.", &[("", active)]);
         let received = get(&self.received).to_string();
         metric("received_bytes_total", "counter", "Bytes of bodies that came.", &[("", received)]);
         let sent = get(&self.sent).to_string();
@@ -121,7 +120,13 @@ impl Counters {
 }
 
 fn handle(request: &mut Request<'_>) -> Result<(), BoxError> {
-    add(&COUNTERS.started, 1);
+    add(&COUNTERS.active, 1);
+    let result = answer(request);
+    COUNTERS.active.fetch_sub(1, Ordering::Relaxed);
+    result
+}
+
+fn answer(request: &mut Request<'_>) -> Result<(), BoxError> {
     let uri = request.param_str("REQUEST_URI").unwrap_or_default();
     let path = uri.split('?').next().unwrap_or_default();
     let (kind, text) = match path.rsplit('/').next().unwrap_or_default() {

@@ -39,6 +39,8 @@ pub use net::peer::{Peer, Peers};
 #[doc(hidden)]
 pub use net::signals::Signals;
 #[doc(hidden)]
+pub use net::span::Span;
+#[doc(hidden)]
 pub use net::spool::Spool;
 pub use net::stream::{Stream, connect_abstract};
 pub use process::{Process, Running};

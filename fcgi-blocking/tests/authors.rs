@@ -2,8 +2,8 @@
 
 mod support;
 
-use support::Call;
 use support::child::{Serving, example};
+use support::{Call, wait_until};
 
 /// An upload of these files, as browsers send it.
 fn upload(files: &[(&str, &[u8])]) -> Call {
@@ -73,6 +73,25 @@ fn watched_counts_for_a_person_and_for_prometheus() {
     ] {
         assert!(metrics.text().lines().any(|found| found == line), "{line}: {}", metrics.text());
     }
+}
+
+#[test]
+fn watched_takes_a_request_for_active_while_its_handler_runs() {
+    let server = Serving::unix(&mut example("watched"));
+    // It is refused before it has a handler.
+    let large = Call::get("/").param("HTTP_X", "x".repeat(2 << 20));
+    assert_eq!(server.connect().call(&large).status(), 431);
+    let mut client = server.connect();
+    let mut shows = |active: &str| {
+        let line = format!("active requests:      {active}");
+        wait_until(|| client.call(&Call::get("/status")).text().lines().any(|found| found == line))
+    };
+    assert!(shows("1"), "this one");
+    let mut sleepers = [server.connect(), server.connect()];
+    sleepers.iter_mut().for_each(|sleeper| sleeper.send(Call::get("/5000").bytes()));
+    assert!(shows("3"));
+    sleepers.iter_mut().for_each(|sleeper| sleeper.answer(1).assert_ok("ok\n"));
+    assert!(shows("1"));
 }
 
 #[test]

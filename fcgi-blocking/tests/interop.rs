@@ -9,9 +9,31 @@ mod interop;
 #[path = "interop/table.rs"]
 mod table;
 
+use std::path::Path;
+use std::process::Command;
+
 use interop::Subject;
 
 const SUBJECT: Subject = Subject { package: env!("CARGO_PKG_NAME"), example: "inspect" };
+
+/// Caddy is found by PATH alone, unless it lies where daemons are.
+#[test]
+fn a_test_without_its_web_server_says_once_past_the_runner_that_it_is_skipped_or_fails() {
+    if ["/usr/local/sbin/caddy", "/usr/sbin/caddy"].iter().any(|path| Path::new(path).exists()) {
+        return interop::skipped::skipped("caddy lies where daemons are");
+    }
+    let run = |required: &str| {
+        let mut test = Command::new(std::env::current_exe().expect("it has a path"));
+        test.args(["--exact", "table::caddy_tcp"]).env("PATH", "").env("FCGI_REQUIRE_INTEROP", required);
+        test.output().expect("it runs")
+    };
+    let skipped = run("0");
+    let said = "skipped: table::caddy_tcp: caddy is not installed\n";
+    assert_eq!(String::from_utf8_lossy(&skipped.stderr), said, "{skipped:?}");
+    assert!(skipped.status.success(), "{skipped:?}");
+    let failed = run("1");
+    assert!(!failed.status.success() && !failed.stderr.starts_with(b"skipped: "), "{failed:?}");
+}
 
 /// An application whose answer to a path has no head the first time; it runs for as long as the tests do.
 fn headless() -> std::net::SocketAddr {

@@ -1,7 +1,7 @@
 //! The READMEs show the configuration that the interoperability tests run, and programs that compile.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn the_readme_shows_every_configuration_file_as_it_is_tested() {
@@ -42,6 +42,66 @@ fn no_crates_readme_links_to_what_is_only_in_the_repository() {
         assert!(!links.is_empty(), "{of}");
         assert!(links.iter().all(|link| link.starts_with("https://docs.rs/fcgi-")), "{of}: {links:?}");
     }
+}
+
+/// The files with this ending in a folder and those in it, but for what is built or fetched.
+fn files_of(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder is readable") {
+            let path = entry.expect("the folder is readable").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match path.is_dir() {
+                true if name != "target" && !name.starts_with('.') => folders.push(path),
+                false if name.ends_with(ending) => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files
+}
+
+/// The lines of a page that are no code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    page.split("```").step_by(2).flat_map(str::lines)
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = prose(page).filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+    let letters = |heading: &str| {
+        let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    headings.map(letters).collect()
+}
+
+#[test]
+fn each_link_of_a_page_leads_to_a_file_or_a_heading_that_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (pages, mut dead) = (files_of(&root, ".md"), Vec::new());
+    let mut links = 0;
+    for page in &pages {
+        let text = fs::read_to_string(page).expect("the page is readable");
+        let targets = prose(&text).flat_map(|line| line.split("](").skip(1));
+        for target in targets.filter_map(|rest| rest.split(')').next()) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            let has_anchor = || {
+                let text = fs::read_to_string(&file).unwrap_or_default();
+                anchors(&text).iter().any(|found| found == anchor)
+            };
+            if !file.exists() || !(anchor.is_empty() || has_anchor()) {
+                dead.push(format!("{}: {target}", page.display()));
+            }
+            links += 1;
+        }
+    }
+    assert!(pages.len() >= 9 && links >= 15, "{links} links on {} pages", pages.len());
+    assert!(dead.is_empty(), "{dead:#?}");
 }
 
 /// The lines `name = …` of a table of dependencies: the name, and what of the rest is a version.

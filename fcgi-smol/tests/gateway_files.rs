@@ -180,6 +180,9 @@ fn a_range_is_sent_alone_and_one_that_is_none_or_of_another_version_is_the_whole
         assert!(head.starts_with("http/1.1 416 "), "{fields}: {head}");
         assert!(head.contains(&format!("\r\ncontent-range: {range}\r\n")), "{fields}: {head}");
     }
+    let (head, body) = site.ask("HEAD", "/a.txt", "Range: bytes=0-3\r\n");
+    assert!(head.starts_with("http/1.1 200 ok\r\n") && body.is_empty(), "a range is GET's: {head}");
+    assert!(head.contains("\r\ncontent-length: 10\r\n") && !head.contains("content-range"), "{head}");
     let (head, body) = site.get("/empty.txt", "");
     assert!(
         head.starts_with("http/1.1 200") && head.contains("content-length: 0\r\n") && body.is_empty(),
@@ -236,6 +239,51 @@ fn a_script_is_run_and_never_shown_and_a_page_says_what_is_not_there() {
     assert!(
         page.text().contains("<h1>404 Not Found</h1>") && page.text().contains("nothing at this address")
     );
+}
+
+#[test]
+fn what_is_hidden_is_neither_shown_nor_run() {
+    let site = Site::with(
+        &[
+            (".env", "secret"),
+            (".hidden.php", ""),
+            (".git/config", "secret"),
+            (".git/hook.php", ""),
+            (".page/index.html", "secret"),
+            (".app/index.php", ""),
+            (".well-known/security.txt", "text"),
+            (".well-known/a.php", ""),
+            (".well-known/.a.txt", "secret"),
+            ("a.php", ""),
+        ],
+        &[],
+    );
+    let browser = site.gateway.browser();
+    for path in [
+        "/.env",
+        "/%2Eenv",
+        "/./.env",
+        "/.hidden.php",
+        "/.hidden.php/env",
+        "/.git/config",
+        "/.git/hook.php/env",
+        "/.page",
+        "/.page/",
+        "/.app",
+        "/.app/",
+        "/.well-known/.a.txt",
+    ] {
+        assert_eq!(browser.get(path).status, 404, "{path}");
+    }
+    assert_eq!(browser.get("/.well-known/security.txt").text(), "text");
+    // A script's path information names no file.
+    for (path, line) in [
+        ("/.well-known/a.php/env", "SCRIPT_NAME=/.well-known/a.php"),
+        ("/a.php/.net/env", "PATH_INFO=/.net/env"),
+    ] {
+        let env = browser.get(path).text();
+        assert!(env.lines().any(|found| found == line), "{path}: {env}");
+    }
 }
 
 #[test]

@@ -120,9 +120,10 @@ fn caddy_cve_2026_27590_the_path_is_cut_where_it_was_looked_at() {
 fn php_cve_2008_3660_odd_names_are_scripts_only_if_they_are_files_that_end_so() {
     let place = Place::with(&["foo..php", ".php", "a.php.php", "a.php ", "b.php.", "c.php.txt"]);
     place.assert_script("/foo..php", "foo..php", "/foo..php", "");
-    place.assert_script("/.php", ".php", "/.php", "");
     place.assert_script("/a.php.php", "a.php.php", "/a.php.php", "");
     place.assert_nothing(&["/a.php%20", "/b.php.", "/a.php", "/b.php", "/c.php", "/foo.php"]);
+    // It is hidden.
+    place.assert_nothing(&["/.php"]);
     place.assert_files(&["/c.php.txt"]);
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::child::{Serving, example};
+use support::skipped::skipped;
 use support::{Call, Client, wait_until};
 
 /// Lets this process, and those that it starts, have as many descriptors as the system lets it.
@@ -29,8 +30,7 @@ fn resident(server: &Serving) -> u64 {
 fn ten_thousand_idle_connections_take_two_kibibytes_each_and_are_all_served() {
     const COUNT: usize = 10_000;
     if raise_descriptors() < COUNT as u64 + 100 {
-        eprintln!("not run: {COUNT} descriptors are more than this system's limit");
-        return;
+        return skipped(format_args!("{COUNT} descriptors are more than this system's limit"));
     }
     let server = Serving::unix(&mut example("plain"));
     // What is allocated once is allocated before.
@@ -60,8 +60,7 @@ fn served(server: &Serving) -> Client {
 fn a_thousand_connections_are_served_at_once() {
     const COUNT: usize = 1000;
     if raise_descriptors() < COUNT as u64 + 100 {
-        eprintln!("not run: {COUNT} descriptors are more than this system's limit");
-        return;
+        return skipped(format_args!("{COUNT} descriptors are more than this system's limit"));
     }
     let server = Serving::unix(example("inspect").arg("fd:0"));
     let mut clients: Vec<Client> = (0..COUNT).map(|_| server.connect()).collect();

@@ -74,7 +74,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// Of a temporary file that could not be made, written or read: a [`Spool`](Self::Spool).
-    #[must_use]
+    #[doc(hidden)]
     pub fn spool(error: io::Error) -> Self {
         let folder = env::temp_dir();
         Self::Spool(io::Error::new(error.kind(), format!("{}: {error}", folder.display())))

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fcgi_proto::server::session::Account;
 
 use crate::net::log::panic_text;
+use crate::net::span::Span;
 
 /// Is told of each request when it is over: for an access log, a slow log, counters.
 ///
@@ -71,12 +72,13 @@ impl Ends {
         Self { watcher, left: most.map(|most| AtomicU64::new(most.max(1))), stop: Box::new(stop) }
     }
 
-    /// A request is over.
-    pub fn note<'a>(&self, account: impl FnOnce() -> Option<Account<'a>>) {
-        if self.watcher.is_none() && self.left.is_none() {
+    /// A request is over, whose span this is.
+    pub fn note<'a>(&self, span: &Span, account: impl FnOnce() -> Option<Account<'a>>) {
+        if self.watcher.is_none() && self.left.is_none() && !span.listens() {
             return;
         }
         let Some(account) = account() else { return };
+        span.record(&account);
         if let Some(Watcher(watch)) = &self.watcher {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| watch(&account))) {
                 log::warn!("a watcher: {}", panic_text(&*panic));

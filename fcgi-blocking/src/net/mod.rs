@@ -8,6 +8,8 @@ pub(crate) mod listener;
 pub(crate) mod log;
 pub(crate) mod peer;
 pub(crate) mod signals;
+#[cfg_attr(not(feature = "tracing"), path = "no_span.rs")]
+pub(crate) mod span;
 pub(crate) mod spool;
 pub(crate) mod stream;
 pub(crate) mod transport;

@@ -15,6 +15,7 @@ use fcgi_proto::server::session::{
 };
 
 use super::places::Place;
+use super::request;
 use super::settings::Settings;
 use crate::net::clock;
 use crate::net::ends::Ends;
@@ -90,26 +91,30 @@ impl<'t> Connection<'t> {
         loop {
             let mut input = &self.buffer[self.unread.clone()];
             let event = self.session.take_in(&mut self.exchange, &mut input, self.now);
-            let starts = event.map(|event| matches!(event, Input::Start { .. }));
             self.unread.start = self.unread.end - input.len();
-            match starts {
-                Some(true) => {
+            match event {
+                Some(Input::Start { .. }) => {
                     return Some((self.exchange.begin?, self.exchange.take_params()));
                 }
-                None if !self.turn() => return None,
-                _ => {}
+                Some(Input::Over { request }) => {
+                    let account = || self.session.account(request, &self.exchange, self.now);
+                    self.context.ends.note(&Default::default(), account);
+                }
+                Some(_) => {}
+                None => self.turn().then_some(())?,
             }
         }
     }
 
     /// Ends the request with what its handler ended or failed with.
-    pub(crate) fn end_request(&mut self, request: Request, params: &ParamsBuf, outcome: Result<u32, String>) {
+    pub(crate) fn end_request(&mut self, of: &request::Request<'_>, outcome: Result<u32, String>) {
+        let request = of.begin.request;
         self.now = clock::now();
         if let Some((level, why)) = self.session.complete(request, &mut self.exchange, outcome, self.now) {
-            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(params.iter()));
+            log::log!(log_level(level), "{}: {}: {why}", self.context.peer, Name(of.params.iter()));
         }
         while self.end(request) || (self.session.is_alive(request) && self.go_on(None).is_some()) {}
-        self.context.ends.note(|| self.session.account(request, &self.exchange, self.now));
+        self.context.ends.note(&of.span, || self.session.account(request, &self.exchange, self.now));
         self.kept.iter_mut().for_each(Spool::clear);
     }
 
@@ -262,8 +267,7 @@ impl<'t> Connection<'t> {
 
     /// Reads into the buffer, which is used up.
     fn fill(&mut self, now: Duration, limit: Option<Duration>) {
-        let waiting = self.session.waiting();
-        let place = self.context.place.as_ref().map(|(place, _)| place).zip(waiting);
+        let place = self.context.place.as_ref().map(|(place, _)| place).zip(self.session.waiting());
         if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }

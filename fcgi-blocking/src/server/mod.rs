@@ -10,8 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::thread::Scope;
+use std::thread::{self, Scope};
 
 use fcgi_proto::Level;
 use fcgi_proto::server::session::Name;
@@ -23,6 +22,7 @@ use crate::net::lock;
 use crate::net::log::{log_level, panic_text};
 use crate::net::peer::{Peer, Peers};
 use crate::net::signals::Signals;
+use crate::net::span::Span;
 use crate::net::transport::Plain;
 use crate::server::connection::{Connection, Context, Serve};
 use crate::server::places::Places;
@@ -227,15 +227,16 @@ fn serve_connection(
     let peer = connection.context.peer;
     while let Some((begin, params)) = connection.next_request() {
         let (connects, finished) = (RefCell::new(Some(connection)), Cell::new(false));
-        let mut request = Request { connection: connects, finished, begin, params };
+        let span = Span::new(peer, begin, &params);
+        let mut request = Request { connection: connects, finished, begin, params, span: span.clone() };
         let run = AssertUnwindSafe(|| handler(&mut request).map_err(|error| error.to_string()));
-        let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panic_text(&*panic)));
+        let outcome = span.in_scope(|| catch_unwind(run)).unwrap_or_else(|panic| Err(panic_text(&*panic)));
         if let (true, Err(why)) = (request.finished.get(), &outcome) {
             ::log::warn!("{peer}: {}, after its answer: {why}", Name(request.params.iter()));
         }
         connection = request.connection.take()?;
         if !request.finished.get() {
-            connection.end_request(begin.request, &request.params, outcome);
+            connection.end_request(&request, outcome);
         }
         connection.exchange.params = request.params;
     }

@@ -7,6 +7,7 @@ use fcgi_proto::pair::{Pairs, ParamsBuf};
 use fcgi_proto::record::{RequestId, Role};
 use fcgi_proto::server::session::{Begin, Output, Stopped, Stream, WriteError};
 
+use crate::net::span::Span;
 use crate::server::connection::Connection;
 
 /// What a handler ends a request with: the status that a CGI program would pass to `exit`
@@ -34,6 +35,7 @@ pub struct Request<'c> {
     pub(crate) finished: Cell<bool>,
     pub(crate) begin: Begin,
     pub(crate) params: ParamsBuf,
+    pub(crate) span: Span,
 }
 
 impl<'c> Request<'c> {
@@ -50,10 +52,8 @@ impl<'c> Request<'c> {
     /// request in another thread. If 8 handlers of the connection go on already, and in
     /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
     pub fn finish(&self) {
-        let request = self.begin.request;
-        let _ = self.with(|connection| connection.end_request(request, &self.params, Ok(0)));
-        let connection = self.connection.take();
-        *self.connection.borrow_mut() = connection.and_then(Connection::leave_behind);
+        let _ = self.with(|connection| connection.end_request(self, Ok(0)));
+        self.connection.replace(self.connection.take().and_then(Connection::leave_behind));
         self.finished.set(true);
     }
 

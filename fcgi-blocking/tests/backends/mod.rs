@@ -36,7 +36,7 @@ pub(crate) fn run(setup: &'static Setup, cases: &[Case]) {
         Err(reason) => {
             let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
             assert!(!required, "{}: {reason}", setup.name);
-            return skipped(format_args!("{}: {reason}", setup.name));
+            return skipped(reason);
         }
     };
     let mut failed = Vec::new();

@@ -5,6 +5,7 @@
 mod until;
 
 use std::fs::{self, File, OpenOptions};
+use std::net::SocketAddrV4;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -46,10 +47,12 @@ impl Process {
         waitid(WaitId::Pid(self.pid()), options).is_ok_and(|status| status.is_none())
     }
 
-    /// Whether it, or another process of its network, listens on a port. Linux tells.
-    pub(crate) fn listens(&self, port: u16) -> bool {
+    /// Whether it, or another process of its network, listens on this very address. Linux tells, with the address's
+    /// bytes as one number of the machine's order.
+    pub(crate) fn listens(&self, address: SocketAddrV4) -> bool {
         let sockets = fs::read_to_string(format!("/proc/{}/net/tcp", self.child.id())).unwrap_or_default();
-        sockets.contains(&format!(":{port:04X} 00000000:0000 0A"))
+        let ip = u32::from_ne_bytes(address.ip().octets());
+        sockets.contains(&format!(" {ip:08X}:{:04X} 00000000:0000 0A ", address.port()))
     }
 
     /// Asks with SIGTERM.

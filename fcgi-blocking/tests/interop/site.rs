@@ -46,7 +46,7 @@ impl Site {
             Err(reason) => {
                 let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
                 assert!(!required, "{}: {reason}", setup.name);
-                skipped(format_args!("{}: {reason}", setup.name));
+                skipped(reason);
                 return None;
             }
         };

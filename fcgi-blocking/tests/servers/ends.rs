@@ -59,6 +59,22 @@ fn a_request_that_ends_before_its_handler_is_told_then_and_named() {
 }
 
 #[test]
+fn a_request_that_is_refused_before_its_handler_runs_is_told() {
+    let (settings, told) = watcher();
+    for server in Running::both(settings, handle) {
+        let mut client = server.connect();
+        let long = Call::get("/").param("HTTP_X", vec![b'x'; 600_000]);
+        client.call(&long).assert_ended(431, ProtocolStatus::RequestComplete);
+        assert_eq!(
+            next(&told),
+            "GET / 431, 0 bytes in, 0, request refused: more parameters than Limits::params"
+        );
+        client.call(&Call::get("/ignore")).assert_ok("ok");
+        assert!(next(&told).starts_with("GET /ignore 200, "));
+    }
+}
+
+#[test]
 fn what_a_client_did_to_its_request_is_told() {
     let (handler, has_started, go_on) = waiter();
     let (settings, told) = watcher();

@@ -44,7 +44,6 @@ pub fn connection<const N: usize>() {
     }
     any((client::Connection::is_active(&connection, id()), client::Connection::is_reusable(&connection)));
     let _ = any(client::Connection::eof(&mut connection));
-    client::Connection::active(&connection).for_each(|id| _ = any(id));
     if let Some(odd) = client::Connection::take_odd(&mut connection) {
         any(odd);
     }

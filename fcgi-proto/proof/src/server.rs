@@ -15,7 +15,7 @@ pub fn connection<const N: usize>() {
     while let Ok(Some(event)) = server::Connection::next_event(&mut connection, &mut input) {
         any(event);
     }
-    any((server::Connection::refusal(&connection), server::Connection::has_reply(&connection)));
+    any(server::Connection::refusal(&connection));
     while let Some(mut reply) = server::Connection::poll_reply(&mut connection) {
         write_control(any(&mut reply));
     }

@@ -400,11 +400,6 @@ impl<const N: usize> Connection<N> {
         self.slots.get(Self::place(id)).is_some_and(|slot| slot.is_some_and(|slot| slot.id == id))
     }
 
-    /// The requests that are active.
-    pub fn active(&self) -> impl Iterator<Item = RequestId> {
-        self.slots.iter().flatten().map(|slot| slot.id)
-    }
-
     /// Whether a further request may begin, now or when an id is free: KEEP_CONN was set and nothing odd
     /// came.
     ///

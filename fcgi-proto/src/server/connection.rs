@@ -173,9 +173,8 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     }
 
     /// Whether a [reply](Self::poll_reply) waits.
-    #[must_use]
     #[inline]
-    pub const fn has_reply(&self) -> bool {
+    pub(crate) const fn has_reply(&self) -> bool {
         matches!(self.replies, [Some(_), ..])
     }
 

@@ -118,7 +118,7 @@ async fn show(path: &Path, parts: &Parts, name: &str) -> Result<Response<Content
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED).with(ALLOW, HeaderValue::from_static("GET, HEAD"))
         );
     }
-    match file::answer(path, &parts.headers).await {
+    match file::answer(path, parts).await {
         Ok(answer) if answer.status().is_client_error() => Err(Refusal(Box::new(answer.map(drop)))),
         Ok(answer) => Ok(answer.map(Content::File)),
         Err(error) => {

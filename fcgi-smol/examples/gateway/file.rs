@@ -18,7 +18,8 @@ use headers::{
 use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::RANGE;
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Response, StatusCode};
 use smol::Task;
 
 /// Bytes that are read at a time.
@@ -34,11 +35,11 @@ enum Part {
     Nothing(StatusCode),
 }
 
-/// The answer to a GET or HEAD with these header fields: 200, 206, or without a body 304, 412 or 416.
+/// The answer to a GET or HEAD: 200, 206, or without a body 304, 412 or 416.
 ///
 /// # Errors
 /// The file cannot be opened.
-pub(crate) async fn answer(path: &Path, asked: &HeaderMap) -> io::Result<Response<Content>> {
+pub(crate) async fn answer(path: &Path, asked: &Parts) -> io::Result<Response<Content>> {
     let opened = path.to_owned();
     let (file, metadata) = smol::unblock(move || {
         let file = File::open(opened)?;
@@ -95,8 +96,8 @@ impl Version {
     }
 
     /// What is sent, in the order of section 13.2.2.
-    fn part(&self, asked: &HeaderMap, length: u64) -> Part {
-        let (tag, modified) = (&self.tag, self.modified);
+    fn part(&self, request: &Parts, length: u64) -> Part {
+        let (tag, modified, asked) = (&self.tag, self.modified, &request.headers);
         let holds = match asked.typed_get::<IfMatch>() {
             Some(tags) => tags.precondition_passes(tag),
             None => {
@@ -112,6 +113,10 @@ impl Version {
         };
         if !is_new {
             return Part::Nothing(StatusCode::NOT_MODIFIED);
+        }
+        // Of a range section 14.2 speaks for GET alone.
+        if request.method != Method::GET {
+            return Part::Whole;
         }
         let known: Option<IfRange> = asked.typed_get();
         if known.is_some_and(|known| known.is_modified(Some(tag), Some(&modified.into()))) {

@@ -134,8 +134,11 @@ impl Site {
         self.root.join(OsStr::from_bytes(&name[start..]))
     }
 
-    /// What is there under this name, without links, if it may be asked for.
+    /// What is there under this name, without links, if it may be asked for: nothing hidden (`.git`, `.htaccess`).
     fn real(&self, name: &[u8]) -> Option<PathBuf> {
+        if name.split(|byte| *byte == b'/').any(is_hidden) {
+            return None;
+        }
         let below = self.below(name);
         let real = below.canonicalize().ok()?;
         if real.starts_with(&self.root) || self.links.iter().any(|links| real.starts_with(links)) {
@@ -156,13 +159,16 @@ fn real_folder(option: &str, folder: OsString) -> io::Result<PathBuf> {
     found.map_err(|error| io::Error::new(error.kind(), explained(error)))
 }
 
-/// Whether a file may be shown: no script, under either of its names, and nothing hidden (`.git`, `.htaccess`).
+/// Whether a segment of a path is a name that is hidden. The dot alone is the folder itself.
+fn is_hidden(segment: &[u8]) -> bool {
+    segment.starts_with(b".") && ![b".".as_slice(), WELL_KNOWN].contains(&segment)
+}
+
+/// Whether a file may be shown: no script, under either of its names.
 fn is_shown(path: &[u8], real: &Path) -> bool {
-    let is_hidden =
-        |segment: &[u8]| segment.starts_with(b".") && ![b".".as_slice(), WELL_KNOWN].contains(&segment);
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let real_name = real.file_name().unwrap_or_default().as_bytes();
-    !path.split(|byte| *byte == b'/').any(is_hidden) && !is_source(name) && !is_source(real_name)
+    !is_source(name) && !is_source(real_name)
 }
 
 /// Whether a name is that of a script, also where others would run it (`a.PHP`, `a.phtml`), or of a copy that an

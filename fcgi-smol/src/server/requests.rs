@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use fcgi_blocking::Spool;
+use fcgi_blocking::{Span, Spool};
 use fcgi_proto::server::session::{Begin, Exchange, Exchanges, Life, Request, Stopped, Stream};
 
 use crate::server::connections::{Common, SLOTS};
@@ -18,6 +18,8 @@ pub(crate) type Session = fcgi_proto::server::Session<SLOTS, Vec<Life>>;
 
 pub(crate) struct Active {
     pub(crate) exchange: Exchange,
+    /// Of its handler, if that was started.
+    pub(crate) span: Span,
     /// Bytes of parameters that came.
     params_len: usize,
     /// Its bodies.
@@ -36,6 +38,7 @@ impl Active {
         let Settings { limits, head_limit, front, watcher, .. } = &common.settings;
         Box::new(Self {
             exchange: Exchange::new(limits, *head_limit, *front).watched(watcher.is_some()),
+            span: Span::default(),
             params_len: 0,
             kept: Default::default(),
             started: false,
@@ -117,7 +120,8 @@ impl Requests {
         let slot = self.slots.get_mut(request.slot());
         let active = slot.and_then(|slot| slot.take_if(|active| active.exchange.is_of(request)));
         let Some(mut active) = active else { return };
-        self.common.ends.note(|| session.account(request, &active.exchange, now));
+        let span = std::mem::take(&mut active.span);
+        self.common.ends.note(&span, || session.account(request, &active.exchange, now));
         self.common.release(active.memory());
         if !active.started {
             self.common.end();
@@ -156,10 +160,9 @@ impl Exchanges for Requests {
         if !self.common.begin() {
             return false;
         }
-        if self.slots.len() <= slot {
-            self.slots.reserve_exact(usize::from(slot == 0));
-            self.slots.resize_with(slot + 1, || None);
-        }
+        // Most connections have one request at a time.
+        self.slots.reserve_exact(usize::from(self.slots.is_empty()));
+        self.slots.resize_with(self.slots.len().max(slot + 1), || None);
         let mut active = self.common.requests.get(|| Active::new(&self.common));
         active.exchange.begin = Some(begin);
         self.slots[slot] = Some(active);

@@ -8,16 +8,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fcgi_blocking::{log_level, panic_text};
+use fcgi_blocking::{Span, log_level, panic_text};
 use fcgi_proto::Level;
-use fcgi_proto::pair::ParamsBuf;
-use fcgi_proto::server::session::{Begin, Request as Key};
+use fcgi_proto::server::session::Request as Key;
 use smol::channel::Sender;
 
 use crate::AppStatus;
 use crate::net::clock::Alarm;
 use crate::server::BoxError;
-use crate::server::connection::{Connection, Turn};
+use crate::server::connection::{Begun, Connection, Turn};
 use crate::server::connections::Connections;
 use crate::server::request::Request;
 
@@ -25,13 +24,15 @@ use crate::server::request::Request;
 pub struct RequestTask<F> {
     /// Until the connection knows how it ended. It is dropped before.
     future: Option<Pin<Box<F>>>,
+    span: Span,
     connection: Arc<Connection>,
     key: Key,
 }
 
 impl<F> RequestTask<F> {
     fn complete(&mut self, outcome: Result<AppStatus, String>) {
-        if self.future.take().is_some() {
+        if let Some(future) = self.future.take() {
+            self.span.in_scope(|| drop(future));
             self.connection.complete(self.key, outcome);
             self.connection.common.end();
         }
@@ -46,11 +47,11 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let Self { future: Some(future), span, .. } = &mut *self else { return Poll::Ready(()) };
         let run = || {
             future.as_mut().poll(cx).map(|result| result.map(Into::into).map_err(|error| error.to_string()))
         };
-        let outcome = match catch_unwind(AssertUnwindSafe(run)) {
+        let outcome = match span.in_scope(|| catch_unwind(AssertUnwindSafe(run))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => outcome,
             Err(panic) => Err(panic_text(&*panic)),
@@ -97,18 +98,18 @@ where
     }
 
     /// Starts a handler.
-    fn start(&mut self, begin: Begin, params: ParamsBuf, quick: bool, cx: &mut Context<'_>) {
+    fn start(&mut self, (begin, params, span): Begun, quick: bool, cx: &mut Context<'_>) {
         let key = begin.request;
         let connection = Arc::clone(&self.connection);
         let request = Request::new(Arc::clone(&connection), begin, params);
-        let future = match catch_unwind(AssertUnwindSafe(|| (self.handler)(request))) {
+        let future = match catch_unwind(AssertUnwindSafe(|| span.in_scope(|| (self.handler)(request)))) {
             Ok(future) => Box::pin(future),
             Err(panic) => {
                 connection.complete(key, Err(panic_text(&*panic)));
                 return connection.common.end();
             }
         };
-        let mut task = RequestTask { future: Some(future), connection, key };
+        let mut task = RequestTask { future: Some(future), span, connection, key };
         if (quick || self.connection.is_alone()) && Pin::new(&mut task).poll(cx).is_ready() {
             return;
         }
@@ -134,12 +135,10 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let same = self.connection.begin(cx);
-        if self.guest.as_mut().is_some_and(|guest| Pin::new(guest).poll(cx).is_ready()) {
-            self.guest = None;
-        }
+        self.guest.take_if(|guest| Pin::new(guest).poll(cx).is_ready());
         loop {
             match self.connection.turn() {
-                Turn::Start(begin, params, quick) => self.start(begin, params, quick, cx),
+                Turn::Start(begun, quick) => self.start(begun, quick, cx),
                 Turn::Over(failure) => {
                     // A handler that still runs goes on by itself.
                     let guest = self.guest.take();

@@ -28,13 +28,13 @@ use crate::server::request::Request;
 pub struct Params(Arc<[u8]>);
 
 impl Params {
-    /// The value of the first parameter with this name, any bytes.
+    /// The value of the last parameter with this name, any bytes.
     #[must_use]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.iter().get(name.as_ref())
     }
 
-    /// The value of the first parameter with this name, if it is UTF-8.
+    /// The value of the last parameter with this name, if it is UTF-8.
     #[must_use]
     pub fn get_str(&self, name: impl AsRef<[u8]>) -> Option<&str> {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())

@@ -60,14 +60,14 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// None if this machine lacks the web server.
+    /// The web server, once every host listens; None if this machine lacks the web server.
     pub(crate) fn start(front: &Front, subject: &Subject) -> Option<Self> {
         let program = match front.server.program() {
             Ok(program) => program,
             Err(reason) => {
                 let required = std::env::var("FCGI_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
                 assert!(!required, "{}: {reason}", front.name);
-                skipped(format_args!("{}: {reason}", front.name));
+                skipped(reason);
                 return None;
             }
         };
@@ -77,7 +77,9 @@ impl Fleet {
         let network = Network::of_hosts(HOSTS);
         let addresses = std::array::from_fn(|host| network.address(host));
         let hosts = std::array::from_fn(|host| {
-            Some(start_app(&network, host, addresses[host], &executable, dir.path()))
+            let app = start_app(&network, host, addresses[host], &executable, dir.path());
+            assert!(wait_until(|| app.listens(addresses[host])), "host {host} does not listen");
+            Some(app)
         });
 
         let mut text = front.server.config(front.snippet, front.extra);
@@ -123,7 +125,7 @@ impl Fleet {
 
     /// Whether the host's application can be connected to.
     pub(crate) fn listens(&self, host: usize) -> bool {
-        self.hosts[host].as_ref().is_some_and(|app| app.listens(self.addresses[host].port()))
+        self.hosts[host].as_ref().is_some_and(|app| app.listens(self.addresses[host]))
     }
 
     /// How many requests the web server has had answered by a host.

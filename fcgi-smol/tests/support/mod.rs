@@ -11,6 +11,8 @@ pub(crate) mod fixture;
 #[path = "../../../fcgi-blocking/tests/support/said.rs"]
 pub(crate) mod said;
 pub(crate) mod scripted;
+#[path = "../../../fcgi-blocking/tests/support/skipped.rs"]
+pub(crate) mod skipped;
 #[path = "../../../fcgi-blocking/tests/support/wire.rs"]
 mod wire;
 

@@ -14,8 +14,10 @@ fastcgi.createServer((request, response) => {
         return response.end();
     case 'echo':
         response.setHeader('Content-Type', request.cgiParams.CONTENT_TYPE);
-        // Not `pipe`, which holds the body up while the answer waits: node-fastcgi has hung there, with bodies above
-        // 64 KB and where nobody else was at work.
+        // The answer begins before the body is in. So what does not fit the sockets, from about 64 KB on, comes back
+        // only to a client that reads while it writes and closes neither half. nginx stops sending at the answer's
+        // first byte, and both wait; a client that closes its sending half gets what has left by then, since
+        // node-fastcgi's sockets are not `allowHalfOpen`.
         request.on('data', (data) => response.write(data));
         return request.on('end', () => response.end());
     case 'bytes':

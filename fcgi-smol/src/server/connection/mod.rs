@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fmt, io};
 
-use fcgi_blocking::{Peer, log_level};
+use fcgi_blocking::{Peer, Span, log_level};
 use fcgi_proto::Level;
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::session::{Begin, Leave, Name, Request, Stopped};
@@ -27,11 +27,13 @@ use crate::server::requests::{Active, Requests, Session};
 /// How long the connection's task may poll handlers that share it with others; further ones are tasks at once.
 const HERE: Duration = Duration::from_micros(200);
 
+/// What a handler is started with, and in which span.
+pub(crate) type Begun = (Begin, ParamsBuf, Span);
+
 /// What a connection's task has to do next.
 pub(crate) enum Turn {
-    /// Start the handler of this request with these parameters, then see again; whether there is time to poll it on the
-    /// connection's task.
-    Start(Begin, ParamsBuf, bool),
+    /// Start the handler of a request, then see again; whether there is time to poll it on the connection's task.
+    Start(Begun, bool),
     /// Nothing, until it is woken or the first of these times has come. The second is now; and whether others are to
     /// have their turn, and then it again.
     Rest(Duration, Duration, bool),
@@ -280,13 +282,14 @@ impl State {
 
     /// The next request whose handler is to be started.
     fn start(&mut self) -> Option<Turn> {
-        while let Some(request) = (!self.starts.is_empty()).then(|| self.starts.remove(0)) {
-            let Some(Active { exchange, started, .. }) = self.requests.get(request) else { continue };
-            *started = true;
+        loop {
+            let request = (!self.starts.is_empty()).then(|| self.starts.remove(0))?;
+            let Some(Active { exchange, started, span, .. }) = self.requests.get(request) else { continue };
+            let begin = exchange.begin?;
+            (*started, *span) = (true, Span::new(self.peer, begin, &exchange.params));
             let quick = self.now.saturating_sub(self.woken) < HERE;
-            return Some(Turn::Start(exchange.begin?, exchange.take_params(), quick));
+            return Some(Turn::Start((begin, exchange.take_params(), span.clone()), quick));
         }
-        None
     }
 
     /// Tells a log what the session has to say, perhaps of this request; what ends the connection is told at its end.
