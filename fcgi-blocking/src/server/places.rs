@@ -178,3 +178,26 @@ impl Drop for Place<'_> {
         self.places.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_place_looks_again_when_one_may_be_closed() {
+        let places: &Places = Box::leak(Box::new(Places::new(1)));
+        let (stream, _client) = UnixStream::pair().unwrap();
+        let place = places.take(Arc::new(stream.into()), || false).unwrap();
+        place.waits(Some(Waiting { since: clock::now(), comes: true, begun: false, leaving: false }));
+        let (looks, looked) = mpsc::channel();
+        thread::spawn(move || {
+            places.wait_for_release(Duration::MAX);
+            looks.send(()).unwrap();
+        });
+        looked.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+}

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fcgi_proto::record::RecordType;
-use fcgi_smol::memory::{End, pipe};
+use fcgi_smol::memory::{End, pipe, slow_pipe};
 use fcgi_smol::{Request, Settings, Status, serve_stream};
 use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use smol::channel;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::polls::at_most;
 use crate::wire::{Answer, Call, abort, read_record, record};
 use crate::{Clock, Outcome, Tasks, echo, orders, random_orders, say, send};
 
@@ -23,12 +24,23 @@ fn serve<F>(
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
-    let (ours, theirs) = pipe(room);
+    serve_over(pipe(room), |_| (), handler)
+}
+
+fn serve_over<F>(
+    (ours, theirs): (End, End),
+    change: impl FnOnce(&mut Settings) + Send + 'static,
+    handler: impl Fn(Request) -> F + Send + Sync + 'static,
+) -> (Arc<End>, JoinHandle<io::Result<()>>)
+where
+    F: Future<Output = Outcome> + Send + 'static,
+{
     let served = spawn(async move {
         let mut settings = Settings::default();
         settings.body_room = 300;
         // They pass in none of the tests.
         (settings.idle_timeout, settings.params_timeout) = (Duration::MAX, Duration::MAX);
+        change(&mut settings);
         serve_stream(theirs, &settings, Tasks, handler).await
     });
     (Arc::new(ours), served)
@@ -97,6 +109,18 @@ fn requests_one_after_the_other_are_answered() {
 }
 
 #[test]
+fn a_stream_that_takes_a_while_to_be_flushed_and_closed_is_waited_for() {
+    orders(|| {
+        let (end, served) = serve_over(slow_pipe(300), |_| (), echo);
+        send(&end, Call::post("/", body(1, 100)).closing().bytes()).join().expect("it is read");
+        answers(&end, 1)[&1].assert_ok(body(1, 100));
+        assert_eq!(read_record(&*end).expect("no error"), None);
+        drop(end);
+        block_on(served).expect("it runs to its end").expect("FastCGI");
+    });
+}
+
+#[test]
 fn a_body_is_read_in_one_task_while_the_answer_is_written_in_another() {
     async fn handler(request: Request) -> Outcome {
         let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
@@ -158,6 +182,168 @@ fn a_handler_that_reads_some_and_waits_for_another_request_lets_that_come() {
             answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
         }
         sender.join().expect("all is sent");
+        leave(&end, served);
+    });
+}
+
+/// A handler that waits in a task of its own until the test says so, reads so much of its body of 600 bytes, and goes on
+/// once another request was answered, which came behind that.
+fn reads_and_waits_for_another(length: usize, change: fn(&mut Settings)) {
+    let (go, may_go) = channel::bounded::<()>(1);
+    let (done, is_done) = channel::bounded::<()>(1);
+    let (end, served) = serve_over(pipe(2000), change, move |request: Request| {
+        let (may_go, done, is_done) = (may_go.clone(), done.clone(), is_done.clone());
+        async move {
+            if request.id().get() == 2 {
+                echo(request).await?;
+                return Ok(done.try_send(())?);
+            }
+            let mut stdin = request.stdin();
+            let reader = spawn(async move {
+                may_go.recv().await.expect("it is told");
+                let mut read = vec![0; length];
+                stdin.read_exact(&mut read).await?;
+                is_done.recv().await.expect("it is told");
+                stdin.read_to_end(&mut read).await.map(|_| read)
+            });
+            say(&request, reader.await.expect("it runs to its end")?).await
+        }
+    });
+    let calls = [Call::post("/", body(1, 600)).id(1), Call::post("/", body(2, 10)).id(2)];
+    let sent = [calls[0].opening(), record(RecordType::Stdin, 1, &body(1, 600)), calls[1].bytes()].concat();
+    send(&end, sent).join().expect("it is read");
+    go.try_send(()).expect("it waits");
+    let mut answers_of = answers(&end, 1);
+    send(&end, record(RecordType::Stdin, 1, b"")).join().expect("it is read");
+    answers_of.extend(answers(&end, 1));
+    for (id, answer) in answers_of {
+        answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
+    }
+    leave(&end, served);
+}
+
+#[test]
+fn a_handler_that_reads_what_was_kept_and_waits_for_another_request_lets_that_come() {
+    orders(|| reads_and_waits_for_another(300, |_| ()));
+}
+
+#[test]
+fn a_handler_that_reads_what_could_not_be_kept_and_waits_for_another_request_lets_that_come() {
+    // As much as the parameters need.
+    orders(|| reads_and_waits_for_another(600, |settings| settings.memory = 500));
+}
+
+#[test]
+fn a_handler_that_waits_to_read_lets_a_request_begin_behind_a_body_that_nobody_reads() {
+    orders(|| {
+        let (go, may_go): (Vec<_>, Vec<_>) = (0..2).map(|_| channel::bounded::<()>(1)).unzip();
+        let (end, served) = serve(2000, move |request: Request| {
+            let may_go = may_go.get(usize::from(request.id().get()) - 1).cloned();
+            async move {
+                if let Some(may_go) = may_go {
+                    may_go.recv().await?;
+                }
+                echo(request).await
+            }
+        });
+        let calls: Vec<_> = (1..=3).map(|id| Call::post("/", body(id, 600)).id(id)).collect();
+        let unread = record(RecordType::Stdin, 2, &body(2, 600));
+        let sent = [calls[0].opening(), calls[1].opening(), unread, calls[2].bytes()].concat();
+        send(&end, sent).join().expect("it is read");
+        go[0].try_send(()).expect("it waits");
+        answers(&end, 1)[&3].assert_ok(body(3, 600));
+        go[1].try_send(()).expect("it waits");
+        let sent = [calls[0].bodies(), record(RecordType::Stdin, 2, b"")].concat();
+        send(&end, sent).join().expect("it is read");
+        for (id, answer) in answers(&end, 2) {
+            answer.assert_ok(body(id, 600));
+        }
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
+    orders(|| {
+        let (go, may_go) = channel::bounded::<()>(1);
+        let (end, served) = serve(200, move |request: Request| {
+            let may_go = may_go.clone();
+            async move {
+                let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+                let writer = spawn(async move {
+                    let count = page.write(&body(1, 20_000)).await?;
+                    may_go.recv().await.expect("it is told");
+                    page.write_all(&body(1, 20_000)[count..]).await
+                });
+                Ok(writer.await.expect("it runs to its end")?)
+            }
+        });
+        send(&end, Call::get("/").bytes()).join().expect("it is read");
+        let first = read_record(&*end).expect("a record").expect("a record, not the end");
+        go.try_send(()).expect("it waits");
+        let first = record(first.record_type, 1, &first.content);
+        Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 20_000));
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn a_handler_that_waited_to_read_and_waits_for_another_request_lets_that_come() {
+    orders(|| {
+        let (waited, has_waited) = channel::bounded::<()>(1);
+        let (done, is_done) = channel::bounded::<()>(1);
+        let (end, served) = serve(2000, move |request: Request| {
+            let (waited, done, is_done) = (waited.clone(), done.clone(), is_done.clone());
+            async move {
+                if request.id().get() == 2 {
+                    echo(request).await?;
+                    return Ok(done.try_send(())?);
+                }
+                let mut stdin = request.stdin();
+                let reader = spawn(async move {
+                    let mut first = [0; 10];
+                    // What is called for this read does not go on with it.
+                    let count = at_most(1, stdin.read(&mut first)).await.transpose()?.unwrap_or(0);
+                    waited.try_send(()).expect("the test waits");
+                    is_done.recv().await.expect("it is told");
+                    let mut read = first[..count].to_vec();
+                    stdin.read_to_end(&mut read).await.map(|_| read)
+                });
+                say(&request, reader.await.expect("it runs to its end")?).await
+            }
+        });
+        let calls = [Call::post("/", body(1, 200)).id(1), Call::post("/", body(2, 100)).id(2)];
+        send(&end, calls[0].opening()).join().expect("it is read");
+        block_on(has_waited.recv()).expect("it runs");
+        send(&end, [calls[0].bodies(), calls[1].bytes()].concat()).join().expect("it is read");
+        for (id, answer) in answers(&end, 2) {
+            answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
+        }
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn whoever_begins_to_watch_and_does_not_read_is_told_of_an_abort() {
+    orders(|| {
+        let (watch, may_watch) = channel::bounded::<()>(1);
+        let (end, served) = serve(1000, move |request: Request| {
+            let may_watch = may_watch.clone();
+            async move {
+                let request = Arc::new(request);
+                let watcher = Arc::clone(&request);
+                let watcher = spawn(async move {
+                    may_watch.recv().await.expect("it is told");
+                    watcher.aborted().await;
+                });
+                watcher.await.expect("it is told");
+                say(&request, "aborted").await
+            }
+        });
+        let unread = record(RecordType::Stdin, 1, &body(1, 100));
+        send(&end, [Call::post("/", "").opening(), unread, abort(1)].concat()).join().expect("it is read");
+        watch.try_send(()).expect("it waits");
+        assert_eq!(answers(&end, 1)[&1].protocol_status, 0);
         leave(&end, served);
     });
 }

@@ -8,6 +8,6 @@ pub(crate) mod socket;
 pub(crate) mod time;
 
 pub use listener::{Listening, listen};
-pub use pipe::{End, pipe};
+pub use pipe::{End, pipe, slow_pipe};
 pub use socket::dial;
 pub use time::pass;
