@@ -38,12 +38,19 @@ where
     let served = spawn(async move {
         let mut settings = Settings::default();
         settings.body_room = 300;
-        // They pass in none of the tests.
+        // Who waits for something else than a limit is called for that.
         (settings.idle_timeout, settings.params_timeout) = (Duration::MAX, Duration::MAX);
+        (settings.read_timeout, settings.write_timeout) = (Duration::MAX, Duration::MAX);
         change(&mut settings);
         serve_stream(theirs, &settings, Tasks, handler).await
     });
     (Arc::new(ours), served)
+}
+
+/// The limits of a body that stops, and of an answer that nobody takes.
+fn limits(settings: &mut Settings) {
+    let Settings { read_timeout, write_timeout, .. } = Settings::default();
+    (settings.read_timeout, settings.write_timeout) = (read_timeout, write_timeout);
 }
 
 /// Reads until so many requests have ended: their answers.
@@ -263,17 +270,47 @@ fn a_handler_that_waits_to_read_lets_a_request_begin_behind_a_body_that_nobody_r
 }
 
 #[test]
+fn what_a_reader_finds_behind_its_body_wakes_the_reader_of_that() {
+    orders(|| {
+        let (go, may_go) = channel::bounded::<()>(1);
+        let (told, tells) = channel::bounded::<()>(1);
+        let change = |settings: &mut Settings| settings.spool = 0;
+        let (end, served) = serve_over(pipe(2000), change, move |request: Request| {
+            let (may_go, told) = (may_go.clone(), told.clone());
+            async move {
+                if request.id().get() == 1 {
+                    request.stdin().read_exact(&mut [0; 100]).await?;
+                    return Ok(told.try_send(())?);
+                }
+                may_go.recv().await?;
+                echo(request).await
+            }
+        });
+        let calls = [Call::post("/", "").id(1), Call::post("/", "").id(2)];
+        let [one, two] =
+            [(1, 100), (2, 600)].map(|(id, length)| record(RecordType::Stdin, id, &body(id, length)));
+        let sent = [calls[0].opening(), calls[1].opening(), two, one].concat();
+        send(&end, sent).join().expect("it is read");
+        go.try_send(()).expect("it waits");
+        block_on(tells.recv()).expect("it has read");
+        send(&end, calls.iter().flat_map(Call::bodies).collect()).join().expect("it is read");
+        answers(&end, 2)[&2].assert_ok(body(2, 600));
+        leave(&end, served);
+    });
+}
+
+#[test]
 fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
     orders(|| {
         let (go, may_go) = channel::bounded::<()>(1);
-        let (end, served) = serve(200, move |request: Request| {
+        let (end, served) = serve(4000, move |request: Request| {
             let may_go = may_go.clone();
             async move {
                 let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
                 let writer = spawn(async move {
-                    let count = page.write(&body(1, 20_000)).await?;
+                    let count = page.write(&body(1, 10_000)).await?;
                     may_go.recv().await.expect("it is told");
-                    page.write_all(&body(1, 20_000)[count..]).await
+                    page.write_all(&body(1, 10_000)[count..]).await
                 });
                 Ok(writer.await.expect("it runs to its end")?)
             }
@@ -282,7 +319,7 @@ fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
         let first = read_record(&*end).expect("a record").expect("a record, not the end");
         go.try_send(()).expect("it waits");
         let first = record(first.record_type, 1, &first.content);
-        Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 20_000));
+        Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 10_000));
         leave(&end, served);
     });
 }
@@ -327,7 +364,7 @@ fn a_handler_that_waited_to_read_and_waits_for_another_request_lets_that_come() 
 fn whoever_begins_to_watch_and_does_not_read_is_told_of_an_abort() {
     orders(|| {
         let (watch, may_watch) = channel::bounded::<()>(1);
-        let (end, served) = serve(1000, move |request: Request| {
+        let (end, served) = serve(2000, move |request: Request| {
             let may_watch = may_watch.clone();
             async move {
                 let request = Arc::new(request);
@@ -340,7 +377,8 @@ fn whoever_begins_to_watch_and_does_not_read_is_told_of_an_abort() {
                 say(&request, "aborted").await
             }
         });
-        let unread = record(RecordType::Stdin, 1, &body(1, 100));
+        // More than is kept.
+        let unread = record(RecordType::Stdin, 1, &body(1, 600));
         send(&end, [Call::post("/", "").opening(), unread, abort(1)].concat()).join().expect("it is read");
         watch.try_send(()).expect("it waits");
         assert_eq!(answers(&end, 1)[&1].protocol_status, 0);
@@ -422,6 +460,29 @@ fn whoever_waits_when_the_client_leaves_is_told() {
 }
 
 #[test]
+fn whoever_watches_when_the_handler_has_ended_is_told() {
+    orders(|| {
+        let (told, tells) = channel::bounded(1);
+        let (end, served) = serve(300, move |request: Request| {
+            let told = told.clone();
+            async move {
+                let request = Arc::new(request);
+                let watcher = Arc::clone(&request);
+                drop(spawn(async move {
+                    watcher.aborted().await;
+                    told.try_send(()).expect("the test waits");
+                }));
+                say(&request, "ended").await
+            }
+        });
+        send(&end, Call::get("/").bytes()).join().expect("it is read");
+        answers(&end, 1)[&1].assert_ok("ended");
+        block_on(tells.recv()).expect("it is told");
+        leave(&end, served);
+    });
+}
+
+#[test]
 fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
     orders(|| {
         let (go_on, may_go_on) = channel::unbounded::<()>();
@@ -449,7 +510,7 @@ fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
 fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
     orders(|| {
         let (told, tells) = channel::unbounded();
-        let (end, served) = serve(200, move |request: Request| {
+        let (end, served) = serve_over(pipe(200), limits, move |request: Request| {
             let told = told.clone();
             async move {
                 let failed = if request.id().get() == 1 {
@@ -479,7 +540,7 @@ fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
 fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
     random_orders(|| {
         let (told, tells) = channel::unbounded();
-        let (end, served) = serve(200, move |request: Request| {
+        let (end, served) = serve_over(pipe(200), limits, move |request: Request| {
             let told = told.clone();
             async move {
                 // The connection's task waits for nothing but the end of this.
