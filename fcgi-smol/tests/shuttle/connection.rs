@@ -308,9 +308,9 @@ fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
             async move {
                 let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
                 let writer = spawn(async move {
-                    let count = page.write(&body(1, 10_000)).await?;
+                    let count = page.write(&body(1, 20_000)).await?;
                     may_go.recv().await.expect("it is told");
-                    page.write_all(&body(1, 10_000)[count..]).await
+                    page.write_all(&body(1, 20_000)[count..]).await
                 });
                 Ok(writer.await.expect("it runs to its end")?)
             }
@@ -319,7 +319,7 @@ fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
         let first = read_record(&*end).expect("a record").expect("a record, not the end");
         go.try_send(()).expect("it waits");
         let first = record(first.record_type, 1, &first.content);
-        Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 10_000));
+        Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 20_000));
         leave(&end, served);
     });
 }
