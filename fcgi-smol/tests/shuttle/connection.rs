@@ -302,12 +302,20 @@ fn what_a_reader_finds_behind_its_body_wakes_the_reader_of_that() {
 #[test]
 fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
     orders(|| {
+        let (reads, does_read) = channel::bounded::<()>(1);
         let (go, may_go) = channel::bounded::<()>(1);
-        let (end, served) = serve(4000, move |request: Request| {
-            let may_go = may_go.clone();
+        // The task has this limit to look at, and is not called for that of the answer.
+        let change = |settings: &mut Settings| settings.read_timeout = Duration::from_secs(1);
+        let (end, served) = serve_over(pipe(4000), change, move |request: Request| {
+            let (reads, may_go) = (reads.clone(), may_go.clone());
             async move {
+                if request.id().get() == 2 {
+                    reads.try_send(())?;
+                    return echo(request).await;
+                }
                 let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
                 let writer = spawn(async move {
+                    may_go.recv().await.expect("it is told");
                     let count = page.write(&body(1, 20_000)).await?;
                     may_go.recv().await.expect("it is told");
                     page.write_all(&body(1, 20_000)[count..]).await
@@ -315,11 +323,16 @@ fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
                 Ok(writer.await.expect("it runs to its end")?)
             }
         });
-        send(&end, Call::get("/").bytes()).join().expect("it is read");
+        let calls = [Call::get("/").id(1), Call::post("/", "two").id(2)];
+        send(&end, [calls[0].bytes(), calls[1].opening()].concat()).join().expect("it is read");
+        block_on(does_read.recv()).expect("it runs");
+        go.try_send(()).expect("it waits");
         let first = read_record(&*end).expect("a record").expect("a record, not the end");
         go.try_send(()).expect("it waits");
         let first = record(first.record_type, 1, &first.content);
         Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 20_000));
+        send(&end, calls[1].bodies()).join().expect("it is read");
+        answers(&end, 1)[&2].assert_ok("two");
         leave(&end, served);
     });
 }

@@ -243,3 +243,40 @@ fn a_response_may_go_on_in_another_task() {
         application.join().expect("it runs to its end").expect("it is read");
     });
 }
+
+#[test]
+fn a_body_is_sent_as_it_comes() {
+    orders(|| {
+        let (ours, theirs) = pipe(700);
+        let (body, feed) = pipe(700);
+        let application = thread::spawn(move || {
+            let mut parts = 0;
+            while let Some(came) = read_record(&theirs)? {
+                match came.record_type {
+                    RecordType::Stdin if came.content.is_empty() => {
+                        write(&theirs, &answer(came.id, b"whole"))?
+                    }
+                    RecordType::Stdin => {
+                        parts += came.content.len();
+                        // The next part comes when this one has.
+                        if parts < 30 {
+                            write(&feed, &[b'x'; 10][..10 - parts % 10])?;
+                        }
+                    }
+                    RecordType::Params if came.content.is_empty() => write(&feed, &[b'x'; 10])?,
+                    _ => {}
+                }
+            }
+            io::Result::Ok(())
+        });
+        let client = Client::over(ours, ClientSettings::default());
+        let asked = spawn(async move {
+            let mut response = client.request(Params::post("/")).body(body, 30).send().await.expect("a head");
+            let mut answer = String::new();
+            response.read_to_string(&mut answer).await.expect("no failure");
+            assert_eq!(answer, "whole");
+        });
+        block_on(asked).expect("it runs to its end");
+        application.join().expect("it runs to its end").expect("it is read");
+    });
+}
