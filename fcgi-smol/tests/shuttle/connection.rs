@@ -573,3 +573,44 @@ fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
         let _ = block_on(served).expect("it runs to its end");
     });
 }
+
+#[test]
+fn a_connection_that_is_dropped_ends_for_its_client_and_its_handlers() {
+    orders(|| {
+        let (started, starts) = channel::unbounded();
+        let (told, tells) = channel::unbounded();
+        let (end, served) = serve(1000, move |request: Request| {
+            let (started, told) = (started.clone(), told.clone());
+            async move {
+                started.try_send(()).expect("the test waits");
+                request.stdin().read(&mut [0; 10]).await.expect_err("it has not ended");
+                Ok(told.try_send(())?)
+            }
+        });
+        let opening = (1..=2).flat_map(|id| Call::post("/", "").id(id).opening()).collect();
+        send(&end, opening).join().expect("it is read");
+        for _ in 0..2 {
+            block_on(starts.recv()).expect("they run");
+        }
+        served.abort();
+        assert_eq!(read_record(&*end).expect("no error"), None);
+        // One that was no task of its own yet is dropped.
+        let _ = block_on(tells.recv());
+    });
+}
+
+#[test]
+fn a_connection_that_goes_on_in_another_task_has_its_limits() {
+    orders(|| {
+        let (ours, theirs) = pipe(100);
+        let served = async move { serve_stream(theirs, &Settings::default(), Tasks, echo).await };
+        let mut served = Box::pin(served);
+        assert!(block_on(at_most(1, &mut served)).is_none());
+        let served = spawn(served);
+        let clock = Clock::run(Duration::from_secs(1));
+        assert_eq!(read_record(&ours).expect("no error"), None);
+        drop(clock);
+        drop(ours);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}

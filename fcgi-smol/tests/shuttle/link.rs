@@ -37,7 +37,7 @@ fn write(mut end: &End, bytes: &[u8]) -> io::Result<()> {
     end.write_all(bytes)
 }
 
-fn head(id: u16) -> Vec<u8> {
+pub(crate) fn head(id: u16) -> Vec<u8> {
     record(RecordType::Stdout, id, b"Content-Type: text/plain\r\n\r\n")
 }
 
@@ -45,7 +45,7 @@ fn ended(id: u16) -> Vec<u8> {
     record(RecordType::EndRequest, id, &EndRequest { app_status: 0, protocol_status: 0 }.encode())
 }
 
-fn answer(id: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(id: u16, body: &[u8]) -> Vec<u8> {
     let parts = body.chunks(200).flat_map(|part| record(RecordType::Stdout, id, part));
     [head(id), parts.collect(), record(RecordType::Stdout, id, b""), ended(id)].concat()
 }
