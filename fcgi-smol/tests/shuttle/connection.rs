@@ -614,3 +614,31 @@ fn a_connection_that_goes_on_in_another_task_has_its_limits() {
         let _ = block_on(served).expect("it runs to its end");
     });
 }
+
+#[test]
+fn a_limit_that_is_later_than_the_one_before_passes_too() {
+    orders(|| {
+        let (started, starts) = channel::bounded(1);
+        let (told, tells) = channel::bounded(1);
+        let change = |settings: &mut Settings| {
+            (settings.params_timeout, settings.idle_timeout) =
+                (Duration::from_secs(1), Duration::from_secs(1));
+            settings.read_timeout = Duration::from_secs(10);
+        };
+        let (end, served) = serve_over(pipe(200), change, move |request: Request| {
+            let (started, told) = (started.clone(), told.clone());
+            async move {
+                started.try_send(()).expect("the test waits");
+                let error = request.stdin().read(&mut [0; 10]).await.expect_err("it is late");
+                Ok(told.try_send(error.kind())?)
+            }
+        });
+        send(&end, Call::post("/", "").opening()).join().expect("it is read");
+        block_on(starts.recv()).expect("it runs");
+        let clock = Clock::run(Duration::from_millis(500));
+        assert_eq!(block_on(tells.recv()).expect("it is told"), io::ErrorKind::TimedOut);
+        drop(clock);
+        drop(end);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}
