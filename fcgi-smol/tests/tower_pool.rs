@@ -26,8 +26,9 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use script::{App, Asked, Peer, answer, end, limits, page, stdout};
-use smol::block_on;
+use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
+use smol::future::FutureExt;
 use support::PATIENCE;
 use tower_service::Service;
 
@@ -37,6 +38,15 @@ fn pool(app: &App, change: impl FnOnce(&mut PoolSettings)) -> Pool {
     settings.wait_timeout = PATIENCE;
     change(&mut settings);
     Pool::new([app.endpoint.clone()], settings)
+}
+
+/// What this comes to, in time.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let late = async {
+        Timer::after(PATIENCE).await;
+        panic!("it still waits after {PATIENCE:?}")
+    };
+    smol::block_on(work.or(late))
 }
 
 fn call<B>(pool: &Pool, request: Request<B>) -> Result<Response<ResponseBody>, ClientError>

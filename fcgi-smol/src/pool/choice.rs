@@ -244,10 +244,9 @@ impl<C: Clone> Choices<C> {
         }
     }
 
-    /// Closes all connections without requests.
-    pub(crate) fn close_idle(&mut self, now: Duration) {
+    /// Closes all connections without requests: nobody waits for their places.
+    pub(crate) fn close_idle(&mut self) {
         self.close_idle_if(|_, _| true);
-        self.serve(now);
     }
 
     /// An application that is to be connected to without a request, to see whether it is back; or when to ask

@@ -124,3 +124,15 @@ fn whoever_waits_for_too_long_is_told() {
         all_are_answered(asks(&pool, 1));
     });
 }
+
+#[test]
+fn a_request_that_cannot_be_sent_gives_its_connection_back() {
+    orders(|| {
+        applications(listen(&endpoint("one"), 700), application);
+        let pool = pool(&["one"], |_| ());
+        let params = Params::get("/").set("HTTP_COOKIE", [b'x'; 70_000]);
+        let error = block_on(pool.request(params).send()).expect_err("it fits no record");
+        assert!(!matches!(error, ClientError::Connect(_)), "{error}");
+        all_are_answered(asks(&pool, 1));
+    });
+}
