@@ -111,7 +111,7 @@ impl Link {
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
         let is_over = state.socket.is_some() && state.session.next().close;
         let socket = state.socket.take_if(|_| is_over);
-        if self.bell.rung.swap(false, Ordering::SeqCst) {
+        if self.bell.rung.swap(false, Ordering::SeqCst) || is_over {
             state.wake_all();
         }
         let woken = mem::take(&mut state.woken);

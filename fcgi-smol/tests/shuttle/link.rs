@@ -1,19 +1,20 @@
 //! A link of a client: requests that share a connection, of which whoever is polled reads and writes for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fcgi_proto::record::{EndRequest, RecordType};
+use fcgi_proto::record::{EndRequest, Header, RecordType};
 use fcgi_smol::memory::{End, Listening, listen, pass, pipe};
 use fcgi_smol::{Client, ClientError, ClientSettings, Params};
 use shuttle::future::{JoinHandle, block_on, spawn};
 use shuttle::thread;
-use smol::io::AsyncReadExt;
+use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::polls::at_most;
-use crate::wire::{read_record, record};
+use crate::wire::{raw_record, read_record, record};
 use crate::{Clock, endpoint, orders};
 
 /// An application that answers each request of a connection with its body, as it becomes whole.
@@ -127,32 +128,47 @@ fn a_request_that_is_dropped_holds_up_no_other() {
     });
 }
 
+/// Answers one request, and returns as the next one begins.
+fn one(end: &End) -> io::Result<()> {
+    let (mut began, mut body) = (false, Vec::new());
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::BeginRequest if began => break,
+            RecordType::BeginRequest => began = true,
+            RecordType::Stdin if came.content.is_empty() => write(end, &answer(came.id, &body))?,
+            RecordType::Stdin => body.extend(came.content),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn fails_its_requests(client: &Client) {
+    let mut failed = 0;
+    for (of, asked) in asks(client, 3, 300).into_iter().enumerate() {
+        // Who comes when it has ended gets another one.
+        match block_on(asked).expect("it runs to its end") {
+            Ok(answer) => assert_eq!(answer, body(of, 300)),
+            Err(_) => failed += 1,
+        }
+    }
+    assert!(failed > 0, "a request that may have been read was sent again");
+}
+
 #[test]
 fn a_connection_that_ends_fails_its_requests() {
+    orders(|| fails_its_requests(&shared(700, one)));
+}
+
+#[test]
+fn a_connection_that_breaks_the_protocol_fails_its_requests() {
     orders(|| {
-        let client = shared(700, |end| {
-            // It answers one request, and ends as the next one begins.
-            let (mut began, mut body) = (false, Vec::new());
-            while let Some(came) = read_record(end)? {
-                match came.record_type {
-                    RecordType::BeginRequest if began => break,
-                    RecordType::BeginRequest => began = true,
-                    RecordType::Stdin if came.content.is_empty() => write(end, &answer(came.id, &body))?,
-                    RecordType::Stdin => body.extend(came.content),
-                    _ => {}
-                }
-            }
-            Ok(())
+        let client = shared(700, |mut end| {
+            one(end)?;
+            write(end, &[9; 8])?;
+            io::copy(&mut end, &mut io::sink()).map(drop)
         });
-        let mut failed = 0;
-        for (of, asked) in asks(&client, 3, 300).into_iter().enumerate() {
-            // Who comes when it has ended gets another one.
-            match block_on(asked).expect("it runs to its end") {
-                Ok(answer) => assert_eq!(answer, body(of, 300)),
-                Err(_) => failed += 1,
-            }
-        }
-        assert!(failed > 0, "a request that may have been read was sent again");
+        fails_its_requests(&client);
     });
 }
 
@@ -278,5 +294,45 @@ fn a_body_is_sent_as_it_comes() {
         });
         block_on(asked).expect("it runs to its end");
         application.join().expect("it runs to its end").expect("it is read");
+    });
+}
+
+/// Takes what is sent, and gives this answer a byte at a time.
+struct Trickle(VecDeque<u8>);
+
+impl AsyncRead for Trickle {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(byte) = self.0.pop_front() else { return Poll::Pending };
+        buffer[0] = byte;
+        Poll::Ready(Ok(1))
+    }
+}
+
+impl AsyncWrite for Trickle {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn an_answer_that_comes_a_byte_at_a_time_is_read_in_turns_with_others() {
+    orders(|| {
+        let part = b"Content-Type: text/plain\r\n\r\nwhole";
+        let header = Header { padding_length: 255, ..Header::new(RecordType::Stdout, 1, part.len() as u16) };
+        let bytes = [raw_record(header, part), record(RecordType::Stdout, 1, b""), ended(1)].concat();
+        let client = Client::over(Trickle(bytes.into()), ClientSettings::default());
+        assert_eq!(block_on(ask(client, Vec::new())).expect("it is answered"), b"whole");
     });
 }
