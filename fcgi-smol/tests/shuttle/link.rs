@@ -297,8 +297,8 @@ fn a_body_is_sent_as_it_comes() {
     });
 }
 
-/// Takes what is sent, and gives this answer a byte at a time.
-struct Trickle(VecDeque<u8>);
+/// Gives this answer a byte at a time, once something was sent.
+struct Trickle(VecDeque<u8>, bool);
 
 impl AsyncRead for Trickle {
     fn poll_read(
@@ -306,14 +306,16 @@ impl AsyncRead for Trickle {
         _: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Some(byte) = self.0.pop_front() else { return Poll::Pending };
+        let Self(answer, true) = &mut *self else { return Poll::Pending };
+        let Some(byte) = answer.pop_front() else { return Poll::Pending };
         buffer[0] = byte;
         Poll::Ready(Ok(1))
     }
 }
 
 impl AsyncWrite for Trickle {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.1 = true;
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -332,7 +334,8 @@ fn an_answer_that_comes_a_byte_at_a_time_is_read_in_turns_with_others() {
         let part = b"Content-Type: text/plain\r\n\r\nwhole";
         let header = Header { padding_length: 255, ..Header::new(RecordType::Stdout, 1, part.len() as u16) };
         let bytes = [raw_record(header, part), record(RecordType::Stdout, 1, b""), ended(1)].concat();
-        let client = Client::over(Trickle(bytes.into()), ClientSettings::default());
-        assert_eq!(block_on(ask(client, Vec::new())).expect("it is answered"), b"whole");
+        let client = Client::over(Trickle(bytes.into(), false), ClientSettings::default());
+        let asked = block_on(spawn(ask(client, Vec::new()))).expect("it runs to its end");
+        assert_eq!(asked.expect("it is answered"), b"whole");
     });
 }
