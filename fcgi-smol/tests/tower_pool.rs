@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use adapter::block_on;
 use bytes::Bytes;
 use fcgi_blocking::Endpoint;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
@@ -26,9 +27,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use script::{App, Asked, Peer, answer, end, limits, page, stdout};
-use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
-use smol::future::FutureExt;
 use support::PATIENCE;
 use tower_service::Service;
 
@@ -38,15 +37,6 @@ fn pool(app: &App, change: impl FnOnce(&mut PoolSettings)) -> Pool {
     settings.wait_timeout = PATIENCE;
     change(&mut settings);
     Pool::new([app.endpoint.clone()], settings)
-}
-
-/// What this comes to, in time.
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let late = async {
-        Timer::after(PATIENCE).await;
-        panic!("it still waits after {PATIENCE:?}")
-    };
-    smol::block_on(work.or(late))
 }
 
 fn call<B>(pool: &Pool, request: Request<B>) -> Result<Response<ResponseBody>, ClientError>

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fcgi_proto::record::RecordType;
 use fcgi_smol::memory::{End, pipe, slow_pipe};
-use fcgi_smol::{Request, Settings, Status, serve_stream};
+use fcgi_smol::{Request, Settings, Spawn, Status, serve_stream};
 use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use smol::channel;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -640,5 +640,29 @@ fn a_limit_that_is_later_than_the_one_before_passes_too() {
         drop(clock);
         drop(end);
         let _ = block_on(served).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn a_request_whose_task_is_dropped_is_answered_with_an_error() {
+    struct Nobody;
+
+    impl<F> Spawn<F> for Nobody {
+        fn spawn_detached(&self, future: F) {
+            drop(future);
+        }
+    }
+
+    orders(|| {
+        let (end, theirs) = pipe(1000);
+        let handler = |_: Request| std::future::pending::<Outcome>();
+        let served = spawn(async move { serve_stream(theirs, &Settings::default(), Nobody, handler).await });
+        let end = Arc::new(end);
+        let sent = (1..=2).flat_map(|id| Call::get("/").id(id).bytes()).collect();
+        send(&end, sent).join().expect("it is read");
+        // The first one may be no task of its own, and wait for ever.
+        let (_, answer) = answers(&end, 1).pop_first().expect("an answer");
+        assert_eq!(answer.status(), 500);
+        served.abort();
     });
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fcgi_proto::record::{EndRequest, Header, RecordType};
 use fcgi_smol::memory::{End, Listening, listen, pass, pipe};
 use fcgi_smol::{Client, ClientError, ClientSettings, Params};
-use shuttle::future::{JoinHandle, block_on, spawn};
+use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::thread;
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
@@ -189,50 +189,69 @@ fn an_application_that_is_silent_is_given_up_by_all() {
     });
 }
 
+/// More than is kept of a response.
+const LARGE: usize = 300 * 1024;
+
+/// Answers a first request, then two of which the one that came first has a large answer, before all of the other's.
+fn one_large(end: &End) -> io::Result<()> {
+    first(end)?;
+    let mut ids = Vec::new();
+    while ids.len() < 2 {
+        let came = read_record(end)?.expect("two requests");
+        if came.record_type == RecordType::Stdin && came.content.is_empty() {
+            ids.push(came.id);
+        }
+    }
+    let large = vec![b'x'; 60_000];
+    write(end, &ids.iter().flat_map(|id| head(*id)).collect::<Vec<_>>())?;
+    for _ in 0..LARGE / large.len() {
+        write(end, &record(RecordType::Stdout, ids[0], &large))?;
+    }
+    for id in ids {
+        let rest = [record(RecordType::Stdout, id, b"end"), record(RecordType::Stdout, id, b""), ended(id)];
+        write(end, &rest.concat())?;
+    }
+    Ok(())
+}
+
+async fn length(client: Client) -> Result<usize, ClientError> {
+    let mut response = pin!(client.request(Params::get("/")).send().await?);
+    let (mut length, mut buffer) = (0, vec![0; 64 * 1024]);
+    loop {
+        match response.read(&mut buffer).await.map_err(ClientError::Io)? {
+            0 => return Ok(length),
+            count => length += count,
+        }
+    }
+}
+
 #[test]
 fn a_response_that_is_not_read_holds_up_others_until_it_is() {
-    // More than is kept of one.
-    const LARGE: usize = 300 * 1024;
     orders(|| {
-        let client = shared(100_000, |end| {
-            first(end)?;
-            let mut ids = Vec::new();
-            while ids.len() < 2 {
-                let came = read_record(end)?.expect("two requests");
-                if came.record_type == RecordType::Stdin && came.content.is_empty() {
-                    ids.push(came.id);
-                }
-            }
-            let large = vec![b'x'; 60_000];
-            write(end, &ids.iter().flat_map(|id| head(*id)).collect::<Vec<_>>())?;
-            for _ in 0..LARGE / large.len() {
-                write(end, &record(RecordType::Stdout, ids[0], &large))?;
-            }
-            for id in ids {
-                write(
-                    end,
-                    &[record(RecordType::Stdout, id, b"end"), record(RecordType::Stdout, id, b""), ended(id)]
-                        .concat(),
-                )?;
-            }
-            Ok(())
-        });
-        let read = |client: Client| async move {
-            let response = client.request(Params::get("/")).send().await?;
-            let mut length = 0;
-            let mut response = pin!(response);
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                match response.read(&mut buffer).await.map_err(ClientError::Io)? {
-                    0 => return Ok::<_, ClientError>(length),
-                    count => length += count,
-                }
-            }
-        };
-        let asked = [spawn(read(client.clone())), spawn(read(client.clone()))];
+        let client = shared(100_000, one_large);
+        let asked = [spawn(length(client.clone())), spawn(length(client))];
         let lengths =
             asked.map(|asked| block_on(asked).expect("it runs to its end").expect("it is answered"));
         assert_eq!(lengths.iter().sum::<usize>(), LARGE / 60_000 * 60_000 + 6);
+    });
+}
+
+#[test]
+fn a_response_that_is_not_read_holds_up_others_until_it_is_dropped() {
+    orders(|| {
+        let client = shared(100_000, one_large);
+        let dropped = spawn({
+            let client = client.clone();
+            async move {
+                let response = client.request(Params::get("/")).send().await.expect("a head");
+                for _ in 0..20 {
+                    yield_now().await;
+                }
+                drop(response);
+            }
+        });
+        block_on(length(client)).expect("it is answered");
+        block_on(dropped).expect("it runs to its end");
     });
 }
 

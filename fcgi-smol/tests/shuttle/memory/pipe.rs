@@ -184,8 +184,10 @@ impl io::Write for &End {
 impl Drop for End {
     fn drop(&mut self) {
         self.end_sending();
+        // Whoever waited for this end is not called any more.
+        with(&self.to, |to| (to.writer = None, None));
         with(&self.from, |from| {
-            from.unread = true;
+            (from.unread, from.reader) = (true, None);
             ((), from.writer.take())
         });
     }
