@@ -562,7 +562,7 @@ fn application_that_leaves_its_group() {
     }
     let group = getpgid(getppid()).unwrap();
     setpgid(None, Some(group)).unwrap();
-    thread::sleep(PATIENCE);
+    thread::sleep(6 * PATIENCE);
 }
 
 #[test]

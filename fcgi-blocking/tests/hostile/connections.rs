@@ -8,7 +8,7 @@ use fcgi_proto::record::RecordType;
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use crate::support::child::{Serving, example};
-use crate::support::{Call, Settings, wait_until};
+use crate::support::{Call, Client, Settings, wait_until};
 use crate::victim::{LITTLE, Victim};
 
 /// What the server says that has no descriptor for a connection.
@@ -120,12 +120,15 @@ fn a_server_tries_again_although_none_of_its_connections_makes_room() {
     victim.reconnect();
     let process = &victim.server.process;
     assert!(wait_until(|| process.descriptors() >= 64), "{} descriptors", process.descriptors());
+    let is_early = |peer: &mut Client| assert_eq!(peer.record().record_type, RecordType::Stdout);
+    // All that were accepted are being answered, and none of them ends before the others are.
+    let (served, others) = peers.split_at_mut(65 - victim.descriptors);
+    served.iter_mut().for_each(is_early);
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    prlimit(Some(process.pid()), Resource::Nofile, Rlimit { current: Some(256), maximum })
-        .expect("there are more");
-    // Those that are being answered do not end before.
-    for peer in peers.iter_mut().rev() {
-        assert_eq!(peer.record().record_type, RecordType::Stdout);
+    let more = Rlimit { current: Some(256), maximum };
+    prlimit(Some(process.pid()), Resource::Nofile, more).expect("there are more");
+    others.iter_mut().for_each(is_early);
+    for peer in &mut peers {
         peer.send(call.bodies());
         peer.answer(1);
     }

@@ -16,7 +16,8 @@ pub(crate) struct Victim {
     /// A client that was there before, and stays.
     kept: Client,
     memory: u64,
-    descriptors: usize,
+    /// With one for the client that was there before.
+    pub(crate) descriptors: usize,
 }
 
 impl Victim {
