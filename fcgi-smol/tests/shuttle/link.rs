@@ -255,6 +255,45 @@ fn a_response_that_is_not_read_holds_up_others_until_it_is_dropped() {
     });
 }
 
+/// Answers a request without a body when another one sends some of its own, and that when it has sent all.
+fn beside(end: &End) -> io::Result<()> {
+    first(end)?;
+    let (mut waits, mut sends) = (None, None);
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::Stdin if !came.content.is_empty() => sends = Some(came.id),
+            RecordType::Stdin if sends == Some(came.id) => write(end, &answer(came.id, b"sent"))?,
+            RecordType::Stdin => waits = Some(came.id),
+            _ => {}
+        }
+        if let Some(id) = waits.take_if(|_| sends.is_some()) {
+            write(end, &answer(id, b"got"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_comes_for_a_request_while_another_sends_wakes_it() {
+    orders(|| {
+        let client = shared(700, beside);
+        let asked = spawn(ask(client.clone(), Vec::new()));
+        let (body, feed) = pipe(700);
+        let sends = spawn(async move {
+            let mut response = client.request(Params::post("/")).body(body, 20).send().await.expect("a head");
+            response.read_to_end(&mut Vec::new()).await.expect("no failure");
+        });
+        for _ in 0..10 {
+            write(&feed, b"x").expect("it is read");
+            thread::yield_now();
+        }
+        // The other one is answered before all is sent.
+        block_on(asked).expect("it runs to its end").expect("it is answered");
+        write(&feed, &[b'x'; 10]).expect("it is read");
+        block_on(sends).expect("it runs to its end");
+    });
+}
+
 #[test]
 fn a_response_may_go_on_in_another_task() {
     orders(|| {
