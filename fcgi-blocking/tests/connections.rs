@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::mpsc;
 use std::{fs, thread};
 
-use fcgi_blocking::{BoxError, Listener, Request, Server, Settings};
+use fcgi_blocking::{BoxError, Listener, Request, Server, Settings, Status};
 use support::{Call, PATIENCE, Running, say, settings, wait_until, waiter};
 
 /// Answers with the file that tells about the thread that answers.
@@ -96,5 +98,35 @@ fn a_shutdown_answers_what_a_connection_has_got_already() {
         client.answer(1).assert_ok("/second");
         client.assert_closed();
         server.wait().expect("the server ends in good order");
+    }
+}
+
+#[test]
+fn a_shutdown_lets_a_body_come_that_is_under_way() {
+    let (started, has_started) = mpsc::channel();
+    let handler = move |request: &mut Request<'_>| {
+        started.send(())?;
+        let mut body = String::new();
+        request.stdin().read_to_string(&mut body)?;
+        write!(request.respond(Status::OK).header("Content-Type", "text/plain")?, "{body}")?;
+        Ok::<_, BoxError>(())
+    };
+    let servers =
+        [Running::unix(Settings::default(), handler.clone()), Running::tcp(Settings::default(), handler)];
+    for server in servers {
+        let [mut client, mut idle] = [(); 2].map(|()| {
+            let mut client = server.connect();
+            client.call(&Call::get("/")).assert_ok("");
+            has_started.recv_timeout(PATIENCE).expect("the handler ran");
+            client
+        });
+        let call = Call::post("/", "body");
+        client.send(call.opening());
+        has_started.recv_timeout(PATIENCE).expect("the handler runs");
+        server.handle.shutdown();
+        // As this one is closed, the server has looked at both.
+        idle.assert_closed();
+        client.send(call.bodies());
+        client.answer(1).assert_ok("body");
     }
 }

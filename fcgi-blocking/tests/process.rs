@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 use fcgi_blocking::{Endpoint, Listener, Process, Request, Running, Settings, Stream, serve_stream};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
-use rustix::process::{PidfdFlags, Signal, getuid, kill_process, pidfd_open, test_kill_process};
+use rustix::process::{
+    PidfdFlags, Signal, getpgid, getppid, getuid, kill_process, pidfd_open, setpgid, test_kill_process,
+};
 use support::skipped::skipped;
 use support::{Answer, Call, Client, PATIENCE, child, happens_within, wait_until};
 use tempfile::TempDir;
@@ -549,6 +551,29 @@ fn dropping_kills_at_once_and_leaves_no_process() {
     drop(running);
     assert!(!exists(worker), "it is left");
     wait_for_end(child);
+}
+
+/// Not a test but an application for the one below, if this program was started as one: it goes to the process group
+/// of who started it, and is silent.
+#[test]
+fn application_that_leaves_its_group() {
+    if !Listener::is_inherited() {
+        return;
+    }
+    let group = getpgid(getppid()).unwrap();
+    setpgid(None, Some(group)).unwrap();
+    thread::sleep(6 * PATIENCE);
+}
+
+#[test]
+fn dropping_kills_a_worker_that_has_left_its_group() {
+    let process = Process::new(std::env::current_exe().unwrap());
+    let running = start(process.args(["--exact", "application_that_leaves_its_group"]));
+    let [worker] = running.pids()[..] else { panic!("one worker") };
+    let has_left = || getpgid(Some(pid(worker))).is_ok_and(|group| group != pid(worker));
+    assert!(wait_until(has_left), "it has not left");
+    drop(running);
+    wait_for_end(worker);
 }
 
 #[test]

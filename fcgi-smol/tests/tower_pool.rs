@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use adapter::block_on;
 use bytes::Bytes;
 use fcgi_blocking::Endpoint;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
@@ -26,7 +27,6 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use script::{App, Asked, Peer, answer, end, limits, page, stdout};
-use smol::block_on;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
 use support::PATIENCE;
 use tower_service::Service;

@@ -83,19 +83,24 @@ impl Drop for Signals {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::time::Duration;
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn who_is_called_after_another_or_beside_one_that_ended_is_called_at_the_first_signal() {
         for _ in 0..3 {
             let (tell, told) = mpsc::channel();
-            let before = Signals::call(|| {}).unwrap();
+            let (waits, waiting) = mpsc::channel::<()>();
+            let before = Signals::call(move || drop(waits)).unwrap();
             let _calls = Signals::call(move || tell.send(()).unwrap()).unwrap();
             drop(before);
+            assert_eq!(waiting.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
             signal_hook::low_level::raise(SIGHUP).unwrap();
-            told.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+            told.recv_timeout(PATIENCE).unwrap();
         }
     }
 }

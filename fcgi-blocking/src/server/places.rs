@@ -178,3 +178,50 @@ impl Drop for Place<'_> {
         self.places.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::{self, Receiver};
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Somebody who waits for a place, without a limit of his own: when he looks again.
+    fn waits_for_a_place(places: &'static Places) -> Receiver<()> {
+        let (looks, looked) = mpsc::channel();
+        thread::spawn(move || {
+            places.wait_for_release(Duration::MAX);
+            looks.send(()).unwrap();
+        });
+        looked
+    }
+
+    fn taken() -> (&'static Places, Place<'static>) {
+        let places: &Places = Box::leak(Box::new(Places::new(1)));
+        let (stream, _) = UnixStream::pair().unwrap();
+        (places, places.take(Arc::new(stream.into()), || false).unwrap())
+    }
+
+    #[test]
+    fn who_waits_for_a_place_looks_again_when_one_may_be_closed() {
+        let (places, place) = taken();
+        place.waits(Some(Waiting { since: clock::now(), comes: true, begun: false, leaving: false }));
+        waits_for_a_place(places).recv_timeout(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn who_waits_for_a_place_looks_again_when_a_connection_begins_to_wait() {
+        let (places, place) = taken();
+        let looked = waits_for_a_place(places);
+        let since = Instant::now();
+        while looked.try_recv().is_err() {
+            assert!(since.elapsed() < PATIENCE, "nobody looks");
+            place.waits(None);
+            thread::yield_now();
+        }
+    }
+}

@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use fcgi_proto::record::RecordType;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use crate::support::child::{Serving, example};
-use crate::support::{Call, Settings};
+use crate::support::{Call, Client, Settings, wait_until};
 use crate::victim::{LITTLE, Victim};
 
 /// What the server says that has no descriptor for a connection.
@@ -108,6 +108,32 @@ fn without_a_free_descriptor_the_server_waits_and_does_not_spin() {
     victim.assert_serves();
     victim.assert_growth_below(64 * CONNECTION + LITTLE);
     assert!(victim.finish().contains(EXHAUSTED));
+}
+
+#[test]
+fn a_server_tries_again_although_none_of_its_connections_makes_room() {
+    let mut victim = Victim::limited(64);
+    let call = Call::post("/early", "body");
+    let mut peers = victim.connect_all(100);
+    peers.iter_mut().for_each(|peer| peer.send(call.opening()));
+    victim.wait_for_log(EXHAUSTED);
+    victim.reconnect();
+    let process = &victim.server.process;
+    assert!(wait_until(|| process.descriptors() >= 64), "{} descriptors", process.descriptors());
+    let is_early = |peer: &mut Client| assert_eq!(peer.record().record_type, RecordType::Stdout);
+    // All that were accepted are being answered, and none of them ends before the others are.
+    let (served, others) = peers.split_at_mut(65 - victim.descriptors);
+    served.iter_mut().for_each(is_early);
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let more = Rlimit { current: Some(256), maximum };
+    prlimit(Some(process.pid()), Resource::Nofile, more).expect("there are more");
+    others.iter_mut().for_each(is_early);
+    for peer in &mut peers {
+        peer.send(call.bodies());
+        peer.answer(1);
+    }
+    drop(peers);
+    victim.finish();
 }
 
 #[test]

@@ -16,7 +16,8 @@ pub(crate) struct Victim {
     /// A client that was there before, and stays.
     kept: Client,
     memory: u64,
-    descriptors: usize,
+    /// With one for the client that was there before.
+    pub(crate) descriptors: usize,
 }
 
 impl Victim {
@@ -29,11 +30,11 @@ impl Victim {
         Self::new(Serving::unix(&mut example("inspect")))
     }
 
-    /// The same with so few descriptors.
+    /// The same with so few descriptors at first.
     pub(crate) fn limited(descriptors: u32) -> Self {
         let inspect = example("inspect");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\"")).arg(inspect.get_program());
+        shell.arg("-c").arg(format!("ulimit -S -n {descriptors} && exec \"$0\"")).arg(inspect.get_program());
         for (name, _) in inspect.get_envs() {
             shell.env_remove(name);
         }

@@ -10,6 +10,7 @@ use smol::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, Cursor};
 use tempfile::SpooledData;
 
 use super::ClientError;
+use crate::net::sync::unblock;
 
 /// Memory for a body that is read first; a longer one goes to a temporary file.
 const MEMORY_LIMIT: usize = 256 * 1024;
@@ -63,7 +64,7 @@ impl<'b> Source<'b> {
                 return Err(ClientError::Body(io::ErrorKind::FileTooLarge.into()));
             }
             let write = move || spool.write_all(&piece[..count]).map(|()| (spool, piece));
-            let written = if length > MEMORY_LIMIT as u64 { smol::unblock(write).await } else { write() };
+            let written = if length > MEMORY_LIMIT as u64 { unblock(write).await } else { write() };
             (spool, piece) = written.map_err(ClientError::spool)?;
         }
         spool.rewind().map_err(ClientError::spool)?;

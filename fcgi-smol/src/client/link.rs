@@ -61,8 +61,6 @@ pub(crate) struct State {
     kept: Vec<Kept>,
     /// Whether reading or writing may get further.
     ready: bool,
-    /// Whether a request waits for room to send more.
-    starved: bool,
     waker: Waker,
     alarm: Alarm,
     /// Whom to wake when the lock is free.
@@ -93,7 +91,6 @@ impl Link {
                 error: None,
                 kept: Vec::new(),
                 ready: false,
-                starved: false,
                 waker: Waker::from(Arc::clone(&bell)),
                 alarm: Alarm::new(),
                 woken: Vec::new(),
@@ -179,11 +176,7 @@ impl Link {
 
     /// Bytes of its input that a request takes now, of which there is more.
     pub(crate) fn wants(&self, request: Request) -> usize {
-        self.with(|state, _| {
-            let wanted = usize::try_from(state.session.wants(request)).unwrap_or(usize::MAX);
-            state.starved |= wanted == 0;
-            wanted
-        })
+        self.with(|state, _| usize::try_from(state.session.wants(request)).unwrap_or(usize::MAX))
     }
 
     /// Makes records of the next bytes of a request's input, and takes them off `piece`; whether of all: others
@@ -197,7 +190,6 @@ impl Link {
                 piece.drain(..taken);
             }
             state.ready = true;
-            state.starved |= !piece.is_empty();
             Ok(piece.is_empty())
         })
     }
@@ -267,8 +259,7 @@ impl State {
 
     /// Takes in what came while there was no request.
     fn look(&mut self) {
-        let bell = self.waker.clone();
-        while self.session.is_reusable() && self.receive(&mut Context::from_waker(&bell)).is_ready() {
+        while self.session.is_reusable() && self.receive(&mut Context::from_waker(Waker::noop())).is_ready() {
             self.dispatch(clock::now());
         }
     }
@@ -364,9 +355,6 @@ impl State {
         // Not while a write waits: smol's own sockets forget that one then.
         if self.unflushed && self.out.is_empty() {
             self.unflushed = socket.stream().poll_flush(cx).is_pending();
-        }
-        if sent > 0 && mem::take(&mut self.starved) {
-            self.wake_all();
         }
     }
 

@@ -1,10 +1,12 @@
-//! Locks and time: std's and async-io's, or those of the tests in `tests/shuttle`, which run the threads in orders of
+//! Locks, time and work that blocks: std's, async-io's and smol's, or those of the tests in `tests/shuttle`, which run the threads in orders of
 //! their choice.
 
 pub(crate) use std::sync::{Arc, PoisonError, TryLockError, Weak};
 
 #[cfg(shuttle)]
 pub(crate) use super::memory::time::{Instant, Timer};
+#[cfg(shuttle)]
+pub(crate) use super::memory::unblock;
 #[cfg(not(shuttle))]
 pub(crate) use async_io::Timer;
 #[cfg(shuttle)]
@@ -12,6 +14,8 @@ pub(crate) use shuttle::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
+#[cfg(not(shuttle))]
+pub(crate) use smol::unblock;
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,

@@ -146,7 +146,7 @@ impl Applications {
     /// The first application's values, asked on a connection of its own, after closing those that are kept: one
     /// with one worker serves no second connection.
     pub(crate) async fn values(&self) -> Result<Vec<u8>, ClientError> {
-        self.decide(Choices::close_idle);
+        self.decide(|choices, _| choices.close_idle());
         let endpoint = self.endpoints.first().ok_or(ClientError::Unavailable)?;
         let socket = Socket::connect(endpoint, self.settings.client.connect_timeout).await;
         let link = Link::new(socket.map_err(ClientError::Connect)?, self.settings.client);

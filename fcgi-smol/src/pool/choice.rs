@@ -244,10 +244,9 @@ impl<C: Clone> Choices<C> {
         }
     }
 
-    /// Closes all connections without requests.
-    pub(crate) fn close_idle(&mut self, now: Duration) {
+    /// Closes all connections without requests: nobody waits for their places.
+    pub(crate) fn close_idle(&mut self) {
         self.close_idle_if(|_, _| true);
-        self.serve(now);
     }
 
     /// An application that is to be connected to without a request, to see whether it is back; or when to ask
@@ -793,6 +792,15 @@ mod tests {
             3  ask 3  -> connect A
             3  ask 4  -> waits
             4  down 3 -> 4: connect A";
+
+        an_answer_serves_those_who_wait_to_see: 1, |_| (), "
+            0  ask 1    -> connect A
+            0  up 1     -> a1
+            1  ask 2    -> connect A
+            2  down 2   ->
+            3  ask 3    -> connect A
+            3  ask 4    -> waits
+            4  answer 1 -> 4: connect A";
 
         a_failure_after_another_counts_however_soon: 2, |_| (), "
             0    ask 1       -> connect A

@@ -49,3 +49,27 @@ impl Wakers {
 
 /// Wakers that are to be called once the lock is released.
 pub(crate) type Wakes = SmallVec<[Waker; 2]>;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn of_many_who_wait_all_are_woken() {
+        let (mut wakers, mut wakes) = (Wakers::default(), Wakes::new());
+        for count in 1..=10 * MANY {
+            wakers.register(&Waker::from(Arc::new(Task)), &mut wakes);
+            assert!(wakers.waiting.len() <= MANY);
+            assert_eq!(wakers.waiting.len() + wakes.len(), count);
+        }
+    }
+}

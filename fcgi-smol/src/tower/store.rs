@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
 use std::os::unix::fs::FileExt;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::{env, io, mem};
 
 use bytes::Bytes;
-use smol::Task;
 use smol::future::FutureExt;
 
 use super::response::Answer;
 use crate::ClientError;
-use crate::net::sync::{Arc, Mutex, lock};
+use crate::net::sync::{Arc, Mutex, lock, unblock};
 
 /// Bytes that are read from the file at a time.
 const PIECE: u64 = 64 * 1024;
@@ -83,7 +83,7 @@ impl Writer {
                 Place::File(file, at) => (file, at),
             };
             let bytes = data.clone();
-            let written = smol::unblock(move || {
+            let written = unblock(move || {
                 let file = file.map_or_else(|| tempfile::tempfile().map(Arc::new), Ok)?;
                 file.write_all_at(&bytes, at)?;
                 Ok::<_, io::Error>(file)
@@ -167,7 +167,7 @@ impl Store {
 pub(super) struct Reader {
     store: Arc<Mutex<Store>>,
     /// From the file.
-    reading: Option<Task<io::Result<Bytes>>>,
+    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
 }
 
 impl Reader {
@@ -175,7 +175,7 @@ impl Reader {
         let waker = cx.waker().clone();
         loop {
             let read = match &mut self.reading {
-                Some(reading) => Some(ready!(reading.poll(cx))),
+                Some(reading) => Some(ready!(reading.as_mut().poll(cx))),
                 None => None,
             };
             self.reading = None;
@@ -197,11 +197,11 @@ impl Reader {
             }
             let (at, left) = (store.read, store.written - store.read);
             if let Some(file) = store.file.clone().filter(|_| left > 0) {
-                self.reading = Some(smol::unblock(move || {
+                self.reading = Some(Box::pin(unblock(move || {
                     let mut piece = vec![0; left.min(PIECE) as usize];
                     file.read_exact_at(&mut piece, at)?;
                     Ok(piece.into())
-                }));
+                })));
                 continue;
             }
             if let Some(end) = &mut store.end {

@@ -5,7 +5,6 @@
 mod outgoing;
 
 use fcgi_smol::{ClientError, ClientSettings, Endpoint, Params, Value};
-use smol::block_on;
 
 pub(crate) use outgoing::*;
 

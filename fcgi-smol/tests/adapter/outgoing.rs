@@ -4,8 +4,20 @@ use std::io::{self, Read};
 use std::ops::{Deref, DerefMut};
 
 use fcgi_smol::{ClientError, Role};
-use smol::block_on;
+use smol::Timer;
+use smol::future::FutureExt;
 use smol::io::{AssertAsync, AsyncReadExt};
+
+use crate::support::PATIENCE;
+
+/// What this comes to, in time.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let late = async {
+        Timer::after(PATIENCE).await;
+        panic!("it still waits after {PATIENCE:?}")
+    };
+    smol::block_on(work.or(late))
+}
 
 pub(crate) struct Outgoing<'c>(fcgi_smol::Outgoing<'c>);
 

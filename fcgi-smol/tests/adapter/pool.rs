@@ -7,7 +7,6 @@ mod outgoing;
 use std::time::Duration;
 
 use fcgi_smol::{ClientError, ClientSettings, Endpoint, Params, Pool, PoolSettings, Value};
-use smol::block_on;
 
 pub(crate) use outgoing::*;
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fcgi_proto::record::RecordType;
-use fcgi_smol::memory::{End, pipe};
-use fcgi_smol::{Request, Settings, Status, serve_stream};
+use fcgi_smol::memory::{End, pipe, slow_pipe};
+use fcgi_smol::{Request, Settings, Spawn, Status, serve_stream};
 use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use smol::channel;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::polls::at_most;
 use crate::wire::{Answer, Call, abort, read_record, record};
 use crate::{Clock, Outcome, Tasks, echo, orders, random_orders, say, send};
 
@@ -23,15 +24,33 @@ fn serve<F>(
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
-    let (ours, theirs) = pipe(room);
+    serve_over(pipe(room), |_| (), handler)
+}
+
+fn serve_over<F>(
+    (ours, theirs): (End, End),
+    change: impl FnOnce(&mut Settings) + Send + 'static,
+    handler: impl Fn(Request) -> F + Send + Sync + 'static,
+) -> (Arc<End>, JoinHandle<io::Result<()>>)
+where
+    F: Future<Output = Outcome> + Send + 'static,
+{
     let served = spawn(async move {
         let mut settings = Settings::default();
         settings.body_room = 300;
-        // They pass in none of the tests.
+        // Who waits for something else than a limit is called for that.
         (settings.idle_timeout, settings.params_timeout) = (Duration::MAX, Duration::MAX);
+        (settings.read_timeout, settings.write_timeout) = (Duration::MAX, Duration::MAX);
+        change(&mut settings);
         serve_stream(theirs, &settings, Tasks, handler).await
     });
     (Arc::new(ours), served)
+}
+
+/// The limits of a body that stops, and of an answer that nobody takes.
+fn limits(settings: &mut Settings) {
+    let Settings { read_timeout, write_timeout, .. } = Settings::default();
+    (settings.read_timeout, settings.write_timeout) = (read_timeout, write_timeout);
 }
 
 /// Reads until so many requests have ended: their answers.
@@ -97,6 +116,18 @@ fn requests_one_after_the_other_are_answered() {
 }
 
 #[test]
+fn a_stream_that_takes_a_while_to_be_flushed_and_closed_is_waited_for() {
+    orders(|| {
+        let (end, served) = serve_over(slow_pipe(300), |_| (), echo);
+        send(&end, Call::post("/", body(1, 100)).closing().bytes()).join().expect("it is read");
+        answers(&end, 1)[&1].assert_ok(body(1, 100));
+        assert_eq!(read_record(&*end).expect("no error"), None);
+        drop(end);
+        block_on(served).expect("it runs to its end").expect("FastCGI");
+    });
+}
+
+#[test]
 fn a_body_is_read_in_one_task_while_the_answer_is_written_in_another() {
     async fn handler(request: Request) -> Outcome {
         let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
@@ -158,6 +189,212 @@ fn a_handler_that_reads_some_and_waits_for_another_request_lets_that_come() {
             answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
         }
         sender.join().expect("all is sent");
+        leave(&end, served);
+    });
+}
+
+/// A handler that waits in a task of its own until the test says so, reads so much of its body of 600 bytes, and goes on
+/// once another request was answered, which came behind that.
+fn reads_and_waits_for_another(length: usize, change: fn(&mut Settings)) {
+    let (go, may_go) = channel::bounded::<()>(1);
+    let (done, is_done) = channel::bounded::<()>(1);
+    let (end, served) = serve_over(pipe(2000), change, move |request: Request| {
+        let (may_go, done, is_done) = (may_go.clone(), done.clone(), is_done.clone());
+        async move {
+            if request.id().get() == 2 {
+                echo(request).await?;
+                return Ok(done.try_send(())?);
+            }
+            let mut stdin = request.stdin();
+            let reader = spawn(async move {
+                may_go.recv().await.expect("it is told");
+                let mut read = vec![0; length];
+                stdin.read_exact(&mut read).await?;
+                is_done.recv().await.expect("it is told");
+                stdin.read_to_end(&mut read).await.map(|_| read)
+            });
+            say(&request, reader.await.expect("it runs to its end")?).await
+        }
+    });
+    let calls = [Call::post("/", body(1, 600)).id(1), Call::post("/", body(2, 10)).id(2)];
+    let sent = [calls[0].opening(), record(RecordType::Stdin, 1, &body(1, 600)), calls[1].bytes()].concat();
+    send(&end, sent).join().expect("it is read");
+    go.try_send(()).expect("it waits");
+    let mut answers_of = answers(&end, 1);
+    send(&end, record(RecordType::Stdin, 1, b"")).join().expect("it is read");
+    answers_of.extend(answers(&end, 1));
+    for (id, answer) in answers_of {
+        answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
+    }
+    leave(&end, served);
+}
+
+#[test]
+fn a_handler_that_reads_what_was_kept_and_waits_for_another_request_lets_that_come() {
+    orders(|| reads_and_waits_for_another(300, |_| ()));
+}
+
+#[test]
+fn a_handler_that_reads_what_could_not_be_kept_and_waits_for_another_request_lets_that_come() {
+    // As much as the parameters need.
+    orders(|| reads_and_waits_for_another(600, |settings| settings.memory = 500));
+}
+
+#[test]
+fn a_handler_that_waits_to_read_lets_a_request_begin_behind_a_body_that_nobody_reads() {
+    orders(|| {
+        let (go, may_go): (Vec<_>, Vec<_>) = (0..2).map(|_| channel::bounded::<()>(1)).unzip();
+        let (end, served) = serve(2000, move |request: Request| {
+            let may_go = may_go.get(usize::from(request.id().get()) - 1).cloned();
+            async move {
+                if let Some(may_go) = may_go {
+                    may_go.recv().await?;
+                }
+                echo(request).await
+            }
+        });
+        let calls: Vec<_> = (1..=3).map(|id| Call::post("/", body(id, 600)).id(id)).collect();
+        let unread = record(RecordType::Stdin, 2, &body(2, 600));
+        let sent = [calls[0].opening(), calls[1].opening(), unread, calls[2].bytes()].concat();
+        send(&end, sent).join().expect("it is read");
+        go[0].try_send(()).expect("it waits");
+        answers(&end, 1)[&3].assert_ok(body(3, 600));
+        go[1].try_send(()).expect("it waits");
+        let sent = [calls[0].bodies(), record(RecordType::Stdin, 2, b"")].concat();
+        send(&end, sent).join().expect("it is read");
+        for (id, answer) in answers(&end, 2) {
+            answer.assert_ok(body(id, 600));
+        }
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn what_a_reader_finds_behind_its_body_wakes_the_reader_of_that() {
+    orders(|| {
+        let (go, may_go) = channel::bounded::<()>(1);
+        let (told, tells) = channel::bounded::<()>(1);
+        let change = |settings: &mut Settings| settings.spool = 0;
+        let (end, served) = serve_over(pipe(2000), change, move |request: Request| {
+            let (may_go, told) = (may_go.clone(), told.clone());
+            async move {
+                if request.id().get() == 1 {
+                    request.stdin().read_exact(&mut [0; 100]).await?;
+                    return Ok(told.try_send(())?);
+                }
+                may_go.recv().await?;
+                echo(request).await
+            }
+        });
+        let calls = [Call::post("/", "").id(1), Call::post("/", "").id(2)];
+        let [one, two] =
+            [(1, 100), (2, 600)].map(|(id, length)| record(RecordType::Stdin, id, &body(id, length)));
+        let sent = [calls[0].opening(), calls[1].opening(), two, one].concat();
+        send(&end, sent).join().expect("it is read");
+        go.try_send(()).expect("it waits");
+        block_on(tells.recv()).expect("it has read");
+        send(&end, calls.iter().flat_map(Call::bodies).collect()).join().expect("it is read");
+        answers(&end, 2)[&2].assert_ok(body(2, 600));
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn what_a_handler_wrote_leaves_while_it_waits_for_something_else() {
+    orders(|| {
+        let (reads, does_read) = channel::bounded::<()>(1);
+        let (go, may_go) = channel::bounded::<()>(1);
+        // The task has this limit to look at, and is not called for that of the answer.
+        let change = |settings: &mut Settings| settings.read_timeout = Duration::from_secs(1);
+        let (end, served) = serve_over(pipe(4000), change, move |request: Request| {
+            let (reads, may_go) = (reads.clone(), may_go.clone());
+            async move {
+                if request.id().get() == 2 {
+                    reads.try_send(())?;
+                    return echo(request).await;
+                }
+                let mut page = request.respond(Status::OK).header("Content-Type", "text/plain")?;
+                let writer = spawn(async move {
+                    may_go.recv().await.expect("it is told");
+                    let count = page.write(&body(1, 20_000)).await?;
+                    may_go.recv().await.expect("it is told");
+                    page.write_all(&body(1, 20_000)[count..]).await
+                });
+                Ok(writer.await.expect("it runs to its end")?)
+            }
+        });
+        let calls = [Call::get("/").id(1), Call::post("/", "two").id(2)];
+        send(&end, [calls[0].bytes(), calls[1].opening()].concat()).join().expect("it is read");
+        block_on(does_read.recv()).expect("it runs");
+        go.try_send(()).expect("it waits");
+        let first = read_record(&*end).expect("a record").expect("a record, not the end");
+        go.try_send(()).expect("it waits");
+        let first = record(first.record_type, 1, &first.content);
+        Answer::read(io::Read::chain(&*first, &*end), 1).expect("whole").assert_ok(body(1, 20_000));
+        send(&end, calls[1].bodies()).join().expect("it is read");
+        answers(&end, 1)[&2].assert_ok("two");
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn a_handler_that_waited_to_read_and_waits_for_another_request_lets_that_come() {
+    orders(|| {
+        let (waited, has_waited) = channel::bounded::<()>(1);
+        let (done, is_done) = channel::bounded::<()>(1);
+        let (end, served) = serve(2000, move |request: Request| {
+            let (waited, done, is_done) = (waited.clone(), done.clone(), is_done.clone());
+            async move {
+                if request.id().get() == 2 {
+                    echo(request).await?;
+                    return Ok(done.try_send(())?);
+                }
+                let mut stdin = request.stdin();
+                let reader = spawn(async move {
+                    let mut first = [0; 10];
+                    // What is called for this read does not go on with it.
+                    let count = at_most(1, stdin.read(&mut first)).await.transpose()?.unwrap_or(0);
+                    waited.try_send(()).expect("the test waits");
+                    is_done.recv().await.expect("it is told");
+                    let mut read = first[..count].to_vec();
+                    stdin.read_to_end(&mut read).await.map(|_| read)
+                });
+                say(&request, reader.await.expect("it runs to its end")?).await
+            }
+        });
+        let calls = [Call::post("/", body(1, 200)).id(1), Call::post("/", body(2, 100)).id(2)];
+        send(&end, calls[0].opening()).join().expect("it is read");
+        block_on(has_waited.recv()).expect("it runs");
+        send(&end, [calls[0].bodies(), calls[1].bytes()].concat()).join().expect("it is read");
+        for (id, answer) in answers(&end, 2) {
+            answer.assert_ok(calls[usize::from(id) - 1].stdin.as_ref().expect("a body"));
+        }
+        leave(&end, served);
+    });
+}
+
+#[test]
+fn whoever_begins_to_watch_and_does_not_read_is_told_of_an_abort() {
+    orders(|| {
+        let (watch, may_watch) = channel::bounded::<()>(1);
+        let (end, served) = serve(2000, move |request: Request| {
+            let may_watch = may_watch.clone();
+            async move {
+                let request = Arc::new(request);
+                let watcher = Arc::clone(&request);
+                let watcher = spawn(async move {
+                    may_watch.recv().await.expect("it is told");
+                    watcher.aborted().await;
+                });
+                watcher.await.expect("it is told");
+                say(&request, "aborted").await
+            }
+        });
+        // More than is kept.
+        let unread = record(RecordType::Stdin, 1, &body(1, 600));
+        send(&end, [Call::post("/", "").opening(), unread, abort(1)].concat()).join().expect("it is read");
+        watch.try_send(()).expect("it waits");
+        assert_eq!(answers(&end, 1)[&1].protocol_status, 0);
         leave(&end, served);
     });
 }
@@ -236,6 +473,29 @@ fn whoever_waits_when_the_client_leaves_is_told() {
 }
 
 #[test]
+fn whoever_watches_when_the_handler_has_ended_is_told() {
+    orders(|| {
+        let (told, tells) = channel::bounded(1);
+        let (end, served) = serve(300, move |request: Request| {
+            let told = told.clone();
+            async move {
+                let request = Arc::new(request);
+                let watcher = Arc::clone(&request);
+                drop(spawn(async move {
+                    watcher.aborted().await;
+                    told.try_send(()).expect("the test waits");
+                }));
+                say(&request, "ended").await
+            }
+        });
+        send(&end, Call::get("/").bytes()).join().expect("it is read");
+        answers(&end, 1)[&1].assert_ok("ended");
+        block_on(tells.recv()).expect("it is told");
+        leave(&end, served);
+    });
+}
+
+#[test]
 fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
     orders(|| {
         let (go_on, may_go_on) = channel::unbounded::<()>();
@@ -263,7 +523,7 @@ fn a_handler_that_goes_on_after_its_request_holds_up_nobody() {
 fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
     orders(|| {
         let (told, tells) = channel::unbounded();
-        let (end, served) = serve(200, move |request: Request| {
+        let (end, served) = serve_over(pipe(200), limits, move |request: Request| {
             let told = told.clone();
             async move {
                 let failed = if request.id().get() == 1 {
@@ -293,7 +553,7 @@ fn a_body_that_stops_and_an_answer_that_is_not_taken_pass_their_limits() {
 fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
     random_orders(|| {
         let (told, tells) = channel::unbounded();
-        let (end, served) = serve(200, move |request: Request| {
+        let (end, served) = serve_over(pipe(200), limits, move |request: Request| {
             let told = told.clone();
             async move {
                 // The connection's task waits for nothing but the end of this.
@@ -311,5 +571,98 @@ fn an_answer_that_another_task_writes_and_nobody_takes_passes_its_limit() {
         drop(clock);
         drop(end);
         let _ = block_on(served).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn a_connection_that_is_dropped_ends_for_its_client_and_its_handlers() {
+    orders(|| {
+        let (started, starts) = channel::unbounded();
+        let (told, tells) = channel::unbounded();
+        let (end, served) = serve(1000, move |request: Request| {
+            let (started, told) = (started.clone(), told.clone());
+            async move {
+                started.try_send(()).expect("the test waits");
+                request.stdin().read(&mut [0; 10]).await.expect_err("it has not ended");
+                Ok(told.try_send(())?)
+            }
+        });
+        let opening = (1..=2).flat_map(|id| Call::post("/", "").id(id).opening()).collect();
+        send(&end, opening).join().expect("it is read");
+        for _ in 0..2 {
+            block_on(starts.recv()).expect("they run");
+        }
+        served.abort();
+        assert_eq!(read_record(&*end).expect("no error"), None);
+        // One that was no task of its own yet is dropped.
+        let _ = block_on(tells.recv());
+    });
+}
+
+#[test]
+fn a_connection_that_goes_on_in_another_task_has_its_limits() {
+    orders(|| {
+        let (ours, theirs) = pipe(100);
+        let served = async move { serve_stream(theirs, &Settings::default(), Tasks, echo).await };
+        let mut served = Box::pin(served);
+        assert!(block_on(at_most(1, &mut served)).is_none());
+        let served = spawn(served);
+        let clock = Clock::run(Duration::from_secs(1));
+        assert_eq!(read_record(&ours).expect("no error"), None);
+        drop(clock);
+        drop(ours);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn a_limit_that_is_later_than_the_one_before_passes_too() {
+    orders(|| {
+        let (started, starts) = channel::bounded(1);
+        let (told, tells) = channel::bounded(1);
+        let change = |settings: &mut Settings| {
+            (settings.params_timeout, settings.idle_timeout) =
+                (Duration::from_secs(1), Duration::from_secs(1));
+            settings.read_timeout = Duration::from_secs(10);
+        };
+        let (end, served) = serve_over(pipe(200), change, move |request: Request| {
+            let (started, told) = (started.clone(), told.clone());
+            async move {
+                started.try_send(()).expect("the test waits");
+                let error = request.stdin().read(&mut [0; 10]).await.expect_err("it is late");
+                Ok(told.try_send(error.kind())?)
+            }
+        });
+        send(&end, Call::post("/", "").opening()).join().expect("it is read");
+        block_on(starts.recv()).expect("it runs");
+        let clock = Clock::run(Duration::from_millis(500));
+        assert_eq!(block_on(tells.recv()).expect("it is told"), io::ErrorKind::TimedOut);
+        drop(clock);
+        drop(end);
+        let _ = block_on(served).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn a_request_whose_task_is_dropped_is_answered_with_an_error() {
+    struct Nobody;
+
+    impl<F> Spawn<F> for Nobody {
+        fn spawn_detached(&self, future: F) {
+            drop(future);
+        }
+    }
+
+    orders(|| {
+        let (end, theirs) = pipe(1000);
+        let handler = |_: Request| std::future::pending::<Outcome>();
+        let served = spawn(async move { serve_stream(theirs, &Settings::default(), Nobody, handler).await });
+        let end = Arc::new(end);
+        let sent = (1..=2).flat_map(|id| Call::get("/").id(id).bytes()).collect();
+        send(&end, sent).join().expect("it is read");
+        // The first one may be no task of its own, and wait for ever.
+        let (_, answer) = answers(&end, 1).pop_first().expect("an answer");
+        assert_eq!(answer.status(), 500);
+        served.abort();
     });
 }

@@ -1,20 +1,21 @@
 //! A link of a client: requests that share a connection, of which whoever is polled reads and writes for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fcgi_proto::record::{EndRequest, RecordType};
+use fcgi_proto::record::{EndRequest, Header, RecordType};
 use fcgi_smol::memory::{End, Listening, listen, pass, pipe};
 use fcgi_smol::{Client, ClientError, ClientSettings, Params};
-use shuttle::future::{JoinHandle, block_on, spawn};
+use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::thread;
-use smol::io::AsyncReadExt;
+use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::polls::at_most;
-use crate::wire::{read_record, record};
-use crate::{Clock, endpoint, orders};
+use crate::wire::{raw_record, read_record, record};
+use crate::{Clock, endpoint, orders, random_orders};
 
 /// An application that answers each request of a connection with its body, as it becomes whole.
 pub(crate) fn application(end: &End) -> io::Result<()> {
@@ -37,7 +38,7 @@ fn write(mut end: &End, bytes: &[u8]) -> io::Result<()> {
     end.write_all(bytes)
 }
 
-fn head(id: u16) -> Vec<u8> {
+pub(crate) fn head(id: u16) -> Vec<u8> {
     record(RecordType::Stdout, id, b"Content-Type: text/plain\r\n\r\n")
 }
 
@@ -45,7 +46,7 @@ fn ended(id: u16) -> Vec<u8> {
     record(RecordType::EndRequest, id, &EndRequest { app_status: 0, protocol_status: 0 }.encode())
 }
 
-fn answer(id: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(id: u16, body: &[u8]) -> Vec<u8> {
     let parts = body.chunks(200).flat_map(|part| record(RecordType::Stdout, id, part));
     [head(id), parts.collect(), record(RecordType::Stdout, id, b""), ended(id)].concat()
 }
@@ -127,32 +128,47 @@ fn a_request_that_is_dropped_holds_up_no_other() {
     });
 }
 
+/// Answers one request, and returns as the next one begins.
+fn one(end: &End) -> io::Result<()> {
+    let (mut began, mut body) = (false, Vec::new());
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::BeginRequest if began => break,
+            RecordType::BeginRequest => began = true,
+            RecordType::Stdin if came.content.is_empty() => write(end, &answer(came.id, &body))?,
+            RecordType::Stdin => body.extend(came.content),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn fails_its_requests(client: &Client) {
+    let mut failed = 0;
+    for (of, asked) in asks(client, 3, 300).into_iter().enumerate() {
+        // Who comes when it has ended gets another one.
+        match block_on(asked).expect("it runs to its end") {
+            Ok(answer) => assert_eq!(answer, body(of, 300)),
+            Err(_) => failed += 1,
+        }
+    }
+    assert!(failed > 0, "a request that may have been read was sent again");
+}
+
 #[test]
 fn a_connection_that_ends_fails_its_requests() {
+    orders(|| fails_its_requests(&shared(700, one)));
+}
+
+#[test]
+fn a_connection_that_breaks_the_protocol_fails_its_requests() {
     orders(|| {
-        let client = shared(700, |end| {
-            // It answers one request, and ends as the next one begins.
-            let (mut began, mut body) = (false, Vec::new());
-            while let Some(came) = read_record(end)? {
-                match came.record_type {
-                    RecordType::BeginRequest if began => break,
-                    RecordType::BeginRequest => began = true,
-                    RecordType::Stdin if came.content.is_empty() => write(end, &answer(came.id, &body))?,
-                    RecordType::Stdin => body.extend(came.content),
-                    _ => {}
-                }
-            }
-            Ok(())
+        let client = shared(700, |mut end| {
+            one(end)?;
+            write(end, &[9; 8])?;
+            io::copy(&mut end, &mut io::sink()).map(drop)
         });
-        let mut failed = 0;
-        for (of, asked) in asks(&client, 3, 300).into_iter().enumerate() {
-            // Who comes when it has ended gets another one.
-            match block_on(asked).expect("it runs to its end") {
-                Ok(answer) => assert_eq!(answer, body(of, 300)),
-                Err(_) => failed += 1,
-            }
-        }
-        assert!(failed > 0, "a request that may have been read was sent again");
+        fails_its_requests(&client);
     });
 }
 
@@ -173,50 +189,108 @@ fn an_application_that_is_silent_is_given_up_by_all() {
     });
 }
 
+/// More than is kept of a response.
+const LARGE: usize = 300 * 1024;
+
+/// Answers a first request, then two of which the one that came first has a large answer, before all of the other's.
+fn one_large(end: &End) -> io::Result<()> {
+    first(end)?;
+    let mut ids = Vec::new();
+    while ids.len() < 2 {
+        let came = read_record(end)?.expect("two requests");
+        if came.record_type == RecordType::Stdin && came.content.is_empty() {
+            ids.push(came.id);
+        }
+    }
+    let large = vec![b'x'; 60_000];
+    write(end, &ids.iter().flat_map(|id| head(*id)).collect::<Vec<_>>())?;
+    for _ in 0..LARGE / large.len() {
+        write(end, &record(RecordType::Stdout, ids[0], &large))?;
+    }
+    for id in ids {
+        let rest = [record(RecordType::Stdout, id, b"end"), record(RecordType::Stdout, id, b""), ended(id)];
+        write(end, &rest.concat())?;
+    }
+    Ok(())
+}
+
+async fn length(client: Client) -> Result<usize, ClientError> {
+    let mut response = pin!(client.request(Params::get("/")).send().await?);
+    let (mut length, mut buffer) = (0, vec![0; 64 * 1024]);
+    loop {
+        match response.read(&mut buffer).await.map_err(ClientError::Io)? {
+            0 => return Ok(length),
+            count => length += count,
+        }
+    }
+}
+
 #[test]
 fn a_response_that_is_not_read_holds_up_others_until_it_is() {
-    // More than is kept of one.
-    const LARGE: usize = 300 * 1024;
     orders(|| {
-        let client = shared(100_000, |end| {
-            first(end)?;
-            let mut ids = Vec::new();
-            while ids.len() < 2 {
-                let came = read_record(end)?.expect("two requests");
-                if came.record_type == RecordType::Stdin && came.content.is_empty() {
-                    ids.push(came.id);
-                }
-            }
-            let large = vec![b'x'; 60_000];
-            write(end, &ids.iter().flat_map(|id| head(*id)).collect::<Vec<_>>())?;
-            for _ in 0..LARGE / large.len() {
-                write(end, &record(RecordType::Stdout, ids[0], &large))?;
-            }
-            for id in ids {
-                write(
-                    end,
-                    &[record(RecordType::Stdout, id, b"end"), record(RecordType::Stdout, id, b""), ended(id)]
-                        .concat(),
-                )?;
-            }
-            Ok(())
-        });
-        let read = |client: Client| async move {
-            let response = client.request(Params::get("/")).send().await?;
-            let mut length = 0;
-            let mut response = pin!(response);
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                match response.read(&mut buffer).await.map_err(ClientError::Io)? {
-                    0 => return Ok::<_, ClientError>(length),
-                    count => length += count,
-                }
-            }
-        };
-        let asked = [spawn(read(client.clone())), spawn(read(client.clone()))];
+        let client = shared(100_000, one_large);
+        let asked = [spawn(length(client.clone())), spawn(length(client))];
         let lengths =
             asked.map(|asked| block_on(asked).expect("it runs to its end").expect("it is answered"));
         assert_eq!(lengths.iter().sum::<usize>(), LARGE / 60_000 * 60_000 + 6);
+    });
+}
+
+#[test]
+fn a_response_that_is_not_read_holds_up_others_until_it_is_dropped() {
+    orders(|| {
+        let client = shared(100_000, one_large);
+        let dropped = spawn({
+            let client = client.clone();
+            async move {
+                let response = client.request(Params::get("/")).send().await.expect("a head");
+                for _ in 0..20 {
+                    yield_now().await;
+                }
+                drop(response);
+            }
+        });
+        block_on(length(client)).expect("it is answered");
+        block_on(dropped).expect("it runs to its end");
+    });
+}
+
+/// Answers a request without a body when another one sends some of its own, and that when it has sent all.
+fn beside(end: &End) -> io::Result<()> {
+    first(end)?;
+    let (mut waits, mut sends) = (None, None);
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::Stdin if !came.content.is_empty() => sends = Some(came.id),
+            RecordType::Stdin if sends == Some(came.id) => write(end, &answer(came.id, b"sent"))?,
+            RecordType::Stdin => waits = Some(came.id),
+            _ => {}
+        }
+        if let Some(id) = waits.take_if(|_| sends.is_some()) {
+            write(end, &answer(id, b"got"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_comes_for_a_request_while_another_sends_wakes_it() {
+    orders(|| {
+        let client = shared(700, beside);
+        let asked = spawn(ask(client.clone(), Vec::new()));
+        let (body, feed) = pipe(700);
+        let sends = spawn(async move {
+            let mut response = client.request(Params::post("/")).body(body, 20).send().await.expect("a head");
+            response.read_to_end(&mut Vec::new()).await.expect("no failure");
+        });
+        for _ in 0..10 {
+            write(&feed, b"x").expect("it is read");
+            thread::yield_now();
+        }
+        // The other one is answered before all is sent.
+        block_on(asked).expect("it runs to its end").expect("it is answered");
+        write(&feed, &[b'x'; 10]).expect("it is read");
+        block_on(sends).expect("it runs to its end");
     });
 }
 
@@ -241,5 +315,85 @@ fn a_response_may_go_on_in_another_task() {
         });
         block_on(asked).expect("it runs to its end");
         application.join().expect("it runs to its end").expect("it is read");
+    });
+}
+
+#[test]
+fn a_body_is_sent_as_it_comes() {
+    orders(|| {
+        let (ours, theirs) = pipe(700);
+        let (body, feed) = pipe(700);
+        let application = thread::spawn(move || {
+            let mut parts = 0;
+            while let Some(came) = read_record(&theirs)? {
+                match came.record_type {
+                    RecordType::Stdin if came.content.is_empty() => {
+                        write(&theirs, &answer(came.id, b"whole"))?
+                    }
+                    RecordType::Stdin => {
+                        parts += came.content.len();
+                        // The next part comes when this one has.
+                        if parts < 30 {
+                            write(&feed, &[b'x'; 10][..10 - parts % 10])?;
+                        }
+                    }
+                    RecordType::Params if came.content.is_empty() => write(&feed, &[b'x'; 10])?,
+                    _ => {}
+                }
+            }
+            io::Result::Ok(())
+        });
+        let client = Client::over(ours, ClientSettings::default());
+        let asked = spawn(async move {
+            let mut response = client.request(Params::post("/")).body(body, 30).send().await.expect("a head");
+            let mut answer = String::new();
+            response.read_to_string(&mut answer).await.expect("no failure");
+            assert_eq!(answer, "whole");
+        });
+        block_on(asked).expect("it runs to its end");
+        application.join().expect("it runs to its end").expect("it is read");
+    });
+}
+
+/// Gives this answer a byte at a time, once something was sent.
+struct Trickle(VecDeque<u8>, bool);
+
+impl AsyncRead for Trickle {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self(answer, true) = &mut *self else { return Poll::Pending };
+        let Some(byte) = answer.pop_front() else { return Poll::Pending };
+        buffer[0] = byte;
+        Poll::Ready(Ok(1))
+    }
+}
+
+impl AsyncWrite for Trickle {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.1 = true;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn an_answer_that_comes_a_byte_at_a_time_is_read_to_its_end() {
+    // One task alone: the other scheduler wants more.
+    random_orders(|| {
+        let part = b"Content-Type: text/plain\r\n\r\nwhole";
+        let header = Header { padding_length: 255, ..Header::new(RecordType::Stdout, 1, part.len() as u16) };
+        let bytes = [raw_record(header, part), record(RecordType::Stdout, 1, b""), ended(1)].concat();
+        let client = Client::over(Trickle(bytes.into(), false), ClientSettings::default());
+        assert_eq!(block_on(ask(client, Vec::new())).expect("it is answered"), b"whole");
     });
 }

@@ -1,5 +1,5 @@
 //! What threads share, in thousands of orders of these: a connection of a server, the server's connections, a link of
-//! a client, a pool. Under shuttle a wake-up that was lost is a deadlock, which it finds and names.
+//! a client, a pool, answers that are taken in. Under shuttle a wake-up that was lost is a deadlock, which it finds and names.
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test -p fcgi-smol --test shuttle
@@ -14,6 +14,7 @@ mod link;
 mod polls;
 mod pool;
 mod server;
+mod tower;
 #[allow(dead_code, unused_imports)] // These tests use a part of it.
 #[path = "../../../fcgi-blocking/tests/support/wire.rs"]
 mod wire;

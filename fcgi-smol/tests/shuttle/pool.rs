@@ -1,10 +1,12 @@
 //! A pool: connections that are lent and given back, who waits for one, applications that are away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fcgi_smol::memory::listen;
 use fcgi_smol::{ClientError, Params, Pool, PoolSettings};
 use shuttle::future::{JoinHandle, block_on, spawn};
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
 use smol::io::AsyncReadExt;
 
@@ -122,5 +124,43 @@ fn whoever_waits_for_too_long_is_told() {
         // It gives the connection back as it is dropped.
         holder.abort();
         all_are_answered(asks(&pool, 1));
+    });
+}
+
+#[test]
+fn a_request_that_cannot_be_sent_gives_its_connection_back() {
+    orders(|| {
+        applications(listen(&endpoint("one"), 700), application);
+        let pool = pool(&["one"], |_| ());
+        let params = Params::get("/").set("HTTP_COOKIE", [b'x'; 70_000]);
+        let error = block_on(pool.request(params).send()).expect_err("it fits no record");
+        assert!(!matches!(error, ClientError::Connect(_)), "{error}");
+        all_are_answered(asks(&pool, 1));
+    });
+}
+
+#[test]
+fn a_connection_is_kept_beside_another_whose_answer_has_begun() {
+    orders(|| {
+        let listening = listen(&endpoint("one"), 700);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        drop(spawn(async move {
+            loop {
+                let end = listening.accept();
+                count.fetch_add(1, Ordering::SeqCst);
+                drop(spawn(async move { application(&end) }));
+            }
+        }));
+        let pool = pool(&["one"], |settings| (settings.max_connections, settings.max_idle) = (3, 2));
+        block_on(async {
+            let get = || pool.request(Params::get("/")).send();
+            let begun = get().await.expect("a head");
+            for _ in 0..2 {
+                get().await.expect("a head").read_to_end(&mut Vec::new()).await.expect("no failure");
+            }
+            drop(begun);
+        });
+        assert_eq!(accepted.load(Ordering::SeqCst), 2);
     });
 }

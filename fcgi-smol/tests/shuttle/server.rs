@@ -159,3 +159,32 @@ fn requests_beyond_those_that_may_run_are_refused_and_later_ones_are_not() {
         drop(clock);
     });
 }
+
+#[test]
+fn a_handler_goes_on_when_the_server_did_not_wait_for_it() {
+    orders(|| {
+        let (started, has_started) = channel::unbounded();
+        let (go, may_go) = channel::bounded::<()>(1);
+        let (ended, has_ended) = channel::bounded(1);
+        let (handle, served) = start(
+            |settings| settings.shutdown_timeout = Duration::from_secs(1),
+            move |_request: Request| {
+                let (started, may_go, ended) = (started.clone(), may_go.clone(), ended.clone());
+                async move {
+                    started.try_send(()).expect("the test waits");
+                    may_go.recv().await?;
+                    Ok(ended.try_send(())?)
+                }
+            },
+        );
+        let end = dial(&endpoint("server")).expect("it listens");
+        (&end).write_all(&Call::get("/").bytes()).expect("it is read");
+        block_on(has_started.recv()).expect("it runs");
+        handle.shutdown();
+        let clock = Clock::run(TICK);
+        block_on(served).expect("it runs to its end").expect("nothing fails");
+        drop(clock);
+        go.try_send(()).expect("it waits");
+        block_on(has_ended.recv()).expect("it went on");
+    });
+}

@@ -231,9 +231,9 @@ impl State {
         let now = self.now;
         self.session.expire(now);
         while !self.again {
-            let offered = self.take_in(false);
+            // What is offered is kept when its reader had its turn and did not take it.
+            self.again = self.take_in(false);
             if !self.starts.is_empty() {
-                self.again |= offered;
                 return true;
             }
             let next = self.session.next(now);
@@ -257,7 +257,6 @@ impl State {
                 continue;
             }
             if !next.read || !self.readable || !self.unread.is_empty() {
-                self.again |= offered;
                 return true;
             }
             self.again = reads == input::READS;

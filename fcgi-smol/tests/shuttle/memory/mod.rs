@@ -8,6 +8,17 @@ pub(crate) mod socket;
 pub(crate) mod time;
 
 pub use listener::{Listening, listen};
-pub use pipe::{End, pipe};
+pub use pipe::{End, pipe, slow_pipe};
 pub use socket::dial;
 pub use time::pass;
+
+use shuttle::future::{spawn, yield_now};
+
+/// Does work that would block, in a task of its own.
+pub(crate) async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let work = spawn(async {
+        yield_now().await;
+        work()
+    });
+    work.await.expect("it runs to its end")
+}

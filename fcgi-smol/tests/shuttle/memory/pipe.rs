@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use shuttle::future::block_on;
+use shuttle::future::{block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 use smol::io::{AsyncRead, AsyncWrite};
 
@@ -15,6 +15,10 @@ use crate::net::sync::{Arc, Mutex, lock};
 #[derive(Debug)]
 struct Direction {
     room: usize,
+    /// To flush what was written, and to close, takes a while.
+    slow: bool,
+    behind: bool,
+    closing: bool,
     bytes: VecDeque<u8>,
     /// Nothing more comes.
     ended: bool,
@@ -33,9 +37,18 @@ pub struct End {
 
 /// A connection of which each direction holds so many bytes.
 pub fn pipe(room: usize) -> (End, End) {
+    pair(room, false)
+}
+
+/// One that takes a while to be flushed and closed, as those do that have work of their own with what is written.
+pub fn slow_pipe(room: usize) -> (End, End) {
+    pair(room, true)
+}
+
+fn pair(room: usize, slow: bool) -> (End, End) {
     let direction = || {
-        let (bytes, ended, unread, reader, writer) = Default::default();
-        Arc::new(Mutex::new(Direction { room, bytes, ended, unread, reader, writer }))
+        let (behind, closing, bytes, ended, unread, reader, writer) = Default::default();
+        Arc::new(Mutex::new(Direction { room, slow, behind, closing, bytes, ended, unread, reader, writer }))
     };
     let (there, back) = (direction(), direction());
     (End { from: Arc::clone(&back), to: Arc::clone(&there) }, End { from: there, to: back })
@@ -81,8 +94,36 @@ impl End {
             }
             let count = some(room.min(bytes.len()));
             to.bytes.extend(&bytes[..count]);
-            (Poll::Ready(Ok(count)), to.reader.take())
+            to.behind = to.slow;
+            (Poll::Ready(Ok(count)), self.call_reader(to))
         })
+    }
+
+    /// Who is to be called for what came: now, or when somebody looks whether it still is there, as with sockets.
+    fn call_reader(&self, to: &mut Direction) -> Option<Waker> {
+        if to.reader.is_none() || thread_rng().gen_range(0..4) > 0 {
+            return to.reader.take();
+        }
+        let to = Arc::clone(&self.to);
+        drop(spawn(async move {
+            yield_now().await;
+            with(&to, |to| ((), to.reader.take_if(|_| to.ended || !to.bytes.is_empty())));
+        }));
+        None
+    }
+
+    /// Waits until what is behind is done, by a task of its own.
+    fn poll_done(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let behind = with(&self.to, |to| (std::mem::take(&mut to.behind), None));
+        if behind {
+            let waker = cx.waker().clone();
+            drop(spawn(async move {
+                yield_now().await;
+                waker.wake();
+            }));
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ends what is sent.
@@ -105,13 +146,21 @@ impl AsyncWrite for End {
         Self::poll_write(&self, cx, bytes)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_done(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.end_sending();
-        Poll::Ready(Ok(()))
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with(&self.to, |to| {
+            to.behind |= to.slow && !to.closing;
+            to.closing = true;
+            ((), None)
+        });
+        let done = self.poll_done(cx);
+        if done.is_ready() {
+            self.end_sending();
+        }
+        done
     }
 }
 
@@ -135,8 +184,10 @@ impl io::Write for &End {
 impl Drop for End {
     fn drop(&mut self) {
         self.end_sending();
+        // Whoever waited for this end is not called any more.
+        with(&self.to, |to| (to.writer = None, None));
         with(&self.from, |from| {
-            from.unread = true;
+            (from.unread, from.reader) = (true, None);
             ((), from.writer.take())
         });
     }
