@@ -3,9 +3,9 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::{fs, thread};
 
 use fcgi_blocking::{BoxError, Listener, Request, Server, Settings, Status};
@@ -56,12 +56,20 @@ fn w28_the_connection_that_was_idle_for_longest_is_closed_first() {
     }
 }
 
+/// Serves in a thread: how that ends.
+fn serve(server: Server, text: &'static str) -> Receiver<io::Result<()>> {
+    let (ends, ended) = mpsc::channel();
+    thread::spawn(move || ends.send(server.serve(say(text))));
+    ended
+}
+
 #[test]
 fn a_server_that_was_shut_down_before_it_serves_returns_at_once() {
     let server = Server::new(Listener::bind("127.0.0.1:0").expect("a port is free"));
     server.handle().shutdown();
     server.handle().shutdown();
-    server.serve(say("never")).expect("it ends in good order");
+    let ended = serve(server, "never").recv_timeout(PATIENCE);
+    ended.expect("it ends in time").expect("it ends in good order");
 }
 
 #[test]
@@ -72,10 +80,10 @@ fn a_server_whose_handles_are_all_dropped_goes_on() {
     let server = Server::new(listener);
     let handle = server.handle();
     drop(server.handle());
-    let serving = thread::spawn(move || server.serve(say("fine")));
+    let ended = serve(server, "fine");
     support::Client::connect(&endpoint).call(&Call::get("/")).assert_ok("fine");
     handle.shutdown();
-    serving.join().expect("it does not panic").expect("it ends in good order");
+    ended.recv_timeout(PATIENCE).expect("it ends in time").expect("it ends in good order");
 }
 
 fn at_most(max_connections: usize) -> Settings {

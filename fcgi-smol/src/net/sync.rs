@@ -1,5 +1,5 @@
-//! Locks, time and work that blocks: std's, async-io's and smol's, or those of the tests in `tests/shuttle`, which run the threads in orders of
-//! their choice.
+//! Locks, time and work that blocks: std's, async-io's and smol's, or those of the tests in `tests/shuttle`, which run
+//! the threads in orders of their choice.
 
 pub(crate) use std::sync::{Arc, PoisonError, TryLockError, Weak};
 

@@ -4,19 +4,21 @@ use std::io::{self, Read};
 use std::ops::{Deref, DerefMut};
 
 use fcgi_smol::{ClientError, Role};
-use smol::Timer;
 use smol::future::FutureExt;
 use smol::io::{AssertAsync, AsyncReadExt};
+use smol::{LocalExecutor, Timer};
 
 use crate::support::PATIENCE;
 
 /// What this comes to, in time.
-pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<'w, T: 'w>(work: impl Future<Output = T> + 'w) -> T {
+    let executor = LocalExecutor::new();
     let late = async {
         Timer::after(PATIENCE).await;
         panic!("it still waits after {PATIENCE:?}")
     };
-    smol::block_on(work.or(late))
+    // A task is polled when it is woken, and not when time is looked at.
+    smol::block_on(executor.run(executor.spawn(work).or(late)))
 }
 
 pub(crate) struct Outgoing<'c>(fcgi_smol::Outgoing<'c>);

@@ -69,6 +69,23 @@ fn some(most: usize) -> usize {
     if most > 1 && chance.gen_range(0..4) == 0 { chance.gen_range(1..most) } else { most }
 }
 
+/// Who is to be called for what was done: now, or when somebody looks whether it still is so, as with sockets.
+fn called(
+    direction: &Arc<Mutex<Direction>>,
+    waits: &mut Option<Waker>,
+    looks: fn(&mut Direction) -> Option<Waker>,
+) -> Option<Waker> {
+    if waits.is_none() || thread_rng().gen_range(0..4) > 0 {
+        return waits.take();
+    }
+    let direction = Arc::clone(direction);
+    drop(spawn(async move {
+        yield_now().await;
+        with(&direction, |direction| ((), looks(direction)));
+    }));
+    None
+}
+
 impl End {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         with(&self.from, |from| {
@@ -78,7 +95,12 @@ impl End {
             }
             let count = some(from.bytes.len().min(buffer.len()));
             buffer.iter_mut().zip(from.bytes.drain(..count)).for_each(|(to, byte)| *to = byte);
-            (Poll::Ready(Ok(count)), from.writer.take())
+            (
+                Poll::Ready(Ok(count)),
+                called(&self.from, &mut from.writer, |from| {
+                    from.writer.take_if(|_| from.unread || from.bytes.len() < from.room)
+                }),
+            )
         })
     }
 
@@ -95,21 +117,13 @@ impl End {
             let count = some(room.min(bytes.len()));
             to.bytes.extend(&bytes[..count]);
             to.behind = to.slow;
-            (Poll::Ready(Ok(count)), self.call_reader(to))
+            (
+                Poll::Ready(Ok(count)),
+                called(&self.to, &mut to.reader, |to| {
+                    to.reader.take_if(|_| to.ended || !to.bytes.is_empty())
+                }),
+            )
         })
-    }
-
-    /// Who is to be called for what came: now, or when somebody looks whether it still is there, as with sockets.
-    fn call_reader(&self, to: &mut Direction) -> Option<Waker> {
-        if to.reader.is_none() || thread_rng().gen_range(0..4) > 0 {
-            return to.reader.take();
-        }
-        let to = Arc::clone(&self.to);
-        drop(spawn(async move {
-            yield_now().await;
-            with(&to, |to| ((), to.reader.take_if(|_| to.ended || !to.bytes.is_empty())));
-        }));
-        None
     }
 
     /// Waits until what is behind is done, by a task of its own.
