@@ -2,13 +2,15 @@
 
 use std::io::{self, Read};
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use fcgi_smol::{ClientError, Role};
 use smol::future::FutureExt;
 use smol::io::{AssertAsync, AsyncReadExt};
 use smol::{LocalExecutor, Timer};
 
-use crate::support::PATIENCE;
+/// Longer than a call takes in any test.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What this comes to, in time.
 pub(crate) fn block_on<'w, T: 'w>(work: impl Future<Output = T> + 'w) -> T {
