@@ -37,10 +37,10 @@ pub trait Platform<T: ErrorType> {
 /// Serves one connection until it is to be closed: `handler` is called for every request, with what it needs to read
 /// and to answer. Nothing is allocated.
 ///
-/// A read, a write or a flush that is not done when [`Platform::wait`] ends is dropped, and begun again if there is still time, so
-/// that every limit of [`Settings`] is kept. So the stream has to be what embedded-io-async calls side-effect-free on
-/// cancel. A flush may wait for the client, as that of embassy-net's sockets does, for as long as a write may. Told is
-/// what is worth a line in a log, if anything is. After that, or after an error, close the stream.
+/// A read, a write or a flush that is not done when [`Platform::wait`] ends is dropped, and begun again if there is
+/// still time, so that every limit of [`Settings`] is kept. So the stream has to be what embedded-io-async calls
+/// side-effect-free on cancel. A flush may wait for the client, as that of embassy-net's sockets does, for as long as a
+/// write may. Told is what is worth a line in a log, if anything is. After that, or after an error, close the stream.
 ///
 /// # Errors
 /// Those of the stream.
