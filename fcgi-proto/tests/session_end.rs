@@ -409,6 +409,22 @@ fn an_abort_while_a_handler_runs_leaves_its_end_to_it() {
 }
 
 #[test]
+fn a_request_whose_body_was_too_slow_may_be_aborted_and_is_not_answered_then() {
+    play::<1>(|line| {
+        line.comes(&posted(1, KEEP));
+        let request = line.started(1);
+        assert_eq!(line.stdin(request), Ok(Got::Nothing));
+        line.wait(secs(30));
+        assert!(matches!(line.stdin(request), Err(Stopped::TimedOut { .. })));
+        line.comes(&Client::new().abort(1));
+        assert_eq!(line.stdin(request), Err(Stopped::Aborted));
+        line.writes(request, PAGE);
+        assert_eq!(line.finish_as(request, None, 9), Ok(true));
+        assert_eq!(line.answers(), "STDOUT#1:0 END#1(9,0)");
+    });
+}
+
+#[test]
 fn an_aborted_filter_ends_though_its_body_has_not() {
     play::<1>(|line| {
         line.comes(&filter(1).abort(1));

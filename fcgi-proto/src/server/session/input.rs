@@ -276,7 +276,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// The request has no more patience for input, and its handler is told.
     pub(super) fn stop(&mut self, slot: usize, stop: Stop) {
         if let Some(life) = self.lives_mut().get_mut(slot) {
-            life.stop.get_or_insert(stop);
+            // Who was too slow may abort still: nothing is answered then.
+            life.stop = Some(stop);
             life.due = Time::NEVER;
             if matches!(life.phase, Phase::Draining) {
                 life.phase = Phase::Ending;
@@ -417,7 +418,6 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.refusing -= u16::from(was_refused);
             self.look(slot);
         } else {
-            life.stop = None;
             self.stop(slot, Stop::Refused(why));
         }
     }
