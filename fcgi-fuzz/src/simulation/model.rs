@@ -294,6 +294,9 @@ pub(super) struct ClientModel {
     /// Requests whose BEGIN_REQUEST has not left.
     pub(super) to_begin: VecDeque<usize>,
     pub(super) asked: Vec<Asked>,
+    /// How many were asked when the record that comes began, and whose it is: who asks later has nothing of it.
+    asked_before: usize,
+    of: Option<usize>,
     pub(super) is_dead: bool,
 }
 
@@ -351,11 +354,19 @@ impl ClientModel {
 
     /// The session has taken these bytes in.
     pub(super) fn came(&mut self, bytes: &[u8]) {
-        let Self { got, end, asked, is_dead, .. } = self;
+        let Self { got, end, asked, asked_before, of, is_dead, .. } = self;
+        if !got.is_amid_header() {
+            *asked_before = asked.len();
+        }
         got.read(bytes, |header, part| {
             let Header { version, kind, id, content, .. } = header;
             *is_dead |= version != 1 || (1..=8).contains(&kind) && id == 0;
-            let active = asked.iter_mut().rfind(|request| request.id == id && request.end.is_none());
+            if matches!(part, Part::Header) {
+                let mut before = asked.iter().take(*asked_before);
+                *of = before.rposition(|request| request.id == id && request.end.is_none());
+                *asked_before = asked.len();
+            }
+            let active = of.and_then(|of| asked.get_mut(of)).filter(|request| request.end.is_none());
             let Some(request) = active.filter(|_| !*is_dead) else { return };
             match (kind, part) {
                 (STDOUT, Part::Content(bytes, _)) => request.stdout.extend(bytes),

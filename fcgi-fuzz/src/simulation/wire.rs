@@ -41,6 +41,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Whether a part of a header came.
+    pub(super) fn is_amid_header(&self) -> bool {
+        !self.header.is_empty()
+    }
+
     pub(super) fn read(&mut self, mut bytes: &[u8], mut each: impl FnMut(Header, Part<'_>)) {
         while !bytes.is_empty() {
             if self.content > 0 {
