@@ -265,11 +265,16 @@ impl Peer {
     /// Whether the client closes within this time; another byte it must not send.
     pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
         self.stream.set_read_timeout(Some(limit)).expect("a limit can be set");
-        let closes = match self.stream.read(&mut [0]) {
-            Ok(0) => true,
-            Err(error) if is_close(&error) => true,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
-            result => panic!("neither closed nor silent: {result:?}"),
+        let closes = loop {
+            match self.stream.read(&mut [0]) {
+                Ok(0) => break true,
+                Err(error) if is_close(&error) => break true,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    break false;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => panic!("neither closed nor silent: {result:?}"),
+            }
         };
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
         closes

@@ -340,7 +340,12 @@ impl Client {
     #[track_caller]
     pub(crate) fn assert_silent_for(&mut self, time: Duration) {
         self.stream.set_read_timeout(Some(time)).expect("a limit can be set");
-        let error = self.stream.read(&mut [0]).expect_err("nothing");
+        let error = loop {
+            match self.stream.read(&mut [0]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => break result.expect_err("nothing"),
+            }
+        };
         assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
     }
