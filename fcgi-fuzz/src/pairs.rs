@@ -57,6 +57,10 @@ fn read_whole(bytes: &[u8], list: &List<'_>, rest: &[u8]) {
     }
     let check = Pairs::new(bytes).check();
     assert_eq!(check.is_ok(), rest.is_empty());
+    let names =
+        [list.first(), list.last(), None].map(|pair| pair.map_or(&b"NO_PARAMETER"[..], |(name, _)| name));
+    let values = names.map(|name| Pairs::new(bytes).get(name));
+    assert_eq!(Pairs::new(bytes).values(names), check.map(|()| values));
     if let Err(error) = check {
         assert_eq!((error.whole, error.left), (bytes.len() - rest.len(), rest.len()));
         is_a_log_line(&error);

@@ -62,11 +62,6 @@ impl core::error::Error for CapacityError {}
 /// The lengths of a pair's name and value, and the bytes after them.
 #[inline]
 fn lengths(pairs: &[u8]) -> Option<(usize, usize, &[u8])> {
-    let (&[name_len, value_len], content) = pairs.split_first_chunk()?;
-    // One byte each: most of what web servers send.
-    if (name_len | value_len) < 0x80 {
-        return Some((name_len.into(), value_len.into(), content));
-    }
     let (name_len, rest) = length(pairs)?;
     let (value_len, content) = length(rest)?;
     Some((name_len, value_len, content))
@@ -114,8 +109,46 @@ impl<'a> Pairs<'a> {
     /// override it, and PHP, Perl, Python and Go take the last too.
     #[must_use]
     #[inline]
-    pub fn get(self, name: &[u8]) -> Option<&'a [u8]> {
-        self.fold(None, |last, (found, value)| if found == name { Some(value) } else { last })
+    pub fn get(mut self, name: &[u8]) -> Option<&'a [u8]> {
+        let mut last = None;
+        while let Some((found, value)) = self.next_of(|len| len == name.len()) {
+            if found == name {
+                last = Some(value);
+            }
+        }
+        last
+    }
+
+    /// The values of a few names, each as [`get`](Self::get) finds it, in one walk that [checks](Self::check) all pairs
+    /// as well.
+    ///
+    /// ```
+    /// let pairs = fcgi_proto::pair::Pairs::new(b"\x0b\x01REQUEST_URI/\x0c\x00QUERY_STRING");
+    /// let [uri, method] = pairs.values([b"REQUEST_URI", b"REQUEST_METHOD"])?;
+    /// assert_eq!((uri, method), (Some(&b"/"[..]), None));
+    /// # Ok::<(), fcgi_proto::pair::TruncatedPair>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TruncatedPair`] with the place of the first that is not whole.
+    #[inline]
+    pub fn values<const N: usize>(
+        mut self,
+        names: [&[u8]; N],
+    ) -> Result<[Option<&'a [u8]>; N], TruncatedPair> {
+        let all = self.rest.len();
+        let mut values = [None; N];
+        while let Some((found, value)) = self.next_of(|len| names.iter().any(|name| name.len() == len)) {
+            for (name, last) in names.iter().zip(&mut values) {
+                if found == *name {
+                    *last = Some(value);
+                }
+            }
+        }
+        match self.rest.len() {
+            0 => Ok(values),
+            left => Err(TruncatedPair { whole: all - left, left }),
+        }
     }
 
     /// Whether all pairs are whole.
@@ -123,13 +156,8 @@ impl<'a> Pairs<'a> {
     /// # Errors
     /// [`TruncatedPair`] with the place of the first that is not.
     #[inline]
-    pub fn check(mut self) -> Result<(), TruncatedPair> {
-        let all = self.rest.len();
-        self.by_ref().for_each(drop);
-        match self.rest.len() {
-            0 => Ok(()),
-            left => Err(TruncatedPair { whole: all - left, left }),
-        }
+    pub fn check(self) -> Result<(), TruncatedPair> {
+        self.values([]).map(|[]| ())
     }
 }
 
@@ -144,15 +172,23 @@ impl<'a> Iterator for Pairs<'a> {
 impl<'a> Pairs<'a> {
     /// The next one whose name has such a length: the others are passed by without a look.
     #[inline]
-    pub(crate) fn next_of(&mut self, wanted: impl Fn(usize) -> bool) -> Option<(&'a [u8], &'a [u8])> {
+    fn next_of(&mut self, wanted: impl Fn(usize) -> bool) -> Option<(&'a [u8], &'a [u8])> {
         loop {
-            let (name_len, value_len, content) = lengths(self.rest)?;
-            self.rest = content.get(name_len.saturating_add(value_len)..)?;
-            if wanted(name_len) {
-                // Both are there: who wants only one of them, or none, pays for no more.
-                let (name, rest) = content.split_at_checked(name_len).unwrap_or_default();
-                let value = rest.get(..value_len).unwrap_or_default();
-                return Some((name, value));
+            let (short, content) = self.rest.split_first_chunk()?;
+            let short = u32::from(u16::from_le_bytes(*short));
+            let (name_len, value_len) = ((short & 0xff) as usize, (short >> 8) as usize);
+            // A byte for each length: most of what web servers send.
+            let is_short = short & 0x8080 == 0;
+            if is_short && !wanted(name_len) {
+                self.rest = self.rest.get(2 + name_len + value_len..)?;
+                continue;
+            }
+            let (name_len, value_len, content) =
+                if is_short { (name_len, value_len, content) } else { lengths(self.rest)? };
+            let (pair, rest) = content.split_at_checked(name_len.saturating_add(value_len))?;
+            self.rest = rest;
+            if is_short || wanted(name_len) {
+                return pair.split_at_checked(name_len);
             }
         }
     }

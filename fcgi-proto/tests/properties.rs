@@ -96,6 +96,8 @@ fn pairs_agree(bytes: &[u8], seed: u64) {
     for (name, _) in &expected {
         let last = expected.iter().rfind(|(found, _)| found == name).map(|(_, value)| &value[..]);
         assert_eq!(Pairs::new(bytes).get(name), last);
+        let values = Pairs::new(bytes).values([b"no such name", name]);
+        assert_eq!(values.map_err(|error| (error.whole, error.left)), is_whole.map(|()| [None, last]));
     }
     let (mut fixed, mut growing) = (Params::<20_000>::new(), ParamsBuf::new(20_000));
     fixed.push(bytes).unwrap();

@@ -422,14 +422,18 @@ fn cve_parameters_and_a_body_larger_than_the_send_buffer_drain_byte_by_byte() {
     for app in App::both(|_, peer| {
         let mut tasting = [0; 1];
         for _ in 0..2000 {
-            assert_eq!(peer.stream.read(&mut tasting).expect("a byte"), 1);
+            peer.stream.read_exact(&mut tasting).expect("a byte");
         }
         // The rest is read on, in pieces of any size.
         let mut rest = Vec::new();
         let mut chunk = vec![0; 8191];
         let tail = record(RecordType::Stdin, 1, b"");
         while !rest.ends_with(&tail) {
-            let count = peer.stream.read(&mut chunk).expect("more");
+            let count = match peer.stream.read(&mut chunk) {
+                // A socket with a time limit is interrupted when other tests start children.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                count => count.expect("more"),
+            };
             assert!(count > 0, "it ends too early");
             rest.extend_from_slice(&chunk[..count]);
         }

@@ -72,7 +72,11 @@ fn an_answer_that_is_taken_in_a_trickle_is_cut_off_by_a_limit_for_the_whole() {
         let mut taken = 0;
         for _ in 0..100 {
             let mut part = vec![0; 8192];
-            taken += client.stream.read(&mut part).expect("some of the answer");
+            taken += match client.stream.read(&mut part) {
+                // A socket with a time limit is interrupted when other tests start children.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                count => count.expect("some of the answer"),
+            };
             if happens_within(&client.stream, PollFlags::RDHUP, SHORT / 15) {
                 break;
             }

@@ -68,6 +68,7 @@ pub fn pairs() {
     }
     any(pair::Pairs::rest(&pairs));
     any(pair::Pairs::get(any(pairs.clone()), bytes()));
+    let _ = any(pair::Pairs::values(pairs.clone(), [bytes(), bytes()]));
     let _ = any(pair::Pairs::check(pairs));
     any(pair::encoded_len(bytes(), bytes()));
     if let Err(error) = pair::encode(bytes(), bytes(), buffer(), &mut any(0)) {

@@ -138,20 +138,14 @@ impl Answer {
     ///
     /// # Errors
     /// [`TruncatedPair`], if the parameters are not whole pairs.
-    pub fn reset_for(&mut self, mut params: Pairs<'_>, front: Option<Front>) -> Result<(), TruncatedPair> {
-        let (all, mut method, mut software) = (params.clone(), None, None);
-        let may_be_one = |len| len == b"REQUEST_METHOD".len() || len == b"SERVER_SOFTWARE".len();
-        while let Some((name, value)) = params.next_of(may_be_one) {
-            if name == b"REQUEST_METHOD" {
-                method = Some(value);
-            } else if name == b"SERVER_SOFTWARE" {
-                software = Some(value);
-            }
-        }
+    pub fn reset_for(&mut self, params: Pairs<'_>, front: Option<Front>) -> Result<(), TruncatedPair> {
+        let names: [&[u8]; 2] = [b"REQUEST_METHOD", b"SERVER_SOFTWARE"];
+        let values = params.values(names);
+        let [method, software] = values.unwrap_or_default();
         self.reset(method);
         self.front = front.unwrap_or_else(|| Front::of(software));
         self.method_has_body |= self.front.head_body;
-        params.check().or_else(|_| all.check())
+        values.map(drop)
     }
 
     /// Makes it ready for the next request, of this method, from a web server that is not known.

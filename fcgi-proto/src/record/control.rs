@@ -1,8 +1,8 @@
 //! Outgoing records that are small and owned (sections 3.3, 4 and 5.5).
 
-use super::header::{Header, PADDING};
+use super::header::{HEADER_LEN, Header, PADDING};
 use super::names::RecordType;
-use crate::bytes::{append, copy_all};
+use crate::bytes::{append, copy, copy_all};
 
 /// Whole records without borrowed content, to be sent as they are: ends of streams, END_REQUEST, refusals,
 /// answers to management records.
@@ -23,6 +23,16 @@ impl Control {
 
     pub(crate) const fn new() -> Self {
         Self { bytes: [0; Self::CAPACITY], len: 0, sent: 0 }
+    }
+
+    /// Of the records in these bytes, from the `first` on.
+    #[inline]
+    pub(crate) fn of(records: [[u8; HEADER_LEN]; 4], first: usize) -> Self {
+        let mut control = Self::new();
+        if let Some(bytes) = control.bytes.first_chunk_mut::<{ 4 * HEADER_LEN }>() {
+            copy(bytes, records.as_flattened());
+        }
+        Self { len: size_of_val(&records) as u8, sent: first as u8, ..control }
     }
 
     /// Appends one record, padded to 8 bytes.

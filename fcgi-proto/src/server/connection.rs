@@ -221,10 +221,9 @@ impl<const N: usize, S: Slots> Connection<N, S> {
         if !slot.may_finish() {
             return Err(SendError::TooEarly { id });
         }
-        let stderr = self.table.end(id).is_some_and(|slot| slot.has(Slot::STDERR));
-        let mut control = Control::new();
-        end(&mut control, id, app_status, ProtocolStatus::RequestComplete, stderr);
-        Ok(control)
+        let stderr = slot.has(Slot::STDERR);
+        self.table.end(id);
+        Ok(Control::of(ends(id, app_status, ProtocolStatus::RequestComplete), first_end(stderr)))
     }
 
     /// Refuses a request that has begun, for what only the caller can see: its storage is full, or its
@@ -482,13 +481,17 @@ impl<const N: usize, S: Slots> Connection<N, S> {
                 record::NULL_REQUEST_ID,
                 &UnknownType { record_type }.encode(),
             ),
-            Reply::Aborted(id) => end(&mut control, id, 0, ProtocolStatus::RequestComplete, false),
+            Reply::Aborted(id) => {
+                return Control::of(ends(id, 0, ProtocolStatus::RequestComplete), first_end(false));
+            }
             Reply::Refusal(id, why, written) => {
                 // An answer that had begun is only ended.
                 if written & Slot::STDOUT == 0 {
                     control.push(RecordType::Stdout, id.get(), why.answer());
                 }
-                end(&mut control, id, 0, why.protocol_status(), written & Slot::STDERR != 0);
+                let ends = ends(id, 0, why.protocol_status());
+                let first = first_end(written & Slot::STDERR != 0);
+                control.push_bytes(ends.as_flattened().get(first..).unwrap_or(&[]));
             }
         }
         control
@@ -516,17 +519,19 @@ impl<const N: usize, S: Slots> Connection<N, S> {
     }
 }
 
-/// Appends the end of STDERR, if something was written to it, that of STDOUT, which every role's answer has
-/// (section 6.1), and END_REQUEST.
+/// The end of STDERR, that of STDOUT, which every role's answer has (section 6.1), and END_REQUEST.
 #[inline]
-fn end(control: &mut Control, id: RequestId, app_status: u32, status: ProtocolStatus, stderr: bool) {
+fn ends(id: RequestId, app_status: u32, status: ProtocolStatus) -> [[u8; record::HEADER_LEN]; 4] {
     let body = EndRequest { app_status, protocol_status: status as u8 };
-    let records = [
+    [
         Header::new(RecordType::Stderr, id.get(), 0).encode(),
         Header::new(RecordType::Stdout, id.get(), 0).encode(),
         Header::new(RecordType::EndRequest, id.get(), EndRequest::LEN as u16).encode(),
         body.encode(),
-    ];
-    let records = records.as_flattened();
-    control.push_bytes(if stderr { records } else { records.get(record::HEADER_LEN..).unwrap_or(&[]) });
+    ]
+}
+
+/// Where [`ends`] begin: STDERR has an end if something was written to it.
+fn first_end(has_stderr: bool) -> usize {
+    if has_stderr { 0 } else { record::HEADER_LEN }
 }

@@ -107,11 +107,8 @@ impl Common {
 
 /// Adds to the count what keeps it within its limit.
 fn add(count: &AtomicUsize, more: usize, limit: usize) -> bool {
-    if count.fetch_add(more, Ordering::Relaxed).saturating_add(more) <= limit {
-        return true;
-    }
-    count.fetch_sub(more, Ordering::Relaxed);
-    false
+    let added = |count: usize| count.checked_add(more).filter(|count| *count <= limit);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added).is_ok()
 }
 
 pub(crate) struct Connections {

@@ -65,6 +65,8 @@ impl Active {
 /// Those of a connection, by the slots that the session gave them.
 pub(crate) struct Requests {
     pub(crate) slots: Vec<Option<Box<Active>>>,
+    /// Of the request that ended last, for the next of those that were read together.
+    spare: Option<Box<Active>>,
     pub(crate) common: Arc<Common>,
     /// Who is to be woken.
     pub(crate) wakes: Wakes,
@@ -72,7 +74,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(common: Arc<Common>) -> Self {
-        Self { slots: Vec::new(), common, wakes: Wakes::new() }
+        Self { slots: Vec::new(), spare: None, common, wakes: Wakes::new() }
     }
 
     pub(crate) fn get(&mut self, request: Request) -> Option<&mut Active> {
@@ -130,7 +132,13 @@ impl Requests {
         active.exchange.clear();
         active.kept.iter_mut().for_each(Spool::clear);
         (active.params_len, active.started, active.offered) = (0, false, false);
-        self.common.requests.put(active);
+        let before = self.spare.replace(active);
+        before.into_iter().for_each(|active| self.common.requests.put(active));
+    }
+
+    /// No request is there, and none may come for long: the memory of one is for others.
+    pub(crate) fn rest(&mut self) {
+        self.spare.take().into_iter().for_each(|active| self.common.requests.put(active));
     }
 
     /// Has whoever waits for anything of the request look.
@@ -163,7 +171,8 @@ impl Exchanges for Requests {
         // Most connections have one request at a time.
         self.slots.reserve_exact(usize::from(self.slots.is_empty()));
         self.slots.resize_with(self.slots.len().max(slot + 1), || None);
-        let mut active = self.common.requests.get(|| Active::new(&self.common));
+        let spare = self.spare.take();
+        let mut active = spare.unwrap_or_else(|| self.common.requests.get(|| Active::new(&self.common)));
         active.exchange.begin = Some(begin);
         self.slots[slot] = Some(active);
         true

@@ -124,14 +124,10 @@ impl Exchange {
         self.received += count as u64;
     }
 
-    /// Whether its answer keeps what is written there, so that nothing of it has to leave yet.
+    /// Whether its answer keeps what is written there, so that nothing of it has to leave yet and no time counts.
     #[must_use]
     pub fn keeps(&self, what: Output<'_>) -> bool {
-        match what {
-            Output::Stdout(data) => self.answer.has_room(data),
-            Output::Stderr(_) => true,
-            Output::Flush => false,
-        }
+        matches!(what, Output::Stdout(data) if self.answer.has_room(data))
     }
 
     /// Whether its handler is done.

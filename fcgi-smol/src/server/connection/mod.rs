@@ -116,11 +116,9 @@ impl Connection {
         if !state.running && state.session.deadline().is_some_and(sooner) {
             state.call();
         }
-        if !state.requests.wakes.is_empty() {
-            let wakes = std::mem::take(&mut state.requests.wakes);
-            drop(state);
-            wakes.into_iter().for_each(Waker::wake);
-        }
+        let wakes = std::mem::take(&mut state.requests.wakes);
+        drop(state);
+        wakes.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -147,6 +145,7 @@ impl Connection {
                 return (start, false);
             }
             state.running = false;
+            state.requests.rest();
             // The memory of one request is kept for the next.
             if state.session.requests() == 0 && state.requests.slots.len() > 1 {
                 state.session.shrink();

@@ -82,8 +82,8 @@ impl State {
         what: Output<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.now = clock::now();
         if self.requests.get(request).is_some_and(|active| !active.exchange.keeps(what)) {
+            self.now = clock::now();
             // Whose requests were read have their turns as well.
             self.take_in(true);
         }
