@@ -3,8 +3,9 @@
 use embedded_io_async_07::{Read, Write};
 use fcgi_proto::embedded_io_async_07::{Error, Platform, Request};
 
+use crate::answer::{Answer, has_body};
 use crate::page::{Board, Window};
-use crate::responder::{Answer, PIECE, Params, has_body};
+use crate::responder::{PIECE, Params};
 
 /// Reads and answers a request.
 ///

@@ -2,7 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`responder`] | what is answered; [`Peer`](responder::Peer), a connection that is polled |
+//! | `answer` | what is answered |
+//! | [`responder`] | [`Peer`](responder::Peer), a connection that is polled |
 //! | [`handler`], [`handler_async`] | the same as handlers of `fcgi_proto`'s loops |
 //! | [`mod@line`] | the UART as a stream of framed connections, for the first of these |
 //! | [`page`] | the texts that it answers |
@@ -21,6 +22,7 @@
 //! | `bin/records.rs`, `bin/pairs.rs`, `bin/written_heads.rs`, `bin/heads.rs`, `bin/variables.rs`, `bin/peers.rs` | parts of `fcgi_proto` alone, for their sizes |
 #![no_std]
 
+mod answer;
 pub mod chip;
 pub mod clock;
 pub mod ethernet;
