@@ -183,9 +183,9 @@ impl<'t> Connection<'t> {
 
     /// Writes, or flushes, until something was taken or all has left.
     pub(crate) fn write(&mut self, request: Request, what: Output<'_>) -> io::Result<usize> {
+        self.now = if self.exchange.keeps(what) { self.now } else { clock::now() };
         loop {
             let Self { session, transport, exchange: Exchange { answer, .. }, now, .. } = self;
-            *now = clock::now();
             let taken = match session.output(request, answer, what, *now) {
                 Ok(Write::Taken(count)) => return Ok(count),
                 Ok(Write::Send(batch)) => {
