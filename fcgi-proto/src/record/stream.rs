@@ -108,15 +108,7 @@ impl<'a> Record<'a> {
     /// Copies what fits into `buffer`, advances by it, and returns how many bytes that were.
     #[inline]
     pub fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
-        let slices @ [_, content, padding] = self.slices();
-        let copied = match buffer.split_first_chunk_mut() {
-            // As a whole, which takes less than any number of bytes.
-            Some((header, rest)) if self.header_sent == 0 => {
-                *header = self.header;
-                HEADER_LEN + copy_all(&[content, padding], rest)
-            }
-            _ => copy_all(&slices, buffer),
-        };
+        let copied = copy_all(&self.slices(), buffer);
         self.advance(copied);
         copied
     }

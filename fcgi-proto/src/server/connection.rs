@@ -520,7 +520,6 @@ impl<const N: usize, S: Slots> Connection<N, S> {
 }
 
 /// The end of STDERR, that of STDOUT, which every role's answer has (section 6.1), and END_REQUEST.
-#[inline]
 fn ends(id: RequestId, app_status: u32, status: ProtocolStatus) -> [[u8; record::HEADER_LEN]; 4] {
     let body = EndRequest { app_status, protocol_status: status as u8 };
     [
