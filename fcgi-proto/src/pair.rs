@@ -187,6 +187,7 @@ impl<'a> Pairs<'a> {
                 if is_short { (name_len, value_len, content) } else { lengths(self.rest)? };
             let (pair, rest) = content.split_at_checked(name_len.saturating_add(value_len))?;
             self.rest = rest;
+            // A short one that is not wanted was passed by above.
             if is_short || wanted(name_len) {
                 return pair.split_at_checked(name_len);
             }

@@ -25,7 +25,7 @@ impl Control {
         Self { bytes: [0; Self::CAPACITY], len: 0, sent: 0 }
     }
 
-    /// Of the records in these bytes, from the `first` on.
+    /// Of the records in these bytes, from the record on that begins at the byte `first`.
     #[inline]
     pub(crate) fn of(records: [[u8; HEADER_LEN]; 4], first: usize) -> Self {
         let mut control = Self::new();

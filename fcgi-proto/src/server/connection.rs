@@ -530,7 +530,7 @@ fn ends(id: RequestId, app_status: u32, status: ProtocolStatus) -> [[u8; record:
     ]
 }
 
-/// Where [`ends`] begin: STDERR has an end if something was written to it.
+/// The byte at which [`ends`] begin: STDERR has an end if something was written to it.
 fn first_end(has_stderr: bool) -> usize {
     if has_stderr { 0 } else { record::HEADER_LEN }
 }
