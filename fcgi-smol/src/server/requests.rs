@@ -136,7 +136,7 @@ impl Requests {
         before.into_iter().for_each(|active| self.common.requests.put(active));
     }
 
-    /// No request is there, and none may come for long: the memory of one is for others.
+    /// The connection's task rests: the spare memory is for other connections meanwhile.
     pub(crate) fn rest(&mut self) {
         self.spare.take().into_iter().for_each(|active| self.common.requests.put(active));
     }
