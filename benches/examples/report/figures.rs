@@ -109,7 +109,7 @@ impl Figures {
         let key = [direction, server];
         let row = self.stream.iter().find(|row| row[..2] == key).ok_or(format!("no figure for {key:?}"))?;
         let [before, after]: [u64; 2] = [row[4].parse()?, row[5].parse()?];
-        Ok(Streamed { ratio: row[3].parse()?, grown: after - before })
+        Ok(Streamed { ratio: row[3].parse()?, grown: after.saturating_sub(before) })
     }
 
     /// How it did behind nginx, if it was installed.

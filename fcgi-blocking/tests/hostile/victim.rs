@@ -79,7 +79,7 @@ impl Victim {
     /// How much more memory it has had resident than before is less than `limit`, in KiB.
     #[track_caller]
     pub(crate) fn assert_growth_below(&self, limit: u64) {
-        let growth = self.server.process.peak_memory() - self.memory;
+        let growth = self.server.process.memory_growth(self.memory);
         println!("{growth} KiB more");
         assert!(growth < limit, "{growth} KiB more");
     }

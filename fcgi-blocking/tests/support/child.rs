@@ -81,11 +81,17 @@ impl Process {
         format!("/proc/{}/{what}", self.child.id()).into()
     }
 
-    /// The most memory that it has had resident so far, in KiB.
+    /// The most memory that it has had resident so far, in KiB. Linux counts it a little inexactly, for each processor
+    /// alone: a later reading may be less than an earlier one.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(self.about("status")).expect("Linux tells about processes");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("there is the line");
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
+    /// By how much its peak has grown since it was `before`, in KiB.
+    pub(crate) fn memory_growth(&self, before: u64) -> u64 {
+        self.peak_memory().saturating_sub(before)
     }
 
     /// How many descriptors it has open.
