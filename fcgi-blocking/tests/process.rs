@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +22,8 @@ use fcgi_blocking::{Endpoint, Listener, Process, Request, Running, Settings, Str
 use rustix::event::PollFlags;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::process::{
-    PidfdFlags, Signal, getpgid, getppid, getuid, kill_process, pidfd_open, setpgid, test_kill_process,
+    PidfdFlags, Resource, Rlimit, Signal, getpgid, getppid, getrlimit, getuid, kill_process, pidfd_open,
+    setpgid, setrlimit, test_kill_process,
 };
 use support::skipped::skipped;
 use support::{Answer, Call, Client, PATIENCE, child, happens_within, wait_until};
@@ -655,6 +656,31 @@ fn replace_leaves_the_old_workers_if_the_new_ones_cannot_be_started() {
     assert!(error.to_string().starts_with("cannot start "), "{error}");
     assert_eq!(running.pids(), [worker]);
     assert!(exists(worker));
+}
+
+#[test]
+fn replace_ends_the_new_workers_it_has_started_if_another_cannot_be() {
+    const USER: u32 = 12_347;
+    // More than the users of other tests have, who have the same limit meanwhile.
+    const WORKERS: usize = 30;
+    if !getuid().is_root() {
+        return skipped("only root may run a process as somebody else");
+    }
+    let processes = || {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        all.filter(|entry| entry.metadata().is_ok_and(|process| process.uid() == USER)).count()
+    };
+    let running = start(Process::new("/bin/sleep").arg("100").user(USER, USER).workers(WORKERS));
+    let old = running.pids();
+    // The user has as many processes as it may have. Linux lets one more become its, and no further one.
+    let before = getrlimit(Resource::Nproc);
+    setrlimit(Resource::Nproc, Rlimit { current: Some(WORKERS as u64), ..before }).unwrap();
+    let error = running.replace().expect_err("the second is one too many");
+    setrlimit(Resource::Nproc, before).unwrap();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+    assert_eq!(running.pids(), old);
+    assert!(wait_until(|| processes() == WORKERS), "a new worker is left");
+    assert_eq!(running.pids(), old);
 }
 
 /// Not a test but an application for the one below, if this program was started as one: it answers one
