@@ -1,16 +1,20 @@
 //! The client and applications that close, early, late or not at all, or refuse: what is delivered, what is
 //! an error, and what is sent again.
 
+use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::script::{self, App, MUCH, answer, ask, cut, end, fail, page, stdout, text};
 use crate::support::{PATIENCE, record};
-use fcgi_blocking::{ClientError, Params, Resend, Status};
+use fcgi_blocking::{ClientError, Endpoint, Params, Resend, Status};
 use fcgi_proto::ConnectionError;
 use fcgi_proto::cgi::ResponseHeadError;
 use fcgi_proto::record::{ProtocolStatus, RecordType};
+use rustix::net::{SocketAddrAny, SocketAddrUnix, getpeername};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 /// Longer than a connection has to stay open to show that its application keeps it.
 const SHOWN: Duration = Duration::from_millis(250);
@@ -316,4 +320,38 @@ fn c6_b14_a_kept_connection_is_closed_when_its_client_is_dropped() {
     assert_eq!(text(&mut ask(&mut client)), "one");
     drop(client);
     closed.recv_timeout(PATIENCE).expect("it is closed in time");
+}
+
+/// Copies of this process's connections to `endpoint`, as a child has them until it runs its program.
+fn copies(endpoint: &Endpoint) -> Vec<OwnedFd> {
+    let address = match endpoint {
+        Endpoint::Tcp(address) => SocketAddrAny::from(*address),
+        Endpoint::Unix(path) => SocketAddrUnix::new(path).expect("a short path").into(),
+        _ => panic!("{endpoint}"),
+    };
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("Linux");
+    let open = fs::read_dir("/proc/self/fd").expect("Linux");
+    let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let copies = numbers.filter_map(|number| pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).ok());
+    let is_connected = |copy: &OwnedFd| getpeername(copy).is_ok_and(|peer| peer.as_ref() == Some(&address));
+    copies.filter(is_connected).collect()
+}
+
+#[test]
+fn the_application_sees_that_a_client_was_dropped_while_a_copy_of_its_connection_is_open() {
+    let (sender, closed) = mpsc::channel();
+    let play = move |_, peer: &mut script::Peer| {
+        peer.serve(page("one"));
+        peer.assert_closed();
+        sender.send(()).expect("the test waits");
+    };
+    for app in [App::unix(play.clone()), App::tcp(play)] {
+        let mut client = app.client();
+        assert_eq!(text(&mut ask(&mut client)), "one");
+        let copies = copies(&app.endpoint);
+        assert_eq!(copies.len(), 1);
+        drop(client);
+        closed.recv_timeout(PATIENCE).expect("it is closed");
+        drop(copies);
+    }
 }
