@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fcgi_proto::record::{EndRequest, Header, RecordType};
-use fcgi_smol::memory::{End, Listening, listen, pass, pipe};
+use fcgi_smol::memory::{End, Listening, call, go_on, listen, pass, pipe};
 use fcgi_smol::{Client, ClientError, ClientSettings, Params};
 use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::thread;
+use smol::channel;
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::polls::at_most;
@@ -75,8 +76,12 @@ pub(crate) async fn ask(client: Client, body: Vec<u8>) -> Result<Vec<u8>, Client
 
 /// A client whose requests share a connection, with so much room, to this application, which answers a first request by itself.
 fn shared(room: usize, application: fn(&End) -> io::Result<()>) -> Client {
+    shared_with(ClientSettings::default(), room, application)
+}
+
+fn shared_with(settings: ClientSettings, room: usize, application: fn(&End) -> io::Result<()>) -> Client {
     applications(listen(&endpoint("application"), room), application);
-    let client = Client::multiplexed(endpoint("application"), ClientSettings::default(), 4);
+    let client = Client::multiplexed(endpoint("application"), settings, 4);
     assert_eq!(block_on(ask(client.clone(), body(7, 5))).expect("it is answered"), body(7, 5));
     // The connection has shown that it is kept: any request goes on it.
     pass(Duration::from_secs(1));
@@ -172,13 +177,16 @@ fn a_connection_that_breaks_the_protocol_fails_its_requests() {
     });
 }
 
+/// Answers a first request, and reads the others.
+fn silent(mut end: &End) -> io::Result<()> {
+    first(end)?;
+    io::copy(&mut end, &mut io::sink()).map(drop)
+}
+
 #[test]
 fn an_application_that_is_silent_is_given_up_by_all() {
     orders(|| {
-        let client = shared(700, |mut end| {
-            first(end)?;
-            io::copy(&mut end, &mut io::sink()).map(drop)
-        });
+        let client = shared(700, silent);
         let asked = asks(&client, 2, 100);
         let clock = Clock::run(Duration::from_secs(1));
         for asked in asked {
@@ -290,6 +298,75 @@ fn what_comes_for_a_request_while_another_sends_wakes_it() {
         // The other one is answered before all is sent.
         block_on(asked).expect("it runs to its end").expect("it is answered");
         write(&feed, &[b'x'; 10]).expect("it is read");
+        block_on(sends).expect("it runs to its end");
+    });
+}
+
+/// Begins to answer a request when it sends some of its body and another one was sent, and breaks the protocol.
+fn begins(mut end: &End) -> io::Result<()> {
+    first(end)?;
+    let (mut waits, mut sends) = (false, None);
+    while let Some(came) = read_record(end)? {
+        match came.record_type {
+            RecordType::Stdin if came.content.is_empty() => waits = true,
+            RecordType::Stdin => sends = Some(came.id),
+            _ => {}
+        }
+        if let Some(id) = sends.filter(|_| waits) {
+            write(end, &[head(id), vec![9; 8]].concat())?;
+            break;
+        }
+    }
+    io::copy(&mut end, &mut io::sink()).map(drop)
+}
+
+#[test]
+fn who_finds_that_the_connection_is_over_and_has_an_answer_to_read_wakes_the_others() {
+    orders(|| {
+        let client = shared(700, begins);
+        let asked = spawn(ask(client.clone(), Vec::new()));
+        let (body, feed) = pipe(700);
+        let (failed, has_failed) = channel::bounded::<()>(1);
+        let holds = spawn(async move {
+            let response = client.request(Params::post("/")).body(body, 20).send().await.expect("a head");
+            has_failed.recv().await.expect("it is told");
+            drop(response);
+        });
+        for _ in 0..10 {
+            write(&feed, b"x").expect("it is kept");
+            thread::yield_now();
+        }
+        block_on(asked).expect("it runs to its end").expect_err("nobody answers");
+        failed.try_send(()).expect("it waits");
+        block_on(holds).expect("it runs to its end");
+    });
+}
+
+#[test]
+fn who_finds_that_the_limit_of_another_has_passed_wakes_it() {
+    random_orders(|| {
+        let mut settings = ClientSettings::default();
+        (settings.write_timeout, settings.body_timeout) = (Duration::MAX, Duration::MAX);
+        let client = shared_with(settings, 700, silent);
+        let (body, feed) = pipe(1);
+        let sends = spawn({
+            let client = client.clone();
+            async move {
+                let sent = client.request(Params::post("/")).body(body, 100).send().await;
+                sent.expect_err("the body is short");
+            }
+        });
+        let asked = spawn(ask(client, Vec::new()));
+        for _ in 0..20 {
+            go_on(Duration::from_secs(30));
+            // Who sends finds that it is later, before anybody is called for that.
+            write(&feed, b"xxx").expect("it is read");
+            call();
+        }
+        let clock = Clock::run(Duration::from_secs(30));
+        block_on(asked).expect("it runs to its end").expect_err("nobody answers");
+        drop(clock);
+        drop(feed);
         block_on(sends).expect("it runs to its end");
     });
 }

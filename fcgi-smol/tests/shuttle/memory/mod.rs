@@ -10,7 +10,7 @@ pub(crate) mod time;
 pub use listener::{Listening, listen};
 pub use pipe::{End, pipe, slow_pipe};
 pub use socket::dial;
-pub use time::pass;
+pub use time::{call, go_on, pass};
 
 use shuttle::future::{spawn, yield_now};
 

@@ -24,8 +24,18 @@ fn clock<T>(action: impl FnOnce(&mut Clock) -> T) -> T {
 
 /// Lets so much time go by, and calls whom that concerns.
 pub fn pass(time: Duration) {
+    go_on(time);
+    call();
+}
+
+/// Lets so much time go by: who looks finds that it is later, before anybody is called for it.
+pub fn go_on(time: Duration) {
+    clock(|clock| clock.now += time);
+}
+
+/// Calls those whose time has come.
+pub fn call() {
     let due: Vec<_> = clock(|clock| {
-        clock.now += time;
         let numbers = clock.waiting.iter().filter(|(_, (at, _))| *at <= clock.now).map(|(number, _)| *number);
         let numbers: Vec<_> = numbers.collect();
         numbers.iter().filter_map(|number| clock.waiting.remove(number)).map(|(_, waker)| waker).collect()
@@ -85,6 +95,9 @@ impl Future for Timer {
         let is_due = clock(|clock| {
             if at > clock.now {
                 clock.waiting.insert(self.number, (at, cx.waker().clone()));
+            } else {
+                // Who finds that it is late is not called for it any more.
+                clock.waiting.remove(&self.number);
             }
             at <= clock.now
         });
