@@ -176,6 +176,21 @@ fn more_replies_at_once_than_have_room_are_all_sent() {
 }
 
 #[test]
+fn a_handler_that_waits_for_its_body_has_what_comes_before_any_of_it_is_kept() {
+    let calls = [Call::post("/", [b'x'; 100]).id(1), Call::get("/").id(2)];
+    // They come together, so that no handler is polled by the connection's task from then on.
+    let opening = [calls[0].opening(), calls[1].bytes()].concat();
+    let script = Script::new([Input::Bytes(opening), Input::Pending, Input::Bytes(calls[0].bodies())]);
+    let little = settings(|settings| (settings.body_room, settings.spool) = (1, 0));
+    let handler = |request: Request| async move {
+        let count = request.stdin().read(&mut [0; 100]).await?;
+        answer(&request, count.to_string()).await
+    };
+    serve(&script, &little, handler).expect("the stream is FastCGI");
+    assert_all(&script.written(), &[b"100".to_vec(), b"0".to_vec()]);
+}
+
+#[test]
 fn a_stream_that_buffers_is_flushed_when_a_handler_flushes_and_at_the_end() {
     for slow_flushes in [0, 3] {
         let (flushed, was_flushed) = channel::bounded::<usize>(1);
