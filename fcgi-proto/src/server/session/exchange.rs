@@ -193,6 +193,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         input: &mut &'i [u8],
         now: Duration,
     ) -> Option<Input<'i>> {
+        if input.is_empty() && self.looks.is_empty() {
+            // Nothing comes, and what was handed out before is taken.
+            self.pending.lent = 0;
+            return None;
+        }
         let whole = if input.is_empty() { None } else { self.receive_whole(input) };
         if let Some(Started { request, keep_conn, params, .. }) = whole {
             let begun = exchanges.begin(Begin { request, role: Role::Responder, keep_conn, at: now });
