@@ -702,6 +702,16 @@ mod tests {
             100 next        -> at 500
             600 next        -> at 10000";
 
+        who_waits_gets_an_application_as_soon_as_that_may_be_tried_again: 2, one_connection, "
+            0   ask 1  -> connect A
+            0   up 1   -> a1
+            0   ask 2  -> connect B
+            0   down 2 ->
+            100 ask 3  -> waits
+            100 next   -> at 500
+            499 time   ->
+            500 time   -> 3: connect B";
+
         who_was_refused_everywhere_has_nobody: 2, |_| (), "
             0 ask 1 not A   -> connect B
             0 up 1          -> b1
