@@ -24,36 +24,49 @@ const PROGRAMS: [Program; 3] = [
 /// Bytes of STDIN that are written at once: two of nginx's records.
 const CHUNK: usize = 64 * 1024;
 
+/// What was seen of a server in a round; its peak of memory is in KiB.
+struct Seen {
+    rate: f64,
+    ratio: f64,
+    before: u64,
+    after: u64,
+}
+
 fn main() {
     let (rounds, bytes) = if is_test() { (1, 1 << 26) } else { (9, 1 << 30) };
-    let servers = PROGRAMS.map(|program| program.build().expect("it is an example").start_unix());
+    let built = PROGRAMS.map(|program| program.build().expect("it is an example"));
     let mut results =
         Results::new("stream", "direction,server,MiB a second,of the floor,peak KiB before,peak KiB after");
     for (direction, up, down) in [("up", bytes, 0), ("down", 0, bytes)] {
-        // What a first transfer takes, any other takes too.
-        for server in &servers {
-            transfer(server, up / 4, down / 4).expect("it serves");
-        }
-        let before = servers.each_ref().map(|server| server.status("VmHWM"));
-        let mut rates: [Vec<(f64, f64)>; 3] = Default::default();
+        let mut seen: [Vec<Seen>; 3] = Default::default();
         for _ in 0..rounds {
             let mut floor = f64::NAN;
-            for (server, rates) in servers.iter().zip(&mut rates) {
+            for (built, seen) in built.iter().zip(&mut seen) {
+                // One process stays faster or slower than its like for as long as it lives.
+                let server = built.start_unix();
+                let transfer = |up, down| {
+                    let transferred = transfer(&server, up, down);
+                    transferred.unwrap_or_else(|error| panic!("{}, {direction}: {error}", server.name));
+                };
+                // What a first transfer takes, any other takes too.
+                transfer(up, down);
+                let before = server.status("VmHWM");
                 let begun = Instant::now();
-                let transferred = transfer(server, up, down);
-                transferred.unwrap_or_else(|error| panic!("{}, {direction}: {error}", server.name));
+                transfer(up, down);
                 let rate = bytes as f64 / 1048576.0 / begun.elapsed().as_secs_f64();
                 if server.name == "floor" {
                     floor = rate;
                 }
-                rates.push((rate, rate / floor));
+                seen.push(Seen { rate, ratio: rate / floor, before, after: server.status("VmHWM") });
             }
         }
-        for ((server, before), rates) in servers.iter().zip(before).zip(rates) {
-            let rate = median(rates.iter().map(|(rate, _)| *rate).collect());
-            let ratio = median(rates.iter().map(|(_, ratio)| *ratio).collect());
-            let after = server.status("VmHWM");
-            results.add(format!("{direction},{},{rate:.0},{ratio:.3},{before},{after}", server.name));
+        for (built, seen) in built.iter().zip(seen) {
+            let rate = median(seen.iter().map(|seen| seen.rate).collect());
+            let ratio = median(seen.iter().map(|seen| seen.ratio).collect());
+            // Of the round in which it grew most.
+            let most = seen.iter().max_by_key(|seen| seen.after.saturating_sub(seen.before));
+            let Seen { before, after, .. } = most.expect("there are rounds");
+            results.add(format!("{direction},{},{rate:.0},{ratio:.3},{before},{after}", built.name()));
         }
     }
     results.save();
