@@ -273,14 +273,16 @@ fn half_a_record_has_a_quarter_of_a_second_when_its_connection_is_left() {
 }
 
 #[test]
-fn half_a_record_that_comes_after_the_server_was_shut_down_has_no_longer() {
-    play::<1>(|line| {
-        line.leave(Leave::Shutdown);
-        line.wait(millis(500));
-        line.comes(&[1, BEGIN, 0, 1]);
-        line.wait(millis(250));
-        assert!(line.closed);
-    });
+fn half_a_record_that_comes_after_its_connection_was_left_has_no_longer() {
+    for (why, before) in [(Leave::Shutdown, millis(500)), (Leave::Crowded, millis(100))] {
+        play::<1>(|line| {
+            line.leave(why);
+            line.wait(before);
+            line.comes(&[1, BEGIN, 0, 1]);
+            line.wait(millis(250));
+            assert!(line.closed, "{why:?}");
+        });
+    }
 }
 
 #[test]
@@ -344,6 +346,14 @@ fn when_crowded_a_half_sent_request_is_dropped() {
         // It sees the end of the connection, and that is read for a moment.
         assert!(leaves(line, Leave::Crowded) <= millis(250 + 150));
         assert!(line.story().ends_with("OVER#1"));
+    });
+    play::<1>(|line| {
+        line.leave(Leave::Crowded);
+        line.wait(millis(100));
+        line.comes(&Client::new().begin(1, RESPONDER, KEEP));
+        // It has no longer because it came later.
+        line.wait(millis(250 + 150));
+        assert!(line.closed && line.story().ends_with("OVER#1"));
     });
 }
 

@@ -22,6 +22,9 @@ use super::transport::{Ends, Pipe};
 /// what one call hands out then.
 const MOST_OUT: usize = 64 * 1024 + 160 * 1024;
 
+/// How long a connection that was given up may wait for anything, at most.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
 /// What all of a life share.
 pub(super) struct World {
     pub(super) plan: Plan,
@@ -137,6 +140,11 @@ impl Server {
         self.waits.idle(self.session.requests() == 0, self.out.is_empty(), world.now);
         if let Some(waiting) = self.session.waiting() {
             world.note(if waiting.begun { Decision::WaitingBegun } else { Decision::Waiting });
+            let soon = world.now + LAST_CALL;
+            let ends = self.next.close || self.next.at.is_some_and(|at| at <= soon);
+            hold(ends || !waiting.leaving, "limits", || {
+                format!("a connection that was given up waits until {:?}", self.next.at)
+            });
         }
         while let Some(report) = self.session.poll_report() {
             self.report(report.level, report.what, world);

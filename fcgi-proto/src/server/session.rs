@@ -112,6 +112,8 @@ pub struct Session<const N: usize, S = [Life; N]> {
     answered: bool,
     /// It closes once it is idle.
     leaving: bool,
+    /// That was asked of it: what comes meanwhile has but a moment.
+    given_up: bool,
     /// When a graceful end is to be over.
     leave_due: Time,
     linger: Linger,
@@ -209,6 +211,7 @@ impl<const N: usize, S> Session<N, S> {
             fresh: true,
             answered: false,
             leaving: false,
+            given_up: false,
             leave_due: Time::NEVER,
             linger: Linger::No,
             over: false,

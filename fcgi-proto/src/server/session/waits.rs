@@ -168,7 +168,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.leave_due = self.spans.shutdown.from(at);
             self.is_due(self.leave_due);
         }
-        self.leaving = true;
+        (self.leaving, self.given_up) = (true, true);
         if let Some(waiting) = self.waiting() {
             self.due = self.due.min(Time::new(waiting.may_close_at(why, now)));
             self.is_due(self.due);
@@ -200,7 +200,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             State::Cut => true,
         };
         let since = self.since.told()?;
-        Some(Waiting { since, comes: self.fresh || begun, begun, leaving: self.leaving })
+        Some(Waiting { since, comes: self.fresh || begun, begun, leaving: self.given_up })
     }
 
     /// What is worth a line in the log.
@@ -269,9 +269,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         most.min(self.spans.drain)
     }
 
-    /// How long a request may take to begin.
+    /// How long a request may take to begin: but a moment on a connection that was given up.
     pub(super) fn begin_within(&self) -> Span {
-        if self.leave_due == Time::NEVER { self.spans.params } else { CROWDED_CALL.min(self.spans.params) }
+        if self.given_up { CROWDED_CALL.min(self.spans.params) } else { self.spans.params }
     }
 
     /// Whether the connection is to be dropped now.
