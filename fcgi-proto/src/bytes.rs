@@ -43,6 +43,7 @@ impl<const N: usize> fmt::Debug for Bytes<N> {
 }
 
 /// Appends to the first `len` of `bytes`, once for every capacity.
+#[inline]
 pub(crate) fn append(bytes: &mut [u8], len: &mut usize, data: &[u8]) -> bool {
     let Some((free, _)) = bytes.get_mut(*len..).and_then(|free| free.split_at_mut_checked(data.len())) else {
         return false;
@@ -54,6 +55,7 @@ pub(crate) fn append(bytes: &mut [u8], len: &mut usize, data: &[u8]) -> bool {
 
 /// Copies `from` to the front of `to`, as far as it has room: how many bytes. Other than `copy_from_slice` it
 /// cannot panic, which a compiler for size does not see of that.
+#[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;

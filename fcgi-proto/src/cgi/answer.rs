@@ -52,6 +52,7 @@ impl Held {
         self.0.get(HEADER_LEN..).unwrap_or(&[])
     }
 
+    #[inline]
     fn push(&mut self, data: &[u8]) {
         self.0.extend_from_slice(data);
     }
@@ -61,6 +62,7 @@ impl Held {
     }
 
     /// Puts a header before the content, if there is any, and returns where the record begins.
+    #[inline]
     fn frame(&mut self, header: [u8; HEADER_LEN]) -> usize {
         if self.content().is_empty() {
             return HEADER_LEN;
@@ -149,6 +151,7 @@ impl Answer {
     }
 
     /// Makes it ready for the next request, of this method, from a web server that is not known.
+    #[inline]
     pub fn reset(&mut self, method: Option<&[u8]>) {
         self.stage = Stage::Written(HeadEnd::default());
         self.method_has_body = Status::OK.has_body(method);
@@ -163,6 +166,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`HeadError::Begun`] if something was written or started before.
+    #[inline]
     pub fn respond(&mut self, status: Status) -> Result<(), HeadError> {
         self.respond_with(|head| head.start(status))
     }
@@ -171,6 +175,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`HeadError::Begun`] if something was written or started before, and those of `start`.
+    #[inline]
     pub fn respond_with(
         &mut self,
         start: impl FnOnce(&mut Head<Box<[u8]>>) -> Result<(), HeadError>,
@@ -188,6 +193,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`HeadError`] of [`Head::field`], and [`HeadError::Begun`] once the head has ended.
+    #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         match self.stage {
             Stage::Fields => self.head.field(name, value),
@@ -200,23 +206,14 @@ impl Answer {
     ///
     /// # Errors
     /// [`HeadError`], for a head that cannot be sent; one that was too long stays so.
+    #[inline]
     pub fn write<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], HeadError> {
-        let mut data = data;
-        if let Stage::Written(end) = &mut self.stage {
-            let ended = end.find(data).and_then(|end| data.split_at_checked(end));
-            let (head, rest) = ended.unwrap_or((data, &[]));
-            if self.held.content().len() + head.len() > self.head_limit {
-                let error = HeadError::TooLong { limit: self.head_limit };
-                self.stage = Stage::Refused(error);
-                return Err(error);
-            }
-            self.held.push(head);
-            if ended.is_none() {
-                return Ok(&[]);
-            }
-            self.head.adopt(self.held.content())?;
-            self.stage = Stage::Fields;
-            data = rest;
+        let data = match self.stage {
+            Stage::Written(end) => self.write_head(end, data)?,
+            Stage::Fields | Stage::Whole { .. } | Stage::Refused(_) => data,
+        };
+        if matches!(self.stage, Stage::Written(_)) {
+            return Ok(data);
         }
         self.end_fields()?;
         match self.stage {
@@ -227,6 +224,26 @@ impl Answer {
             }
             _ => Ok(data),
         }
+    }
+
+    /// Takes in what is written of a head, and returns what comes behind it. Apart, so that what else is written is
+    /// quick.
+    #[inline(never)]
+    fn write_head<'a>(&mut self, mut end: HeadEnd, data: &'a [u8]) -> Result<&'a [u8], HeadError> {
+        let ended = end.find(data).and_then(|end| data.split_at_checked(end));
+        let (head, rest) = ended.unwrap_or((data, &[]));
+        if self.held.content().len() + head.len() > self.head_limit {
+            let error = HeadError::TooLong { limit: self.head_limit };
+            self.stage = Stage::Refused(error);
+            return Err(error);
+        }
+        self.held.push(head);
+        self.stage = Stage::Written(end);
+        if ended.is_some() {
+            self.head.adopt(self.held.content())?;
+            self.stage = Stage::Fields;
+        }
+        Ok(rest)
     }
 
     /// Whether there is room for this behind what waits.
@@ -244,6 +261,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`HeadError`] of [`Head::finish`], and that of a written head that was too long.
+    #[inline]
     pub fn end_fields(&mut self) -> Result<(), HeadError> {
         match self.stage {
             Stage::Fields => {
@@ -360,6 +378,7 @@ impl Answer {
     }
 
     /// Makes the record of STDOUT and those of STDERR, and returns where they begin.
+    #[inline]
     fn frame<const N: usize, S: Slots>(
         &mut self,
         header: [u8; HEADER_LEN],

@@ -3,6 +3,7 @@
 use core::fmt;
 
 /// A token character of RFC 9110, section 5.6.2.
+#[inline]
 pub(super) fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')

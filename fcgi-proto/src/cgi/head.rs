@@ -80,6 +80,39 @@ enum Stage {
     Whole,
 }
 
+/// A field's name, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    ContentType,
+    ContentLength,
+    Location,
+    Other,
+}
+
+impl Kind {
+    /// What a name says. In line, so that one that is known when a program is built is looked at then.
+    #[inline]
+    fn of(name: &[u8]) -> Result<Self, HeadError> {
+        if name.eq_ignore_ascii_case(b"Status") {
+            return Err(HeadError::Status);
+        }
+        if let Some(&byte) =
+            if name.is_empty() { Some(&b':') } else { name.iter().find(|byte| !is_token(byte)) }
+        {
+            return Err(HeadError::Name { byte });
+        }
+        Ok(if is_same_name(name, b"Content-Type") {
+            Self::ContentType
+        } else if is_same_name(name, b"Content-Length") {
+            Self::ContentLength
+        } else if is_same_name(name, b"Location") {
+            Self::Location
+        } else {
+            Self::Other
+        })
+    }
+}
+
 /// A response head in the caller's memory, `B`: an array, a slice, a box.
 ///
 /// ```
@@ -121,6 +154,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     ///
     /// # Errors
     /// [`HeadError::TooLong`].
+    #[inline]
     pub fn start(&mut self, status: Status) -> Result<(), HeadError> {
         self.start_with(status, status.reason().as_bytes())
     }
@@ -133,26 +167,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     /// [`HeadError::Begun`] after [`finish`](Self::finish), [`HeadError::Status`] for the name `Status`,
     /// [`HeadError::Name`], [`HeadError::Value`], [`HeadError::Repeated`], [`HeadError::ContentLength`],
     /// [`HeadError::TooLong`].
+    #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        self.add(Kind::of(name), name, value)
+    }
+
+    fn add(&mut self, kind: Result<Kind, HeadError>, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         match self.stage {
             Stage::NotStarted => return Err(HeadError::Unfinished),
             Stage::Fields => {}
             Stage::Whole => return Err(HeadError::Begun),
         }
-        if name.eq_ignore_ascii_case(b"Status") {
-            return Err(HeadError::Status);
-        }
-        if let Some(&byte) =
-            if name.is_empty() { Some(&b':') } else { name.iter().find(|byte| !is_token(byte)) }
-        {
-            return Err(HeadError::Name { byte });
-        }
-        let location = is_same_name(name, b"Location");
+        let kind = kind?;
+        let location = kind == Kind::Location;
         if location && self.located {
             return Err(HeadError::Repeated);
         }
         let mut content_length = self.content_length;
-        if is_same_name(name, b"Content-Length") {
+        if kind == Kind::ContentLength {
             let length = digits::parse(trim(value)).ok_or(HeadError::ContentLength)?;
             if content_length.replace(length).is_some_and(|before| before != length) {
                 return Err(HeadError::ContentLength);
@@ -165,7 +197,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         }
         self.content_length = content_length;
         self.located |= location;
-        self.typed |= is_same_name(name, b"Content-Type");
+        self.typed |= kind == Kind::ContentType;
         Ok(())
     }
 
@@ -209,6 +241,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     ///
     /// # Errors
     /// [`HeadError::Unfinished`] if it was not started, [`HeadError::TooLong`].
+    #[inline]
     pub fn finish(&mut self) -> Result<&[u8], HeadError> {
         match self.stage {
             Stage::NotStarted => return Err(HeadError::Unfinished),
@@ -240,6 +273,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
         self.buffer.as_ref().get(..self.len).unwrap_or(&[])
     }
 
+    #[inline]
     fn start_with(&mut self, status: Status, reason: &[u8]) -> Result<(), HeadError> {
         self.clear();
         let digit = |unit| b'0' + (status.0 / unit % 10) as u8;
@@ -249,6 +283,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Head<B> {
     }
 
     /// Appends all parts or none.
+    #[inline]
     fn push(&mut self, parts: &[&[u8]]) -> Result<(), HeadError> {
         let buffer = self.buffer.as_mut();
         let too_long = HeadError::TooLong { limit: buffer.len() };

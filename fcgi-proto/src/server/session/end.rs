@@ -47,6 +47,7 @@ enum Step {
 
 impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// The handler is done: what is left of the request's input is not wanted.
+    #[inline]
     pub fn finish(&mut self, request: Request, now: Duration) {
         let now = Time::new(now);
         let stopped = self.input.is_some() || self.cut.is_some();
@@ -204,6 +205,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         stopped.map_or(Level::Warn, Stopped::level)
     }
 
+    #[inline]
     fn end_step(&mut self, request: Request, has_part: bool) -> Step {
         let (cut, full, unsent) = (self.cut.is_some(), self.unsent >= OUT_ROOM, self.unsent);
         let alone = self.lives == 1;

@@ -163,8 +163,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.unsent = self.unsent.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
         let waited = self.write_due != Time::NEVER;
         if count > 0 && (waited || self.write_patience != self.spans.write) {
-            let (spans, since) = (self.spans, if waited { self.write_since } else { now });
-            self.write_patience = self.write_patience.left(since, now, count, &spans, spans.write);
+            self.wrote(count, if waited { self.write_since } else { now }, now);
         }
         if self.unsent == 0 {
             self.write_due = Time::NEVER;
@@ -180,15 +179,27 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
     }
 
+    /// So many bytes left that were waited for since then.
+    #[cold]
+    fn wrote(&mut self, count: usize, since: Time, now: Time) {
+        let spans = self.spans;
+        self.write_patience = self.write_patience.left(since, now, count, &spans, spans.write);
+    }
+
     /// As [`sent`](Self::sent), of a write that blocked from `since` to `now`. That time was a wait for the client,
     /// unless it was only a moment and all has left.
     pub fn sent_since(&mut self, since: Duration, count: usize, now: Duration) {
         let left = u32::try_from(count).is_ok_and(|count| count < self.unsent);
-        if left || Time::new(now) > GLANCE.from(Time::new(since)) {
-            self.next(since);
-            self.expire(now);
+        if left || now.saturating_sub(since) > GLANCE {
+            self.waited_to_write(since, now);
         }
         self.sent(count, now);
+    }
+
+    #[cold]
+    fn waited_to_write(&mut self, since: Duration, now: Duration) {
+        self.next(since);
+        self.expire(now);
     }
 
     /// A write failed: nothing may be sent any more, it would be taken for the rest of a record.

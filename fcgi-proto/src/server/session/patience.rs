@@ -96,7 +96,7 @@ pub(super) const CROWDED_CALL: Span = Span(250);
 pub(super) const PAUSE: Span = Span(150);
 
 /// A write that took no longer waited for nobody.
-pub(super) const GLANCE: Span = Span(10);
+pub(super) const GLANCE: Duration = Duration::from_millis(10);
 
 /// A length of time, in milliseconds; `u32::MAX` is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
