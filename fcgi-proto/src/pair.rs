@@ -59,18 +59,17 @@ impl fmt::Display for CapacityError {
 
 impl core::error::Error for CapacityError {}
 
-/// The lengths of a pair's name and value, and the bytes after them.
-#[inline]
+/// The lengths of a pair's name and value, and the bytes after them. Cold, since few pairs come here: a loop over short
+/// ones has nothing of it.
+#[cold]
+#[inline(never)]
 fn lengths(pairs: &[u8]) -> Option<(usize, usize, &[u8])> {
     let (name_len, rest) = length(pairs)?;
     let (value_len, content) = length(rest)?;
     Some((name_len, value_len, content))
 }
 
-/// A length, and the bytes after it. Cold, since few pairs come here, and in line all the same: a loop over
-/// short ones then needs nothing of it.
-#[cold]
-#[inline(always)]
+/// A length, and the bytes after it.
 fn length(input: &[u8]) -> Option<(usize, &[u8])> {
     match *input {
         [length @ ..0x80, ref rest @ ..] => Some((length.into(), rest)),
@@ -139,6 +138,9 @@ impl<'a> Pairs<'a> {
         let all = self.rest.len();
         let mut values = [None; N];
         while let Some((found, value)) = self.next_of(|len| names.iter().any(|name| name.len() == len)) {
+            if !names.contains(&found) {
+                continue;
+            }
             for (name, last) in names.iter().zip(&mut values) {
                 if found == *name {
                     *last = Some(value);
@@ -180,7 +182,7 @@ impl<'a> Pairs<'a> {
             // A byte for each length: most of what web servers send.
             let is_short = short & 0x8080 == 0;
             if is_short && !wanted(name_len) {
-                self.rest = self.rest.get(2 + name_len + value_len..)?;
+                self.rest = content.get(name_len + value_len..)?;
                 continue;
             }
             let (name_len, value_len, content) =
@@ -363,6 +365,8 @@ impl<'a, const N: usize> IntoIterator for &'a Params<N> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ParamsBuf {
     bytes: alloc::vec::Vec<u8>,
+    /// Where they are in `bytes`: they are all of it, or lie in the memory into which they were read.
+    place: core::ops::Range<usize>,
     limit: usize,
 }
 
@@ -371,30 +375,48 @@ impl ParamsBuf {
     /// No parameters yet, and at most `limit` bytes of them.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { bytes: alloc::vec::Vec::new(), limit }
+        Self { bytes: alloc::vec::Vec::new(), place: 0..0, limit }
+    }
+
+    /// Those at this place of the memory into which they were read, which does not begin with them.
+    pub(crate) fn within(&self, memory: alloc::boxed::Box<[u8]>, place: core::ops::Range<usize>) -> Self {
+        Self { bytes: memory.into_vec(), place, limit: self.limit }
+    }
+
+    /// The memory [within](Self::within) which they are, if they are.
+    pub(crate) fn into_memory(self) -> Result<alloc::boxed::Box<[u8]>, Self> {
+        if self.place.start > 0 { Ok(self.bytes.into_boxed_slice()) } else { Err(self) }
     }
 
     /// Appends the next bytes of the stream, cut anywhere.
     ///
     /// # Errors
     /// [`CapacityError`] if they pass the limit; nothing is appended then.
+    #[inline]
     pub fn push(&mut self, data: &[u8]) -> Result<(), CapacityError> {
-        let needed = self.bytes.len().saturating_add(data.len());
+        let needed = self.place.len().saturating_add(data.len());
         if needed > self.limit {
             return Err(CapacityError { capacity: self.limit, needed });
         }
+        if self.place.start > 0 {
+            self.bytes = self.iter().rest().to_vec();
+        }
         self.bytes.extend_from_slice(data);
+        self.place = 0..self.bytes.len();
         Ok(())
     }
 
     /// All of them, and none are left; the limit stays.
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
         core::mem::replace(self, Self::new(self.limit))
     }
 
     /// Forgets everything, for the next request, and gives back what is more than `keep` bytes of memory.
+    #[inline]
     pub fn clear(&mut self, keep: usize) {
         self.bytes.clear();
+        self.place = 0..0;
         self.bytes.shrink_to(keep);
     }
 
@@ -416,7 +438,7 @@ impl ParamsBuf {
     /// The parameters `(name, value)` in the order received.
     #[must_use]
     pub fn iter(&self) -> Pairs<'_> {
-        Pairs::new(&self.bytes)
+        Pairs::new(self.bytes.get(self.place.clone()).unwrap_or_default())
     }
 }
 

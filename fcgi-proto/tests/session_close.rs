@@ -4,6 +4,8 @@
 mod session_support;
 mod support;
 
+use std::time::Duration;
+
 use fcgi_proto::server::session::{Leave, Stopped, Waiting};
 use fcgi_proto::{Level, Limits};
 use session_support::*;
@@ -20,7 +22,7 @@ fn one_is_answered<const N: usize>(line: &mut Line<N>) {
 }
 
 /// How long a connection is waited for that is left now, and whether it was shut down first.
-fn leaves<const N: usize>(line: &mut Line<N>, why: Leave) -> std::time::Duration {
+fn leaves<const N: usize>(line: &mut Line<N>, why: Leave) -> Duration {
     let began = line.now;
     line.leave(why);
     while !line.closed {
@@ -213,7 +215,7 @@ fn a_failed_write_closes_at_once() {
 
 #[test]
 fn an_idle_connection_that_is_left_closes_at_once() {
-    for why in [Leave::Shutdown, Leave::Crowded] {
+    for why in [Leave::Shutdown, Leave::Crowded, Leave::Idle] {
         play::<1>(|line| {
             one_is_answered(line);
             assert_eq!(leaves(line, why), secs(0));
@@ -421,7 +423,7 @@ fn w28_how_long_a_connection_has_waited_is_told_for_the_longest_to_go() {
         line.wait(secs(3));
         assert_eq!(
             told(line),
-            Some(Waiting { since: opened, comes: true, begun: false, leaving: false }),
+            Some(Waiting { since: opened, comes: true, begun: false, leaving: false, until: None }),
             "fresh"
         );
         line.comes(&[1, BEGIN]);
@@ -429,7 +431,7 @@ fn w28_how_long_a_connection_has_waited_is_told_for_the_longest_to_go() {
         line.wait(secs(1));
         assert_eq!(
             told(line),
-            Some(Waiting { since: cut, comes: true, begun: true, leaving: false }),
+            Some(Waiting { since: cut, comes: true, begun: true, leaving: false, until: None }),
             "half a record"
         );
         let begin = Client::new().begin(1, RESPONDER, KEEP);
@@ -438,7 +440,7 @@ fn w28_how_long_a_connection_has_waited_is_told_for_the_longest_to_go() {
         line.wait(secs(1));
         assert_eq!(
             told(line),
-            Some(Waiting { since: began, comes: true, begun: true, leaving: false }),
+            Some(Waiting { since: began, comes: true, begun: true, leaving: false, until: None }),
             "parameters"
         );
         line.comes(&Client::new().params(1, &get()).params(1, b"").stdin(1, b""));
@@ -450,13 +452,48 @@ fn w28_how_long_a_connection_has_waited_is_told_for_the_longest_to_go() {
         line.takes(usize::MAX);
         let idle = line.now;
         line.wait(secs(2));
-        assert_eq!(told(line), Some(Waiting { since: idle, comes: false, begun: false, leaving: false }));
+        assert_eq!(
+            told(line),
+            Some(Waiting { since: idle, comes: false, begun: false, leaving: false, until: None })
+        );
         line.comes(&Client::new().get_values(VALUES));
         line.wait(secs(2));
         let after = told(line).unwrap();
         assert_eq!((after.since, after.comes), (idle, false), "a question renews nothing");
         line.closes();
         assert_eq!(told(line), None);
+    });
+}
+
+#[test]
+fn who_looks_after_all_idle_connections_is_told_how_long_each_may_wait() {
+    play::<1>(|line| {
+        let idle = line.session.waiting().unwrap();
+        assert_eq!(idle.until, Some(line.now + secs(300)), "fresh");
+        line.comes(&Client::new().request(1, KEEP));
+        let request = line.started(1);
+        line.answer(request, PAGE);
+        line.wait(secs(1));
+        assert_eq!(
+            line.session.waiting().unwrap().until,
+            None,
+            "a wait that began before has a limit of its own"
+        );
+        line.comes(&Client::new().request(1, KEEP));
+        let request = line.started(1);
+        line.takes(0);
+        line.answer(request, PAGE);
+        line.takes(usize::MAX);
+        let idle = line.session.waiting().unwrap();
+        assert_eq!(idle.until, Some(line.now + secs(300)), "all is answered");
+        assert_eq!(Some(idle.may_close_at(Leave::Idle, line.now)), idle.until);
+        line.comes(&[1, BEGIN]);
+        let cut = line.session.waiting().unwrap();
+        assert_eq!(
+            (cut.until, cut.may_close_at(Leave::Idle, line.now)),
+            (None, Duration::MAX),
+            "half a record"
+        );
     });
 }
 
@@ -478,7 +515,7 @@ fn a_connection_that_ends_does_not_wait_for_a_request() {
 fn when_a_waiting_connection_may_close_depends_on_why_it_is_left() {
     let waiting = |comes, begun| {
         let since = secs(10);
-        Waiting { since, comes, begun, leaving: false }
+        Waiting { since, comes, begun, leaving: false, until: None }
     };
     for (comes, begun, why, at) in [
         (false, false, Leave::Shutdown, secs(20)),

@@ -156,3 +156,112 @@ fn what_a_handler_failed_with_is_told_once_with_what_it_is_worth_in_a_log() {
     let told = session.complete(request, &mut exchange, Err("no disk".into()), Duration::ZERO);
     assert_eq!(told, Some((fcgi_proto::Level::Warn, "no disk".into())));
 }
+
+/// A session alone with its exchange, whose parameters stay where they came.
+fn in_place(watched: bool) -> (Exchange, Session<1>) {
+    let exchange = Exchange::new(&Limits::default(), HEAD_LIMIT, None).watched(watched).in_place();
+    (exchange, Session::new(Limits::default(), &Patience::new()))
+}
+
+/// Takes in what is in `memory` from there on: whether a request starts, and how many bytes are left.
+fn starts(session: &mut Session<1>, exchange: &mut Exchange, memory: &[u8]) -> (Option<Request>, usize) {
+    let mut input = memory;
+    let request = match session.take_in(exchange, &mut input, Duration::ZERO) {
+        Some(Input::Start { request }) => Some(request),
+        _ => None,
+    };
+    (request, input.len())
+}
+
+#[test]
+fn parameters_that_came_as_all_of_the_input_stay_in_its_memory_and_are_not_copied() {
+    let (mut exchange, mut session) = in_place(false);
+    for from in [0, 3] {
+        let bytes = [&b"abc"[..from], &Client::new().request(1, KEEP)].concat();
+        let mut memory = bytes.into_boxed_slice();
+        let at = memory.as_ptr();
+        let (request, left) = starts(&mut session, &mut exchange, &memory[from..]);
+        let params = exchange.take_params_from(&mut memory, from);
+        assert_eq!((left, memory.len()), (0, 0), "the memory is the handler's");
+        assert!(params.iter().eq(fcgi_proto::pair::Pairs::new(&get())));
+        assert_eq!(params.iter().rest().as_ptr().addr() - at.addr(), from + 24, "no copy");
+        exchange.give_back(params, &mut memory);
+        assert_eq!(memory.as_ptr(), at, "and comes back");
+        let request = request.expect("a start");
+        exchange.answer.respond(Status::OK).expect("a head");
+        assert_eq!(session.complete(request, &mut exchange, Ok(0), Duration::ZERO), None);
+        let End::Last(bytes) = session.end_exchange(request, &mut exchange) else { panic!("no end") };
+        session.sent(bytes.len(), Duration::ZERO);
+        exchange.answer.sent();
+    }
+}
+
+#[test]
+fn parameters_before_other_input_or_in_several_pieces_are_copied_as_ever() {
+    let request = Client::new().request(1, KEEP).to_vec();
+    for (bytes, cut) in [([&request[..], &[1]].concat(), usize::MAX), (request.clone(), 1), (request, 40)] {
+        let (mut exchange, mut session) = in_place(false);
+        let mut memory: Box<[u8]> = Box::default();
+        for piece in bytes.chunks(cut) {
+            memory = piece.into();
+            if starts(&mut session, &mut exchange, &memory).0.is_some() {
+                break;
+            }
+        }
+        let before = memory.clone();
+        let params = exchange.take_params_from(&mut memory, 0);
+        assert!(params.iter().eq(fcgi_proto::pair::Pairs::new(&get())), "cut by {cut}");
+        assert_eq!(memory, before, "the rest of the input is there");
+        exchange.give_back(params, &mut memory);
+        assert_eq!(memory, before);
+        assert!(exchange.params.iter().eq(fcgi_proto::pair::Pairs::new(&get())), "for its memory");
+    }
+}
+
+#[test]
+fn parameters_in_place_that_are_no_whole_pairs_are_refused_and_kept_for_the_log() {
+    let (mut exchange, mut session) = in_place(false);
+    let get = get();
+    let bytes = Client::new().begin(1, RESPONDER, KEEP).params(1, &get[..9]).params(1, b"").stdin(1, b"");
+    assert_eq!(starts(&mut session, &mut exchange, &bytes), (None, 0));
+    assert_eq!(exchange.params.iter().rest(), &get[..9]);
+    let mut memory = Box::from(&bytes[..]);
+    assert_eq!(exchange.take_params_from(&mut memory, 0).iter().rest(), &get[..9]);
+    assert_eq!(memory.len(), bytes.len());
+}
+
+#[test]
+fn parameters_in_place_are_kept_for_an_account_too() {
+    let (mut exchange, mut session) = in_place(true);
+    let mut memory = Client::new().request(1, KEEP).to_vec().into_boxed_slice();
+    let (request, _) = starts(&mut session, &mut exchange, &memory);
+    let params = exchange.take_params_from(&mut memory, 0);
+    let request = request.expect("a start");
+    let account = session.account(request, &exchange, Duration::ZERO).expect("an account");
+    assert!(account.params.eq(fcgi_proto::pair::Pairs::new(&get())));
+    drop(params);
+}
+
+#[test]
+fn memory_that_comes_back_late_is_not_put_in_the_place_of_new_memory() {
+    let (mut exchange, mut session) = in_place(false);
+    let mut memory = Client::new().request(1, KEEP).to_vec().into_boxed_slice();
+    starts(&mut session, &mut exchange, &memory);
+    let params = exchange.take_params_from(&mut memory, 0);
+    memory = Box::new([7; 3]);
+    exchange.give_back(params, &mut memory);
+    assert_eq!(&*memory, [7; 3]);
+}
+
+#[test]
+fn parameters_may_be_added_to_those_in_place() {
+    let (mut exchange, mut session) = in_place(false);
+    let mut memory = Client::new().request(1, KEEP).to_vec().into_boxed_slice();
+    starts(&mut session, &mut exchange, &memory);
+    let mut params = exchange.take_params_from(&mut memory, 0);
+    params.push(b"\x01\x01AB").expect("room");
+    assert!(params.iter().eq(fcgi_proto::pair::Pairs::new(&[&get()[..], b"\x01\x01AB"].concat())));
+    assert!(params.push(&vec![0; Limits::default().params as usize]).is_err());
+    params.clear(0);
+    assert_eq!(params.iter().next(), None);
+}

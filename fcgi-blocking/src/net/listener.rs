@@ -10,8 +10,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
@@ -252,10 +253,28 @@ impl Listener {
     /// Those of `accept(2)`, but for the ones that only concern a connection
     /// that is gone already. [`is_exhaustion`](crate::is_exhaustion) tells those that pass.
     pub fn accept(&self, wake: impl AsFd) -> io::Result<Option<(Stream, Option<IpAddr>)>> {
+        let mut never = Duration::MAX;
+        self.accept_until(wake, &mut never, || Duration::MAX)
+    }
+
+    /// As [`accept`](Self::accept), and calls `look` at this time, and again whenever as much time as it said has
+    /// passed.
+    pub(crate) fn accept_until(
+        &self,
+        wake: impl AsFd,
+        look_at: &mut Duration,
+        look: impl Fn() -> Duration,
+    ) -> io::Result<Option<(Stream, Option<IpAddr>)>> {
         loop {
+            let now = clock::now();
+            if *look_at <= now {
+                *look_at = now.saturating_add(look());
+            }
+            // A longer wait than the system takes is one without a limit.
+            let limit = Timespec::try_from(look_at.saturating_sub(now)).ok();
             let mut ready = [PollFd::new(&wake, PollFlags::IN), PollFd::new(self, PollFlags::IN)];
-            match poll(&mut ready, None) {
-                Err(Errno::INTR) => continue,
+            match poll(&mut ready, limit.as_ref()) {
+                Ok(0) | Err(Errno::INTR) => continue,
                 result => result?,
             };
             if !ready[0].revents().is_empty() {

@@ -1,21 +1,24 @@
 //! The span of a request, with the feature `tracing`.
 
+use std::sync::Arc;
+
 use fcgi_proto::pair::ParamsBuf;
 use fcgi_proto::server::session::{Account, Begin};
 use tracing::field::{Empty, display};
 
 use crate::net::peer::Peer;
 
-/// From the start of a request's handler until the request is over and its handler is done. The default is none.
+/// From the start of a request's handler until the request is over and its handler is done. The default is none, and so
+/// is one that nobody listens to.
 #[derive(Clone, Debug, Default)]
-pub struct Span(Option<tracing::Span>);
+pub struct Span(Option<Arc<tracing::Span>>);
 
 impl Span {
     /// Of a request whose handler starts.
     #[must_use]
     pub fn new(peer: Peer, begin: Begin, params: &ParamsBuf) -> Self {
         let param = |name: &str| display(params.get(name.as_bytes()).unwrap_or_default().escape_ascii());
-        Self(Some(tracing::info_span!(
+        let span = tracing::info_span!(
             target: "fastcgi",
             "fastcgi_request",
             method = param("REQUEST_METHOD"),
@@ -27,7 +30,8 @@ impl Span {
             received = Empty,
             sent = Empty,
             outcome = Empty,
-        )))
+        );
+        Self(if span.is_disabled() { None } else { Some(Arc::new(span)) })
     }
 
     /// Runs a handler, or polls its future.
@@ -41,7 +45,7 @@ impl Span {
     /// Whether anybody is to be told what became of the request.
     #[must_use]
     pub fn listens(&self) -> bool {
-        self.0.as_ref().is_some_and(|span| !span.is_disabled())
+        self.0.is_some()
     }
 
     /// The request is over.

@@ -107,6 +107,11 @@ impl Stream {
         each!(self, socket => socket.shutdown(how))
     }
 
+    /// Writes what the system takes at once, whatever the mode.
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self, bytes, SEND | SendFlags::DONTWAIT)?)
+    }
+
     /// Makes a second handle to the same connection; its limits and its mode
     /// are shared.
     ///

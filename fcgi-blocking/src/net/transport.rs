@@ -11,20 +11,27 @@ use crate::net::stream::Stream;
 const SHORTEST: Duration = Duration::from_millis(1);
 
 pub(crate) trait Transport: Send {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Waits no longer than this, if it can limit its waits: then it has read nothing, `None`.
+    fn read(&mut self, buffer: &mut [u8], limit: Option<Duration>) -> io::Result<Option<usize>>;
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Writes what is taken at once: how many bytes. What is wrong is told by the write that follows.
+    fn write_now(&mut self, _bytes: &[u8]) -> usize {
+        0
+    }
     fn flush(&mut self) -> io::Result<()>;
-    /// `None` is no limit.
-    fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()>;
     fn set_write_timeout(&self, limit: Duration) -> io::Result<()>;
     /// Fails where there is no such thing; the stream is then dropped instead.
     fn shutdown_write(&self) -> io::Result<()>;
 }
 
-/// Reads what there is, up to the buffer's length.
-pub(crate) fn read_some(transport: &mut dyn Transport, buffer: &mut [u8]) -> io::Result<usize> {
+/// Reads what there is, up to the buffer's length; `None`, if the limit has passed.
+pub(crate) fn read_some(
+    transport: &mut dyn Transport,
+    buffer: &mut [u8],
+    limit: Option<Duration>,
+) -> io::Result<Option<usize>> {
     loop {
-        match transport.read(buffer) {
+        match transport.read(buffer, limit) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
@@ -53,33 +60,58 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-impl Transport for Arc<Stream> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Read::read(&mut &**self, buffer)
+/// A socket, which others may shut down.
+pub(crate) struct Socket {
+    stream: Arc<Stream>,
+    /// The limit of a read, as last set; there is none at first.
+    limit: Option<Duration>,
+}
+
+impl From<Arc<Stream>> for Socket {
+    fn from(stream: Arc<Stream>) -> Self {
+        Self { stream, limit: None }
+    }
+}
+
+impl Transport for Socket {
+    fn read(&mut self, buffer: &mut [u8], limit: Option<Duration>) -> io::Result<Option<usize>> {
+        // A longer limit than this is left, and set anew when it has passed: so most reads set none.
+        let serves = self.limit.zip(limit).is_some_and(|(set, limit)| set <= limit);
+        if !serves && self.limit != limit {
+            let set = self.stream.set_read_timeout(limit.map(|limit| limit.max(SHORTEST)));
+            self.limit = if set.is_ok() { limit } else { self.limit };
+        }
+        match Read::read(&mut &*self.stream, buffer) {
+            Err(error) if is_timeout(&error) && self.limit.is_some() => {
+                self.limit = Some(Duration::MAX);
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match slices {
             // A plain write costs the system less.
-            [slice] => Write::write(&mut &**self, slice),
-            slices => Write::write_vectored(&mut &**self, slices),
+            [slice] => Write::write(&mut &*self.stream, slice),
+            slices => Write::write_vectored(&mut &*self.stream, slices),
         }
+    }
+
+    fn write_now(&mut self, bytes: &[u8]) -> usize {
+        self.stream.write_now(bytes).unwrap_or(0)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
-        Stream::set_read_timeout(self, limit.map(|limit| limit.max(SHORTEST)))
-    }
-
     fn set_write_timeout(&self, limit: Duration) -> io::Result<()> {
-        Stream::set_write_timeout(self, Some(limit.max(SHORTEST)))
+        self.stream.set_write_timeout(Some(limit.max(SHORTEST)))
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+        self.stream.shutdown(Shutdown::Write)
     }
 }
 
@@ -87,8 +119,8 @@ impl Transport for Arc<Stream> {
 pub(crate) struct Plain<S>(pub(crate) S);
 
 impl<S: Read + Write + Send> Transport for Plain<S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+    fn read(&mut self, buffer: &mut [u8], _limit: Option<Duration>) -> io::Result<Option<usize>> {
+        self.0.read(buffer).map(Some)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -97,10 +129,6 @@ impl<S: Read + Write + Send> Transport for Plain<S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
-    }
-
-    fn set_read_timeout(&self, _limit: Option<Duration>) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn set_write_timeout(&self, _limit: Duration) -> io::Result<()> {

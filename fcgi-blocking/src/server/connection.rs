@@ -22,7 +22,7 @@ use crate::net::ends::Ends;
 use crate::net::log::log_level;
 use crate::net::peer::Peer;
 use crate::net::spool::Spool;
-use crate::net::transport::{Transport, is_timeout, read_some, write_some};
+use crate::net::transport::{Transport, read_some, write_some};
 
 /// Room for one read: a whole request as web servers send it, and two whole records of a large body: with
 /// one, 1 GiB took nearly twice as long.
@@ -51,16 +51,14 @@ pub(crate) struct Connection<'t> {
     transport: Box<dyn Transport + 't>,
     pub(crate) context: Context<'t>,
     session: Session<1>,
-    buffer: Box<[u8]>,
-    /// What of `buffer` the session has not taken.
+    pub(crate) buffer: Box<[u8]>,
+    /// What of `buffer` the session has not taken; nothing, while a handler has it.
     unread: Range<usize>,
     pub(crate) exchange: Exchange,
     /// Input that waits for the handler.
     kept: [Spool; 2],
-    /// As last set on the transport, which has none at first.
-    read_limit: Option<Duration>,
     /// What the transport failed with, or the connection ended with.
-    failure: Option<(Level, io::Error)>,
+    pub(crate) failure: Option<(Level, io::Error)>,
     /// The time when it was last looked at.
     now: Duration,
 }
@@ -79,9 +77,9 @@ impl<'t> Connection<'t> {
             buffer: vec![0; READ_ROOM].into_boxed_slice(),
             unread: 0..0,
             exchange: Exchange::new(&limits, settings.head_limit, settings.front)
-                .watched(settings.watcher.is_some()),
+                .watched(settings.watcher.is_some())
+                .in_place(),
             kept: Default::default(),
-            read_limit: None,
             failure: None,
             now: clock::now(),
         }
@@ -90,12 +88,14 @@ impl<'t> Connection<'t> {
     /// Goes on up to the end of the next request's parameters; `None` once the connection is over.
     pub(crate) fn next_request(&mut self) -> Option<(Begin, ParamsBuf)> {
         loop {
-            let mut input = &self.buffer[self.unread.clone()];
+            let from = self.unread.start;
+            let mut input = self.buffer.get(self.unread.clone()).unwrap_or_default();
             let event = self.session.take_in(&mut self.exchange, &mut input, self.now);
             self.unread.start = self.unread.end - input.len();
             match event {
                 Some(Input::Start { .. }) => {
-                    return Some((self.exchange.begin?, self.exchange.take_params()));
+                    let params = self.exchange.take_params_from(&mut self.buffer, from);
+                    return Some((self.exchange.begin?, params));
                 }
                 Some(Input::Over { request }) => {
                     let account = || self.session.account(request, &self.exchange, self.now);
@@ -143,15 +143,15 @@ impl<'t> Connection<'t> {
             End::Last(bytes) => (bytes, false),
             End::Wait | End::Over => return false,
         };
-        let result = send(&mut **transport, session, now, &mut [IoSlice::new(bytes)]);
+        // What is taken at once took no time.
+        let taken = transport.write_now(bytes);
+        session.sent(taken, *now);
+        if taken < bytes.len() {
+            let result = send(&mut **transport, session, now, &mut [IoSlice::new(&bytes[taken..])]);
+            self.note(result);
+        }
         self.exchange.answer.sent();
-        self.note(result);
         more
-    }
-
-    /// What is to be told of the connection.
-    pub(crate) fn into_failure(self) -> Option<(Level, io::Error)> {
-        self.failure
     }
 
     /// Reads the next bytes of one of the request's bodies; 0 at its end.
@@ -212,7 +212,7 @@ impl<'t> Connection<'t> {
     /// Takes in what comes next, or does what the session wants: how many bytes the reader of a body got, if there is
     /// one; `None` once the connection is over.
     fn go_on(&mut self, reader: Option<(Stream, &mut [u8])>) -> Option<usize> {
-        let mut input = &self.buffer[self.unread.clone()];
+        let mut input = self.buffer.get(self.unread.clone()).unwrap_or_default();
         let event = self.session.receive(&mut input, self.now);
         self.unread.start = self.unread.end - input.len();
         let Some(Input::Body { stream, data, spool, .. }) = event else {
@@ -250,12 +250,11 @@ impl<'t> Connection<'t> {
                 self.note(result);
             }
         } else if next.shutdown {
-            let result = self.transport.shutdown_write();
             self.session.shut(now);
-            if result.is_err() {
+            if self.transport.shutdown_write().is_err() {
                 self.session.end_of_input();
             }
-        } else if next.read && !self.buffer.is_empty() {
+        } else if next.read {
             self.fill(now, next.at.map(|at| at.saturating_sub(now)));
         } else {
             let Some(at) = next.at else { return false };
@@ -272,25 +271,26 @@ impl<'t> Connection<'t> {
         if let Some(why) = place.and_then(|(place, waiting)| place.waits(Some(waiting))) {
             return self.session.leave(why, now);
         }
-        // A longer limit than is needed is set anew when it has passed: so most requests set none.
-        let longer = self.read_limit.is_none_or(|set| limit.is_some_and(|limit| limit < set));
-        if longer && self.transport.set_read_timeout(limit).is_ok() {
-            self.read_limit = limit;
+        // Whoever accepts looks after those that are idle: a limit costs the system a timer for each read.
+        let limit = limit.filter(|_| place.is_none_or(|(_, waiting)| waiting.until.is_none()));
+        if self.buffer.is_empty() {
+            // A handler that goes on by itself has it.
+            self.buffer = vec![0; READ_ROOM].into_boxed_slice();
         }
-        let result = read_some(&mut *self.transport, &mut self.buffer);
+        let result = read_some(&mut *self.transport, &mut self.buffer, limit);
         // One that has ended waits until it is gone: no other needs to make room in its stead.
-        if let (Some((place, _)), Ok(1..)) = (place, &result) {
+        if let (Some((place, _)), Ok(Some(1..))) = (place, &result) {
             place.waits(None);
         }
         match result {
-            Ok(0) => {
+            Ok(None) => {}
+            Ok(Some(0)) => {
                 if let Some(why) = place.and_then(|(place, _)| place.leaves()) {
                     self.session.leave(why, now);
                 }
                 self.session.end_of_input();
             }
-            Ok(count) => self.unread = 0..count,
-            Err(error) if is_timeout(&error) && self.read_limit.take().is_some() => {}
+            Ok(Some(count)) => self.unread = 0..count,
             Err(error) => {
                 self.failure.get_or_insert((Level::Debug, error));
                 self.session.broken();

@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Scope};
+use std::time::Duration;
 
 use fcgi_proto::Level;
 use fcgi_proto::server::session::Name;
@@ -23,7 +24,7 @@ use crate::net::log::{log_level, panic_text};
 use crate::net::peer::{Peer, Peers};
 use crate::net::signals::Signals;
 use crate::net::span::Span;
-use crate::net::transport::Plain;
+use crate::net::transport::{Plain, Socket};
 use crate::server::connection::{Connection, Context, Serve};
 use crate::server::places::Places;
 use crate::server::request::{AppStatus, Request};
@@ -151,8 +152,10 @@ impl Server {
         let (places, ends, settings, handler) = (&places, &ends, &settings, &handler);
         thread::scope(move |scope| {
             let serve = in_thread(scope, handler);
+            let mut look_at = Duration::ZERO;
             let result = loop {
-                let (stream, peer) = match listener.accept(&wake) {
+                let look = || places.close_idle(settings.idle_timeout);
+                let (stream, peer) = match listener.accept_until(&wake, &mut look_at, look) {
                     Ok(Some(accepted)) => accepted,
                     Ok(None) => break Ok(()),
                     Err(error) if is_exhaustion(&error) => {
@@ -169,7 +172,8 @@ impl Server {
                 let stops = || matches!(*lock(&handle.state), Shutdown::Requested);
                 let Some(place) = places.take(Arc::clone(&stream), stops) else { break Ok(()) };
                 let context = Context { settings, peer, ends, place: Some((Arc::new(place), serve.clone())) };
-                if let Err(error) = serve(Box::new(Connection::new(Box::new(stream), context))) {
+                if let Err(error) = serve(Box::new(Connection::new(Box::new(Socket::from(stream)), context)))
+                {
                     ::log::warn!("{peer}: dropped, no thread: {error}");
                     places.wait_for_release(Exhaustion::PAUSE);
                 }
@@ -238,7 +242,7 @@ fn serve_connection(
         if !request.finished.get() {
             connection.end_request(&request, outcome);
         }
-        connection.exchange.params = request.params;
+        connection.exchange.give_back(request.params, &mut connection.buffer);
     }
-    connection.into_failure()
+    connection.failure
 }

@@ -86,36 +86,32 @@ impl Places {
                 state.taken.values().for_each(|taken| drop(taken.stream.shutdown(Shutdown::Both)));
                 break;
             }
-            let next = Self::close_waiting(&state, now);
+            let next = Self::close_waiting(&state, Leave::Shutdown, now);
             state = self.wait(state, next.unwrap_or(left).min(left));
         }
     }
 
-    /// Closes those that may be closed now that the server stops, since then; when the next one may be.
-    fn close_waiting(state: &State, since: Duration) -> Option<Duration> {
-        let now = clock::now();
-        let presences = state.taken.values().map(|taken| (taken, lock(&taken.presence)));
-        let left =
-            presences.filter(|(_, presence)| presence.leaves.is_none()).filter_map(|(taken, presence)| {
-                let left = presence.waiting?.may_close_at(Leave::Shutdown, since).saturating_sub(now);
-                taken.close_after(left, Leave::Shutdown, presence)
-            });
-        left.min()
+    /// Closes those that have waited for a request for as long as they may; how long to wait until the next look, at
+    /// most `limit`, before which none that begins to wait meanwhile has to be closed.
+    pub(crate) fn close_idle(&self, limit: Duration) -> Duration {
+        let left = Self::close_waiting(&lock(&self.state), Leave::Idle, clock::now());
+        left.unwrap_or(limit).min(limit)
+    }
+
+    /// Closes those that may be closed for this reason, since then; how long until the next one may be.
+    fn close_waiting(state: &State, why: Leave, since: Duration) -> Option<Duration> {
+        state.taken.values().filter_map(|taken| taken.close(why, since)).min()
     }
 
     /// Has the longest waiting connection closed, if none is closing yet, and waits for a change, at most `limit`.
     fn wait_for_one<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
         self.watched.store(true, Ordering::SeqCst);
-        let now = clock::now();
         let waiting = state.taken.values().filter_map(|taken| {
             let presence = lock(&taken.presence);
-            Some((presence.leaves.is_none(), presence.waiting?, taken, presence))
+            Some((presence.leaves.is_none(), presence.waiting?.since, taken))
         });
-        let longest = waiting.min_by_key(|(stays, waiting, ..)| (*stays, waiting.since));
-        let left = longest.and_then(|(stays, waiting, taken, presence)| {
-            let left = waiting.may_close_at(Leave::Crowded, now).saturating_sub(now);
-            stays.then(|| taken.close_after(left, Leave::Crowded, presence)).flatten()
-        });
+        let longest = waiting.min_by_key(|(stays, since, _)| (*stays, *since));
+        let left = longest.and_then(|(.., taken)| taken.close(Leave::Crowded, clock::now()));
         let state = self.wait(state, left.unwrap_or(limit).min(limit));
         self.watched.store(false, Ordering::SeqCst);
         state
@@ -127,13 +123,12 @@ impl Places {
 }
 
 impl Taken {
-    /// Closes the connection, unless some time is left to it.
-    fn close_after(
-        &self,
-        left: Duration,
-        why: Leave,
-        mut presence: MutexGuard<'_, Presence>,
-    ) -> Option<Duration> {
+    /// Closes the connection, for a reason that holds since then, if it waits and is not closing; or how long until
+    /// it may be closed.
+    fn close(&self, why: Leave, since: Duration) -> Option<Duration> {
+        let mut presence = lock(&self.presence);
+        let waiting = presence.waiting.filter(|_| presence.leaves.is_none())?;
+        let left = waiting.may_close_at(why, since).saturating_sub(clock::now());
         if !left.is_zero() {
             return Some(left);
         }
@@ -206,10 +201,28 @@ mod tests {
         (places, places.take(Arc::new(stream.into()), || false).unwrap())
     }
 
+    fn fresh(until: Option<Duration>) -> Waiting {
+        Waiting { since: clock::now(), comes: true, begun: false, leaving: false, until }
+    }
+
+    #[test]
+    fn who_looks_after_idle_connections_looks_again_when_the_next_one_may_be_closed() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let (places, place) = taken();
+        assert_eq!(places.close_idle(2 * HOUR), 2 * HOUR, "none waits");
+        place.waits(Some(fresh(None)));
+        assert_eq!(places.close_idle(2 * HOUR), 2 * HOUR, "it has a limit of its own");
+        place.waits(Some(fresh(Some(clock::now() + HOUR))));
+        assert!(places.close_idle(2 * HOUR) <= HOUR);
+        assert_eq!(place.leaves(), None);
+        place.waits(Some(fresh(Some(clock::now()))));
+        assert_eq!((places.close_idle(2 * HOUR), place.leaves()), (2 * HOUR, Some(Leave::Idle)));
+    }
+
     #[test]
     fn who_waits_for_a_place_looks_again_when_one_may_be_closed() {
         let (places, place) = taken();
-        place.waits(Some(Waiting { since: clock::now(), comes: true, begun: false, leaving: false }));
+        place.waits(Some(fresh(None)));
         waits_for_a_place(places).recv_timeout(PATIENCE).unwrap();
     }
 

@@ -43,6 +43,7 @@ impl<'c> Request<'c> {
         self.connection.borrow_mut().as_deref_mut().map(action).ok_or_else(|| Stopped::Over.into())
     }
 
+    #[inline]
     fn write(&self, what: Output<'_>) -> io::Result<usize> {
         self.with(|connection| connection.write(self.begin.request, what))?
     }
@@ -133,6 +134,7 @@ impl<'c> Request<'c> {
 
     /// Starts the answer with its status; add header fields, then write the body.
     #[must_use = "a response needs at least to be flushed, or to be given a body"]
+    #[inline]
     pub fn respond(&self, status: Status) -> ResponseWriter<'_, 'c> {
         let begun = self.with(|connection| connection.exchange.answer.respond(status));
         ResponseWriter { request: self, begun: begun.unwrap_or(Err(HeadError::Begun)) }
@@ -232,6 +234,7 @@ impl ResponseWriter<'_, '_> {
     /// # Errors
     /// [`HeadError`] for a name that is no token, a value with CR, LF or NUL, a head beyond its limit of
     /// 8 KiB, and if the request was being answered already.
+    #[inline]
     pub fn header(self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, HeadError> {
         self.begun?;
         let field =

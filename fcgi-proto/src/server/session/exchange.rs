@@ -1,7 +1,9 @@
 //! What a caller with memory keeps of a request: its parameters as they come, its answer on the way out.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::time::Duration;
 
 use super::end::End;
@@ -59,6 +61,9 @@ pub struct Exchange {
     /// Whether it keeps a copy of its parameters while its handler has them.
     watched: bool,
     copy: Vec<u8>,
+    /// Whether parameters may stay where they came, and where these are, from the front of that input.
+    stays: bool,
+    place: Option<Range<usize>>,
     /// Bytes of its bodies that were taken for its handler.
     pub(super) received: u64,
     /// When its handler was to be run.
@@ -79,6 +84,8 @@ impl Exchange {
             front,
             watched: false,
             copy: Vec::new(),
+            stays: false,
+            place: None,
             received: 0,
             started: Duration::ZERO,
             ended: None,
@@ -92,6 +99,13 @@ impl Exchange {
         Self { watched, ..self }
     }
 
+    /// Its caller takes parameters with [`take_params_from`](Self::take_params_from): those that came as
+    /// [all of the input](Session::receive_whole) stay there, and are not copied.
+    #[must_use]
+    pub fn in_place(self) -> Self {
+        Self { stays: true, ..self }
+    }
+
     /// Forgets the request, and all memory but a little.
     pub fn clear(&mut self) {
         self.begin = None;
@@ -99,19 +113,43 @@ impl Exchange {
         self.answer.reset(None);
     }
 
+    #[inline]
     fn forget(&mut self) {
         self.params.clear(KEPT_PARAMS);
         self.copy.clear();
         self.copy.shrink_to(KEPT_PARAMS);
-        (self.received, self.ended) = (0, None);
+        (self.received, self.ended, self.place) = (0, None, None);
     }
 
     /// Its parameters, for its handler. [`params`](Self::params) may get them back, for their memory.
+    #[inline]
     pub fn take_params(&mut self) -> ParamsBuf {
         if self.watched && self.copy.is_empty() {
             self.copy.extend_from_slice(self.params.iter().rest());
         }
         self.params.take()
+    }
+
+    /// Its parameters, for its handler, as [`take_params`](Self::take_params). If they stayed [in
+    /// place](Self::in_place), `memory`, which has the input from its byte `from` on, is taken with them.
+    #[inline]
+    pub fn take_params_from(&mut self, memory: &mut Box<[u8]>, from: usize) -> ParamsBuf {
+        let Some(Range { start, end }) = self.place.take() else { return self.take_params() };
+        let params = self.params.within(core::mem::take(memory), from + start..from + end);
+        if self.watched {
+            self.copy.extend_from_slice(params.iter().rest());
+        }
+        params
+    }
+
+    /// Its handler is done with the parameters: their memory serves the next request, and so does that of the input.
+    #[inline]
+    pub fn give_back(&mut self, params: ParamsBuf, memory: &mut Box<[u8]>) {
+        match params.into_memory() {
+            Ok(own) if memory.is_empty() => *memory = own,
+            Ok(_) => {}
+            Err(params) => self.params = params,
+        }
     }
 
     /// Its parameters, also while its handler has them if it is [watched](Self::watched).
@@ -198,15 +236,30 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             self.pending.lent = 0;
             return None;
         }
-        let whole = if input.is_empty() { None } else { self.receive_whole(input) };
+        let all = *input;
+        let whole = if all.is_empty() { None } else { self.receive_whole(input) };
         if let Some(Started { request, keep_conn, params, .. }) = whole {
             let begun = exchanges.begin(Begin { request, role: Role::Responder, keep_conn, at: now });
-            return Some(if begun && keep(exchanges, request, params) {
-                self.start(exchanges, request, now)
+            // Parameters are never at the front: a record comes before them.
+            let at = params.as_ptr().addr() - all.as_ptr().addr();
+            let stays = begun && input.is_empty() && stay(exchanges, request, at..at + params.len());
+            return Some(if stays || begun && keep(exchanges, request, params) {
+                self.start(exchanges, request, params, now)
             } else {
                 self.turn_away(request)
             });
         }
+        self.take_in_parts(exchanges, input, now)
+    }
+
+    /// As [`take_in`](Self::take_in), of what is not a whole request; apart, so that those are quick.
+    #[inline(never)]
+    fn take_in_parts<'i>(
+        &mut self,
+        exchanges: &mut impl Exchanges,
+        input: &mut &'i [u8],
+        now: Duration,
+    ) -> Option<Input<'i>> {
         loop {
             return Some(match self.receive(input, now)? {
                 Input::Begin { request, role, keep_conn } => {
@@ -221,18 +274,28 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                     }
                     self.turn_away(request)
                 }
-                Input::Start { request } => self.start(exchanges, request, now),
+                Input::Start { request } => self.start(exchanges, request, &[], now),
                 other => other,
             });
         }
     }
 
-    /// The request's parameters are all there.
-    fn start<'i>(&mut self, exchanges: &mut impl Exchanges, request: Request, now: Duration) -> Input<'i> {
+    /// The request's parameters are all there: these, or the ones that were kept.
+    #[inline]
+    fn start<'i>(
+        &mut self,
+        exchanges: &mut impl Exchanges,
+        request: Request,
+        whole: &[u8],
+        now: Duration,
+    ) -> Input<'i> {
         let exchange = exchanges.room(request, 0);
-        let starts = exchange.is_some_and(|Exchange { params, answer, front, started, .. }| {
+        let starts = exchange.is_some_and(|Exchange { params, place, answer, front, started, .. }| {
             *started = now;
-            answer.reset_for(params.iter(), *front).is_ok()
+            let pairs = if whole.is_empty() { params.iter() } else { Pairs::new(whole) };
+            let starts = answer.reset_for(pairs, *front).is_ok();
+            // Its name is told to a log.
+            starts || place.take().is_some_and(|_| params.push(whole).is_err())
         });
         if starts {
             return Input::Start { request };
@@ -248,6 +311,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
 
     /// The handler is done, with an application status or failed with this text: as
     /// [`finish_answer`](Self::finish_answer), with what is to be told to a log, if anything.
+    #[inline]
     pub fn complete(
         &mut self,
         request: Request,
@@ -256,19 +320,25 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         now: Duration,
     ) -> Option<(Level, String)> {
         let (app_status, failed) = outcome.map_or_else(|why| (0, Some(why)), |status| (status, None));
-        let level = self.failure_level(request);
         let finished = self.finish_answer(request, &mut exchange.answer, failed.as_deref(), now);
         let why = failed.or_else(|| finished.err().map(|error| error.to_string()));
         exchange.ended = Some(Ended { app_status, failed: why.is_some(), at: now });
-        why.map(|why| (level, why))
+        why.map(|why| (self.failure_level(request), why))
     }
 
     /// What ends the request, with what its answer holds: as [`end_answer`](Self::end_answer), once its handler is
     /// [done](Self::complete).
+    #[inline]
     pub fn end_exchange<'a>(&mut self, request: Request, exchange: &'a mut Exchange) -> End<&'a [u8]> {
         let Some(Ended { app_status, .. }) = exchange.ended else { return End::Wait };
         self.end_answer(request, &mut exchange.answer, app_status)
     }
+}
+
+/// Leaves parameters where they came; whether their caller takes them from there.
+fn stay(exchanges: &mut impl Exchanges, request: Request, place: Range<usize>) -> bool {
+    let exchange = exchanges.room(request, 0).filter(|exchange| exchange.stays);
+    exchange.is_some_and(|exchange| exchange.place.replace(place).is_none())
 }
 
 /// Keeps parameters; whether there was room for them.

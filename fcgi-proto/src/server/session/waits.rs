@@ -19,6 +19,8 @@ pub enum Leave {
     Shutdown,
     /// Another connection needs the place.
     Crowded,
+    /// It has waited for a request for as long as it may: see [`Waiting::until`].
+    Idle,
 }
 
 /// A connection that waits for a request.
@@ -33,6 +35,9 @@ pub struct Waiting {
     pub begun: bool,
     /// Whether it was [given up](Session::leave) already, and closes when it may.
     pub leaving: bool,
+    /// Until when it may wait, if it is idle and its wait began at the time that was told last. Whoever looks after
+    /// all connections may [give it up](Leave::Idle) then, so that no timer needs to be set for each wait.
+    pub until: Option<Duration>,
 }
 
 impl Waiting {
@@ -40,6 +45,7 @@ impl Waiting {
     #[must_use]
     pub fn may_close_at(self, why: Leave, now: Duration) -> Duration {
         let (from, call) = match why {
+            Leave::Idle => return self.until.unwrap_or(Duration::MAX),
             _ if !self.comes => return now,
             Leave::Crowded => (self.since, CROWDED_CALL),
             Leave::Shutdown => (now, if self.begun { CROWDED_CALL } else { LAST_CALL }),
@@ -200,7 +206,8 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             State::Cut => true,
         };
         let since = self.since.told()?;
-        Some(Waiting { since, comes: self.fresh || begun, begun, leaving: self.given_up })
+        let until = if !begun && self.since == self.now { self.due.told() } else { None };
+        Some(Waiting { since, comes: self.fresh || begun, begun, leaving: self.given_up, until })
     }
 
     /// What is worth a line in the log.
