@@ -190,7 +190,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     /// unless it was only a moment and all has left.
     pub fn sent_since(&mut self, since: Duration, count: usize, now: Duration) {
         let left = u32::try_from(count).is_ok_and(|count| count < self.unsent);
-        if left || now.saturating_sub(since) > GLANCE {
+        if left || Time::new(now) > Time::new(since).after(GLANCE) {
             self.waited_to_write(since, now);
         }
         self.sent(count, now);
