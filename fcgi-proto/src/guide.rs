@@ -144,7 +144,9 @@
 //! - **The read buffer** may have any size. With 64 KiB a whole record fits; with 512 bytes everything works too. It is
 //!   one for each connection that has unread bytes in it, not for each that is open: an idle connection needs none.
 //! - **Parameters**: a browser's cookies alone may take 8 KiB. 16 KiB is enough behind most web servers;
-//!   [`Selected`](crate::pair::Selected) keeps a few names in little memory.
+//!   [`Selected`](crate::pair::Selected) keeps a few names in little memory. An
+//!   [`Exchange`](crate::server::session::Exchange) copies them, unless it leaves them
+//!   [in place](crate::server::session::Exchange::in_place): the handler has the read buffer then, until it is done.
 //! - **`N`** is how many requests a connection carries at once. A `Session<1>` takes less than 400 bytes on a 64-bit
 //!   machine, and each further request at most 64 more, whether it is used or not. `Session::growing` has them in a
 //!   `Vec` that grows: its type is `Session<N, Vec<Life>>`. A request is found by its id without a search. Only calls that
@@ -200,6 +202,13 @@
 //! - **A write that failed.** Nothing more is sent. Handlers fail with
 //!   [`Stopped::Broken`](crate::server::session::Stopped::Broken), and when all are done `next` says `close`.
 //! - **An id is used again** as soon as END_REQUEST was handed out. You see a new key.
+//!
+//! # Idle connections
+//!
+//! `next.at` says until when a connection may be idle, and a thread that waits in a read sets that as the read's limit.
+//! If that costs too much, look after all connections in one place instead:
+//! [`waiting`](crate::server::Session::waiting) says [until](crate::server::session::Waiting::until) when each may wait.
+//! Then shut its input down, and its thread calls [`leave(Leave::Idle, now)`](crate::server::Session::leave).
 //!
 //! # Shutting down
 //!

@@ -59,17 +59,18 @@ impl fmt::Display for CapacityError {
 
 impl core::error::Error for CapacityError {}
 
-/// The lengths of a pair's name and value, and the bytes after them. Cold, since few pairs come here: a loop over short
-/// ones has nothing of it.
-#[cold]
-#[inline(never)]
+/// The lengths of a pair's name and value, and the bytes after them.
+#[inline]
 fn lengths(pairs: &[u8]) -> Option<(usize, usize, &[u8])> {
     let (name_len, rest) = length(pairs)?;
     let (value_len, content) = length(rest)?;
     Some((name_len, value_len, content))
 }
 
-/// A length, and the bytes after it.
+/// A length, and the bytes after it. Cold, since few pairs come here, and in line all the same: a loop over
+/// short ones then needs nothing of it.
+#[cold]
+#[inline(always)]
 fn length(input: &[u8]) -> Option<(usize, &[u8])> {
     match *input {
         [length @ ..0x80, ref rest @ ..] => Some((length.into(), rest)),
@@ -182,7 +183,7 @@ impl<'a> Pairs<'a> {
             // A byte for each length: most of what web servers send.
             let is_short = short & 0x8080 == 0;
             if is_short && !wanted(name_len) {
-                self.rest = content.get(name_len + value_len..)?;
+                self.rest = self.rest.get(2 + name_len + value_len..)?;
                 continue;
             }
             let (name_len, value_len, content) =
