@@ -379,6 +379,11 @@ impl ParamsBuf {
         Self { bytes: alloc::vec::Vec::new(), place: 0..0, limit }
     }
 
+    /// Whether so many bytes of them are within the limit.
+    pub(crate) const fn takes(&self, len: usize) -> bool {
+        len <= self.limit
+    }
+
     /// Those at this place of the memory into which they were read, which does not begin with them.
     pub(crate) fn within(&self, memory: alloc::boxed::Box<[u8]>, place: core::ops::Range<usize>) -> Self {
         Self { bytes: memory.into_vec(), place, limit: self.limit }

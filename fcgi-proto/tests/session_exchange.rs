@@ -231,6 +231,18 @@ fn parameters_in_place_that_are_no_whole_pairs_are_refused_and_kept_for_the_log(
 }
 
 #[test]
+fn parameters_that_pass_the_room_are_refused_though_they_might_stay_in_place() {
+    let bytes = Client::new().request(1, KEEP);
+    let whole = |params| {
+        let limits = limits(|limits| limits.params = params);
+        let mut exchange = Exchange::new(&limits, HEAD_LIMIT, None).in_place();
+        starts(&mut Session::new(Limits::default(), &Patience::new()), &mut exchange, &bytes).0.is_some()
+    };
+    let room = get().len() as u32;
+    assert_eq!([whole(room), whole(room - 1)], [true, false]);
+}
+
+#[test]
 fn parameters_in_place_are_kept_for_an_account_too() {
     let (mut exchange, mut session) = in_place(true);
     let mut memory = Client::new().request(1, KEEP).to_vec().into_boxed_slice();

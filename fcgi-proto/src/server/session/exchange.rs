@@ -294,8 +294,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             *started = now;
             let pairs = if whole.is_empty() { params.iter() } else { Pairs::new(whole) };
             let starts = answer.reset_for(pairs, *front).is_ok();
-            // Its name is told to a log.
-            starts || place.take().is_some_and(|_| params.push(whole).is_err())
+            if !starts && place.take().is_some() {
+                // Its name is told to a log. There is room, or it would not stay.
+                let _ = params.push(whole);
+            }
+            starts
         });
         if starts {
             return Input::Start { request };
@@ -335,9 +338,10 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     }
 }
 
-/// Leaves parameters where they came; whether their caller takes them from there.
+/// Leaves parameters where they came; whether their caller takes them from there, and as many.
 fn stay(exchanges: &mut impl Exchanges, request: Request, place: Range<usize>) -> bool {
-    let exchange = exchanges.room(request, 0).filter(|exchange| exchange.stays);
+    let exchange = exchanges.room(request, 0);
+    let exchange = exchange.filter(|exchange| exchange.stays && exchange.params.takes(place.len()));
     exchange.is_some_and(|exchange| exchange.place.replace(place).is_none())
 }
 
