@@ -409,6 +409,7 @@ fn later() -> (impl Fn(&mut Request<'_>) -> Result<(), BoxError> + Send + Sync, 
             request.finish();
             request.finish();
             may_go_on.lock().expect("no handler panics").recv_timeout(PATIENCE)?;
+            assert_eq!(request.param_str("REQUEST_URI"), Some("/later"), "whatever was read since");
             let read = request.stdin().read(&mut [0]).unwrap_err();
             let write = request.stdout().write(b"more").unwrap_err();
             let flush = request.stdout().flush().unwrap_err();
