@@ -82,7 +82,8 @@ fn parameters<S: Parameters>(params: &mut S) {
 }
 
 /// A connection that waits.
-pub const WAITING: Waiting = Waiting { since: Duration::ZERO, comes: true, begun: true, leaving: true, until: None };
+pub const WAITING: Waiting =
+    Waiting { since: Duration::ZERO, comes: true, begun: true, leaving: true, until: None };
 
 /// The error of a stream.
 #[derive(Debug)]
