@@ -99,8 +99,9 @@ impl Exchange {
         Self { watched, ..self }
     }
 
-    /// Its caller takes parameters with [`take_params_from`](Self::take_params_from): those that came as
-    /// [all of the input](Session::receive_whole) stay there, and are not copied.
+    /// Parameters that came as [all of the input](Session::receive_whole) stay there, and are not copied. Its caller has
+    /// to take them with [`take_params_from`](Self::take_params_from): [`take_params`](Self::take_params) and
+    /// [`params`](Self::params) have only those that came otherwise.
     #[must_use]
     pub fn in_place(self) -> Self {
         Self { stays: true, ..self }
