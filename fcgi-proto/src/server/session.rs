@@ -41,6 +41,8 @@ mod patience;
 mod report;
 mod told;
 mod waits;
+#[cfg(feature = "alloc")]
+mod write;
 
 #[cfg(feature = "alloc")]
 pub use self::account::{Account, Name, Outcome};
@@ -49,14 +51,14 @@ pub use self::end::End;
 pub use self::exchange::{Begin, Exchange, Exchanges};
 pub use self::life::{Life, Request, Stream};
 use self::life::{List, Phase, Stop};
-#[cfg(feature = "alloc")]
-pub use self::output::{Batch, Output, Write, WriteError};
 pub use self::patience::{Patience, Wait};
 use self::patience::{Span, Spans};
 pub use self::report::{Report, Stopped};
 pub use self::told::{Input, Read, Started};
 use self::waits::Linger;
 pub use self::waits::{Leave, Waiting};
+#[cfg(feature = "alloc")]
+pub use self::write::{Batch, Output, Write, WriteError};
 use super::connection::Connection;
 use super::slots::Slots;
 use crate::life::Time;

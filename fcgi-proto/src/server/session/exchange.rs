@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use super::end::End;
 use super::life::{Life, Request};
-use super::output::Output;
 use super::told::Input;
+use super::write::Output;
 use super::{Session, Started};
 use crate::cgi::{Answer, Front, HEAD_LIMIT};
 use crate::life::Level;

@@ -1,17 +1,17 @@
 //! What leaves: whose turn it is, and when an answer may.
 
 #[cfg(feature = "alloc")]
-use core::fmt;
-#[cfg(feature = "alloc")]
 use core::task::Poll;
 use core::time::Duration;
 
 use super::life::{Life, List, Phase, Request, Stop};
 use super::patience::GLANCE;
 use super::report::Stopped;
+#[cfg(feature = "alloc")]
+use super::write::{Batch, Output, Write, WriteError};
 use super::{Ended, OUT_ROOM, Session};
 #[cfg(feature = "alloc")]
-use crate::cgi::{Answer, HeadError};
+use crate::cgi::Answer;
 use crate::life::Time;
 use crate::record::{Control, Record, RequestId};
 use crate::server::SendError;
@@ -21,101 +21,6 @@ use crate::server::slots::Slots;
 /// Bytes of STDERR that are taken at once.
 #[cfg(feature = "alloc")]
 const STDERR_ROOM: usize = 16 * 1024;
-
-/// What became of a write.
-#[cfg(feature = "alloc")]
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Write<'a> {
-    /// So many bytes were taken, and wait in the answer.
-    Taken(usize),
-    /// These records are to be sent now; call [`Answer::sent`] then.
-    Send(Batch<'a>),
-    /// Nothing was taken: ask again after [`Look`](super::Input::Look).
-    Wait,
-}
-
-/// What a handler writes.
-#[cfg(feature = "alloc")]
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Output<'d> {
-    /// Bytes of its answer.
-    Stdout(&'d [u8]),
-    /// Bytes for the web server's error log.
-    Stderr(&'d [u8]),
-    /// Nothing; what was written before is to leave.
-    Flush,
-}
-
-/// What of an answer leaves at once: what it held back, some of what was just written, STDERR.
-#[cfg(feature = "alloc")]
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Batch<'a> {
-    records: [Record<'a>; 3],
-    /// How many bytes were taken of what was written.
-    pub taken: usize,
-}
-
-#[cfg(feature = "alloc")]
-impl Batch<'_> {
-    /// The bytes to be sent, in their order, for a vectored write; some may be empty.
-    #[must_use]
-    pub fn slices(&self) -> [&[u8]; 9] {
-        let [[a, b, c], [d, e, f], [g, h, i]] = self.records.each_ref().map(Record::slices);
-        [a, b, c, d, e, f, g, h, i]
-    }
-}
-
-/// Why nothing was taken of a write.
-#[cfg(feature = "alloc")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The answer's head cannot be sent.
-    Head(HeadError),
-    /// Nothing of the answer may leave any more.
-    Stopped(Stopped),
-}
-
-#[cfg(feature = "alloc")]
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Head(error) => error.fmt(f),
-            Self::Stopped(stopped) => stopped.fmt(f),
-        }
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl core::error::Error for WriteError {}
-
-#[cfg(feature = "alloc")]
-impl From<HeadError> for WriteError {
-    fn from(error: HeadError) -> Self {
-        Self::Head(error)
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl From<Stopped> for WriteError {
-    fn from(stopped: Stopped) -> Self {
-        Self::Stopped(stopped)
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<WriteError> for std::io::Error {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Head(error) => Self::new(std::io::ErrorKind::InvalidInput, error),
-            WriteError::Stopped(stopped) => stopped.into(),
-        }
-    }
-}
 
 /// Whether a request may write a record.
 enum Turn {
