@@ -12,7 +12,7 @@ use crate::record::Record;
 pub enum Write<'a> {
     /// So many bytes were taken, and wait in the answer.
     Taken(usize),
-    /// These records are to be sent now; call [`Answer::sent`] then.
+    /// These records are to be sent now; call [`Answer::sent`](crate::cgi::Answer::sent) then.
     Send(Batch<'a>),
     /// Nothing was taken: ask again after [`Look`](super::Input::Look).
     Wait,
