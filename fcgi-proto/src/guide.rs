@@ -206,9 +206,11 @@
 //! # Idle connections
 //!
 //! `next.at` says until when a connection may be idle, and a thread that waits in a read sets that as the read's limit.
-//! If that costs too much, look after all connections in one place instead:
-//! [`waiting`](crate::server::Session::waiting) says [until](crate::server::session::Waiting::until) when each may wait.
-//! Then shut its input down, and its thread calls [`leave(Leave::Idle, now)`](crate::server::Session::leave).
+//! If that costs too much, look after all connections in one place instead. Ask
+//! [`waiting`](crate::server::Session::waiting) before a read: it says [until](crate::server::session::Waiting::until)
+//! when the connection may wait, if its wait begins with this read; else keep to `next.at`. When that time is up and
+//! nothing waits to be read, shut its input down, and its thread calls
+//! [`leave(Leave::Idle, now)`](crate::server::Session::leave).
 //!
 //! # Shutting down
 //!

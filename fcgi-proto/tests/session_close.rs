@@ -256,7 +256,7 @@ fn when_crowded_a_connection_on_which_nothing_came_has_a_quarter_of_a_second_in_
 
 #[test]
 fn half_a_record_has_a_quarter_of_a_second_when_its_connection_is_left() {
-    for why in [Leave::Shutdown, Leave::Crowded] {
+    for why in [Leave::Shutdown, Leave::Crowded, Leave::Idle] {
         play::<1>(|line| {
             line.comes(&[1, BEGIN, 0, 1]);
             assert_eq!(leaves(line, why), millis(250));

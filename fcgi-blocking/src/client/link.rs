@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fcgi_proto::client::{Again, Ask, End, Failure, Input, Manners, Request, Session, Stderr};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::body::Body;
 use super::{ClientError, ClientSettings, Result, Value};
-use crate::net::clock::now;
+use crate::net::clock::{self, now};
 use crate::net::log::log_level;
 use crate::net::stream::Stream;
 use crate::net::transport::is_no_failure;
@@ -171,7 +171,7 @@ impl Link {
     fn wait(&mut self) {
         let next = self.session.next();
         let events = if next.write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        let limit = next.at.and_then(|at| Timespec::try_from(at.saturating_sub(now())).ok());
+        let limit = next.at.and_then(|at| clock::wait(at.saturating_sub(now())));
         match poll(&mut [PollFd::new(&self.stream, events)], limit.as_ref()) {
             Ok(0) => _ = self.session.expire(now()),
             Ok(_) => self.receive(),

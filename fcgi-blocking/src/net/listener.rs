@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
@@ -29,6 +29,9 @@ const BACKLOG: i32 = 1024;
 /// The mode of a Unix socket unless another is asked for: only the owner and
 /// the group may connect.
 const DEFAULT_MODE: u32 = 0o660;
+
+/// How often something else is looked after beside accepting, at most.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether bind and accept behave as on Linux, in what POSIX leaves open.
 const LINUX: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -258,7 +261,7 @@ impl Listener {
     }
 
     /// As [`accept`](Self::accept), and calls `look` at this time, and again whenever as much time as it said has
-    /// passed.
+    /// passed, but not without a pause.
     pub(crate) fn accept_until(
         &self,
         wake: impl AsFd,
@@ -268,10 +271,9 @@ impl Listener {
         loop {
             let now = clock::now();
             if *look_at <= now {
-                *look_at = now.saturating_add(look());
+                *look_at = now.saturating_add(look().max(PAUSE));
             }
-            // A longer wait than the system takes is one without a limit.
-            let limit = Timespec::try_from(look_at.saturating_sub(now)).ok();
+            let limit = clock::wait(look_at.saturating_sub(now));
             let mut ready = [PollFd::new(&wake, PollFlags::IN), PollFd::new(self, PollFlags::IN)];
             match poll(&mut ready, limit.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => continue,
@@ -572,6 +574,20 @@ mod tests {
             let found = fs::metadata(&path).unwrap().mode() & 0o777;
             assert_eq!(found & !mode, 0, "{found:o} for {mode:o}");
         }
+    }
+
+    #[test]
+    fn who_looks_after_something_else_pauses_however_soon_it_wants_to_look_again() {
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let (wake, waker) = std::os::unix::net::UnixStream::pair().unwrap();
+        let began = clock::now();
+        let mut look_at = Duration::ZERO;
+        let look = || {
+            io::Write::write_all(&mut &waker, b"!").unwrap();
+            Duration::ZERO
+        };
+        assert!(listener.accept_until(&wake, &mut look_at, look).unwrap().is_none());
+        assert!(look_at >= began + PAUSE, "{look_at:?}");
     }
 
     #[test]

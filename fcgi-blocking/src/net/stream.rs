@@ -8,11 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::Endpoint;
+use crate::net::clock;
 
 /// A connected TCP or Unix stream socket, in blocking mode.
 ///
@@ -110,6 +112,12 @@ impl Stream {
     /// Writes what the system takes at once, whatever the mode.
     pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self, bytes, SEND | SendFlags::DONTWAIT)?)
+    }
+
+    /// Whether something came that was not read yet, or the end did.
+    pub(crate) fn has_input(&self) -> bool {
+        let now = clock::wait(Duration::ZERO);
+        poll(&mut [PollFd::new(self, PollFlags::IN)], now.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     /// Makes a second handle to the same connection; its limits and its mode

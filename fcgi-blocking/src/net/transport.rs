@@ -14,7 +14,7 @@ pub(crate) trait Transport: Send {
     /// Waits no longer than this, if it can limit its waits: then it has read nothing, `None`.
     fn read(&mut self, buffer: &mut [u8], limit: Option<Duration>) -> io::Result<Option<usize>>;
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// Writes what is taken at once: how many bytes. What is wrong is told by the write that follows.
+    /// Writes what is taken at once: how many bytes. If that fails, the write that follows tells why.
     fn write_now(&mut self, _bytes: &[u8]) -> usize {
         0
     }
@@ -63,20 +63,22 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 /// A socket, which others may shut down.
 pub(crate) struct Socket {
     stream: Arc<Stream>,
-    /// The limit of a read, as last set; there is none at first.
+    /// The limit of a read, as last set; there is none at first, and one that has passed is the longest.
     limit: Option<Duration>,
+    /// What a write failed with that does not tell it.
+    failed: Option<io::Error>,
 }
 
 impl From<Arc<Stream>> for Socket {
     fn from(stream: Arc<Stream>) -> Self {
-        Self { stream, limit: None }
+        Self { stream, limit: None, failed: None }
     }
 }
 
 impl Transport for Socket {
     fn read(&mut self, buffer: &mut [u8], limit: Option<Duration>) -> io::Result<Option<usize>> {
-        // A longer limit than this is left, and set anew when it has passed: so most reads set none.
-        let serves = self.limit.zip(limit).is_some_and(|(set, limit)| set <= limit);
+        // A shorter limit than this is left, and set anew when it has passed: so most reads set none.
+        let serves = self.limit.is_some_and(|set| set < limit.unwrap_or(Duration::MAX));
         if !serves && self.limit != limit {
             let set = self.stream.set_read_timeout(limit.map(|limit| limit.max(SHORTEST)));
             self.limit = if set.is_ok() { limit } else { self.limit };
@@ -91,6 +93,9 @@ impl Transport for Socket {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         match slices {
             // A plain write costs the system less.
             [slice] => Write::write(&mut &*self.stream, slice),
@@ -99,7 +104,11 @@ impl Transport for Socket {
     }
 
     fn write_now(&mut self, bytes: &[u8]) -> usize {
-        self.stream.write_now(bytes).unwrap_or(0)
+        let written = self.stream.write_now(bytes);
+        written.unwrap_or_else(|error| {
+            self.failed = Some(error).filter(|error| !is_no_failure(error));
+            0
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -352,3 +352,60 @@ fn send(
     }
     transport.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::server::places::Places;
+
+    /// A transport to which half a record comes just as its connection is closed for being idle, and then the end.
+    struct Late<'t> {
+        places: &'t Places,
+        came: bool,
+    }
+
+    impl Transport for Late<'_> {
+        fn read(&mut self, buffer: &mut [u8], _: Option<Duration>) -> io::Result<Option<usize>> {
+            if std::mem::replace(&mut self.came, true) {
+                return Ok(Some(0));
+            }
+            self.places.close_idle(Duration::MAX);
+            buffer[..4].copy_from_slice(&[1, 1, 0, 1]);
+            Ok(Some(4))
+        }
+
+        fn write_vectored(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            unreachable!("nothing is answered")
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn shutdown_write(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_as_something_comes_reads_on_to_the_end() {
+        let settings = Settings { idle_timeout: Duration::ZERO, ..Settings::default() };
+        let (places, ends) = (Places::new(1), Ends::new(None, None, || {}));
+        let (stream, _peer) = UnixStream::pair().unwrap();
+        let place = Arc::new(places.take(Arc::new(stream.into()), || false).unwrap());
+        let serve: Serve<'_> = Arc::new(|_| unreachable!("no handler goes on"));
+        let context =
+            Context { settings: &settings, peer: Peer(None), ends: &ends, place: Some((place, serve)) };
+        let transport = Late { places: &places, came: false };
+        let mut connection = Connection::new(Box::new(transport), context);
+        assert!(connection.next_request().is_none());
+        let (level, error) = connection.failure.unwrap();
+        assert_eq!((level, error.kind()), (Level::Debug, io::ErrorKind::UnexpectedEof), "{error}");
+    }
+}

@@ -92,7 +92,7 @@ impl Places {
     }
 
     /// Closes those that have waited for a request for as long as they may; how long to wait until the next look, at
-    /// most `limit`, before which none that begins to wait meanwhile has to be closed.
+    /// most `limit`: none that begins to wait after this has to be closed earlier.
     pub(crate) fn close_idle(&self, limit: Duration) -> Duration {
         let left = Self::close_waiting(&lock(&self.state), Leave::Idle, clock::now());
         left.unwrap_or(limit).min(limit)
@@ -129,13 +129,13 @@ impl Taken {
         let mut presence = lock(&self.presence);
         let waiting = presence.waiting.filter(|_| presence.leaves.is_none())?;
         let left = waiting.may_close_at(why, since).saturating_sub(clock::now());
-        if !left.is_zero() {
-            return Some(left);
+        // One to which something has come is about to read it, and waits no longer.
+        if left.is_zero() && !self.stream.has_input() {
+            presence.leaves = Some(why);
+            // What comes at this moment is still read. One that is gone is read as the end just the same.
+            let _ = self.stream.shutdown(Shutdown::Read);
         }
-        presence.leaves = Some(why);
-        // What the client has sent already is still read. One that is gone is read as the end just the same.
-        let _ = self.stream.shutdown(Shutdown::Read);
-        None
+        Some(left).filter(|left| !left.is_zero())
     }
 }
 
@@ -147,11 +147,11 @@ pub(crate) struct Place<'p> {
 }
 
 impl Place<'_> {
-    /// Whether the connection waits for a request; if it is to leave, why.
+    /// Whether the connection waits for a request; if it is to leave and does not know, why.
     pub(crate) fn waits(&self, waiting: Option<Waiting>) -> Option<Leave> {
         let mut presence = lock(&self.taken.presence);
         presence.waiting = waiting;
-        let leaves = presence.leaves;
+        let leaves = presence.leaves.filter(|_| waiting.is_none_or(|waiting| !waiting.leaving));
         drop(presence);
         if self.places.watched.load(Ordering::SeqCst) {
             let _state = lock(&self.places.state);
@@ -176,6 +176,7 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc::{self, Receiver};
     use std::thread;
@@ -184,6 +185,7 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     /// Somebody who waits for a place, without a limit of his own: when he looks again.
     fn waits_for_a_place(places: &'static Places) -> Receiver<()> {
@@ -195,10 +197,11 @@ mod tests {
         looked
     }
 
-    fn taken() -> (&'static Places, Place<'static>) {
+    /// With its peer.
+    fn taken() -> (&'static Places, Place<'static>, UnixStream) {
         let places: &Places = Box::leak(Box::new(Places::new(1)));
-        let (stream, _) = UnixStream::pair().unwrap();
-        (places, places.take(Arc::new(stream.into()), || false).unwrap())
+        let (stream, peer) = UnixStream::pair().unwrap();
+        (places, places.take(Arc::new(stream.into()), || false).unwrap(), peer)
     }
 
     fn fresh(until: Option<Duration>) -> Waiting {
@@ -207,8 +210,7 @@ mod tests {
 
     #[test]
     fn who_looks_after_idle_connections_looks_again_when_the_next_one_may_be_closed() {
-        const HOUR: Duration = Duration::from_secs(3600);
-        let (places, place) = taken();
+        let (places, place, _peer) = taken();
         assert_eq!(places.close_idle(2 * HOUR), 2 * HOUR, "none waits");
         place.waits(Some(fresh(None)));
         assert_eq!(places.close_idle(2 * HOUR), 2 * HOUR, "it has a limit of its own");
@@ -220,15 +222,30 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_to_which_something_came_reads_it_before_it_is_closed() {
+        for why in [Leave::Idle, Leave::Crowded, Leave::Shutdown] {
+            let (_, place, mut peer) = taken();
+            let mut stream = &*place.taken.stream;
+            let since = clock::now();
+            place.waits(Some(Waiting { comes: false, ..fresh(Some(since)) }));
+            peer.write_all(b"a request").unwrap();
+            assert_eq!((place.taken.close(why, since), place.leaves()), (None, None));
+            assert_eq!(stream.read(&mut [0; 100]).unwrap(), 9);
+            assert_eq!((place.taken.close(why, since), place.leaves()), (None, Some(why)));
+            assert_eq!(stream.read(&mut [0; 100]).unwrap(), 0);
+        }
+    }
+
+    #[test]
     fn who_waits_for_a_place_looks_again_when_one_may_be_closed() {
-        let (places, place) = taken();
+        let (places, place, _peer) = taken();
         place.waits(Some(fresh(None)));
         waits_for_a_place(places).recv_timeout(PATIENCE).unwrap();
     }
 
     #[test]
     fn who_waits_for_a_place_looks_again_when_a_connection_begins_to_wait() {
-        let (places, place) = taken();
+        let (places, place, _peer) = taken();
         let looked = waits_for_a_place(places);
         let since = Instant::now();
         while looked.try_recv().is_err() {

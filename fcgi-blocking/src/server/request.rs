@@ -51,7 +51,8 @@ impl<'c> Request<'c> {
     /// Ends the request: its answer leaves, and what is written or read from now on fails with
     /// [`NotConnected`](io::ErrorKind::NotConnected). The handler may go on, while its connection serves the next
     /// request in another thread. If 8 handlers of the connection go on already, and in
-    /// [`serve_stream`](crate::serve_stream), the connection waits for this one.
+    /// [`serve_stream`](crate::serve_stream), the connection waits for this one. Each that goes on keeps up to 129 KiB:
+    /// its parameters may lie in the memory into which they were read.
     pub fn finish(&self) {
         let _ = self.with(|connection| connection.end_request(self, Ok(0)));
         self.connection.replace(self.connection.take().and_then(Connection::leave_behind));

@@ -212,6 +212,7 @@ impl Life {
             {
                 server.leave(Leave::Crowded, world);
             }
+            (3, Some(server)) if !world.plan.fair && !server.closed => server.leave(Leave::Idle, world),
             (4 | 5, Some(server)) if !server.closed => {
                 let why = if world.choices.below(2) == 0 { Leave::Shutdown } else { Leave::Crowded };
                 server.leave(why, world);

@@ -176,7 +176,13 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
         (self.leaving, self.given_up) = (true, true);
         if let Some(waiting) = self.waiting() {
-            self.due = self.due.min(Time::new(waiting.may_close_at(why, now)));
+            let until = match why {
+                // A request has begun just as its connection had been idle for long enough.
+                Leave::Idle if waiting.begun => waiting.may_close_at(Leave::Crowded, now),
+                Leave::Idle => now,
+                Leave::Shutdown | Leave::Crowded => waiting.may_close_at(why, now),
+            };
+            self.due = self.due.min(Time::new(until));
             self.is_due(self.due);
         }
         for slot in 0..self.lives().len() {
