@@ -176,7 +176,7 @@ impl Connection {
                         Err(_) => self.session.unwritable(),
                     };
                 }
-                () = sleep(patience) => self.session.expire(now()),
+                () = sleep(patience) => { self.session.expire(now()); }
             }
         }
     }

@@ -412,7 +412,7 @@ impl Caller {
                 self.next();
             }
             Call::Shut => self.session.shut(self.now),
-            Call::Expire => self.session.expire(self.now),
+            Call::Expire => _ = self.session.expire(self.now),
             Call::Passes(time) => self.now += time,
             Call::Leave(why) => self.session.leave(why, self.now),
             Call::EndOfInput => self.session.end_of_input(),

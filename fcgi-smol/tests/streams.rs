@@ -5,12 +5,13 @@ mod support;
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fcgi_proto::record::{ProtocolStatus, RecordType};
 use fcgi_smol::{AppStatus, BoxError, Request, Spawn, Status, serve_stream};
 use smol::LocalExecutor;
 use smol::channel;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, yield_now, zip};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use support::scripted::{Input, Room, Script};
 use support::{
@@ -79,6 +80,32 @@ fn writes_of_a_byte_with_nothing_between_lose_nothing() {
         let rooms = [Room::Bytes(size), Room::Pending];
         script.allow(rooms.into_iter().cycle().take(200_000));
         assert_all(&served(&script, echo), &bodies);
+    }
+}
+
+#[test]
+fn what_came_in_time_is_not_late_because_its_executor_was() {
+    const LIMIT: Duration = Duration::from_millis(20);
+    let settings = settings(|settings| {
+        (settings.idle_timeout, settings.params_timeout, settings.read_timeout) = (LIMIT, LIMIT, LIMIT);
+    });
+    let call = Call::post("/", "12345").bytes();
+    // On an idle connection, within the first record, within the parameters, within the body.
+    for at in [0, 5, 30, call.len() - 14] {
+        let (before, after) = call.split_at(at);
+        let before = (at > 0).then(|| Input::Bytes(before.to_vec()));
+        let script = Script::new(before.into_iter().chain([Input::Silence]));
+        let busy = async {
+            while script.state().reads < 1 + usize::from(at > 0) {
+                yield_now().await;
+            }
+            std::thread::sleep(LIMIT * 2);
+            script.give([Input::Bytes(after.to_vec())]);
+        };
+        let executor = LocalExecutor::new();
+        let served = serve_stream(script.stream(), &settings, &executor, echo);
+        in_time(executor.run(zip(served, busy))).0.unwrap();
+        assert_all(&script.written(), &[b"12345".to_vec()]);
     }
 }
 

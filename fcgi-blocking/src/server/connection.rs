@@ -237,8 +237,12 @@ impl<'t> Connection<'t> {
 
     /// Does what the session wants of the transport first; `false` once the connection is over.
     fn turn(&mut self) -> bool {
-        self.report();
         let now = self.now;
+        // What came in time was taken in before.
+        if self.session.expire(now) {
+            return true;
+        }
+        self.report();
         let next = self.session.next(now);
         if next.close {
             return false;
@@ -261,7 +265,6 @@ impl<'t> Connection<'t> {
             thread::sleep(at.saturating_sub(now));
         }
         self.now = clock::now();
-        self.session.expire(self.now);
         true
     }
 
@@ -360,20 +363,19 @@ mod tests {
     use super::*;
     use crate::server::places::Places;
 
-    /// A transport to which half a record comes just as its connection is closed for being idle, and then the end.
-    struct Late<'t> {
-        places: &'t Places,
-        came: bool,
-    }
+    /// A request with the parameter `A`, in two parts.
+    const HALF: &[u8] = &[1, 1, 0, 1];
+    const REST: &[u8] =
+        b"\0\x08\0\0\0\x01\x01\0\0\0\0\0\x01\x04\0\x01\0\x04\0\0\x01\x01A1\x01\x04\0\x01\0\0\0\0";
 
-    impl Transport for Late<'_> {
+    /// A transport whose reads are these.
+    struct Reads<F>(F);
+
+    impl<'r, F: FnMut() -> &'r [u8] + Send> Transport for Reads<F> {
         fn read(&mut self, buffer: &mut [u8], _: Option<Duration>) -> io::Result<Option<usize>> {
-            if std::mem::replace(&mut self.came, true) {
-                return Ok(Some(0));
-            }
-            self.places.close_idle(Duration::MAX);
-            buffer[..4].copy_from_slice(&[1, 1, 0, 1]);
-            Ok(Some(4))
+            let bytes = self.0();
+            buffer[..bytes.len()].copy_from_slice(bytes);
+            Ok(Some(bytes.len()))
         }
 
         fn write_vectored(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -396,16 +398,36 @@ mod tests {
     #[test]
     fn a_connection_that_is_closed_as_something_comes_reads_on_to_the_end() {
         let settings = Settings { idle_timeout: Duration::ZERO, ..Settings::default() };
-        let (places, ends) = (Places::new(1), Ends::new(None, None, || {}));
+        let (places, ends) = (&Places::new(1), Ends::new(None, None, || {}));
         let (stream, _peer) = UnixStream::pair().unwrap();
         let place = Arc::new(places.take(Arc::new(stream.into()), || false).unwrap());
         let serve: Serve<'_> = Arc::new(|_| unreachable!("no handler goes on"));
         let context =
             Context { settings: &settings, peer: Peer(None), ends: &ends, place: Some((place, serve)) };
-        let transport = Late { places: &places, came: false };
+        let mut reads = [HALF, b""].into_iter();
+        let transport = Reads(move || {
+            places.close_idle(Duration::MAX);
+            reads.next().unwrap_or_default()
+        });
         let mut connection = Connection::new(Box::new(transport), context);
         assert!(connection.next_request().is_none());
         let (level, error) = connection.failure.unwrap();
         assert_eq!((level, error.kind()), (Level::Debug, io::ErrorKind::UnexpectedEof), "{error}");
+    }
+
+    #[test]
+    fn what_came_in_time_is_not_late_because_its_thread_was() {
+        const LIMIT: Duration = Duration::from_millis(1);
+        let settings = Settings { params_timeout: LIMIT, ..Settings::default() };
+        let ends = Ends::new(None, None, || {});
+        let context = Context { settings: &settings, peer: Peer(None), ends: &ends, place: None };
+        let mut reads = [HALF, REST, b""].into_iter();
+        let transport = Reads(move || {
+            thread::sleep(LIMIT * 2);
+            reads.next().unwrap_or_default()
+        });
+        let mut connection = Connection::new(Box::new(transport), context);
+        let (_, params) = connection.next_request().expect("a request");
+        assert_eq!(params.get(b"A"), Some(&b"1"[..]));
     }
 }

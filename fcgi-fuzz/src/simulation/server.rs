@@ -476,6 +476,10 @@ impl Server {
     pub(super) fn expire(&mut self, world: &World) {
         if !self.closed && self.next.at.is_some_and(|at| at <= world.now) {
             self.session.expire(world.now);
+            let next = self.session.deadline();
+            hold(next.is_none_or(|at| at > world.now), "time", || {
+                format!("due is what has passed: {next:?}")
+            });
             // A request that still comes is answered, and then it closes.
             self.was_idle |= self.waits.is_idle(&world.plan, world.now);
             self.told = true;

@@ -63,7 +63,8 @@ side! { ServerSession:
     fn end_answer(&mut, request: Request, answer: &'a mut Answer, app_status: u32) -> End<&'a [u8]>;
     fn next(&mut, now: Duration) -> Next;
     fn shut(&mut, now: Duration) -> ();
-    fn expire(&mut, now: Duration) -> ();
+    fn expire(&mut, now: Duration) -> bool;
+    fn deadline(&,) -> Option<Duration>;
     fn leave(&mut, why: Leave, now: Duration) -> ();
     fn waiting(&,) -> Option<Waiting>;
     fn poll_report(&mut,) -> Option<Report>;

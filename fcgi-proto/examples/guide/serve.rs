@@ -10,8 +10,10 @@ pub(crate) fn serve(stream: &mut TcpStream) -> io::Result<()> {
     let (mut buffer, mut unread) = ([0; 16 * 1024], 0..0);
     loop {
         let now = start.elapsed();
-        connection.session.expire(now);
         unread.start += connection.take_in(&buffer[unread.clone()], now);
+        if connection.session.expire(now) {
+            continue;
+        }
         let next = connection.session.next(now);
         if next.close {
             return Ok(());

@@ -29,7 +29,6 @@ pub(crate) fn serve<T: Transport>(transport: &mut T) -> Result<(), T::Error> {
     let mut running: Option<(Request, &[u8])> = None; // whose handler runs, and what is left of its page
     loop {
         let now = transport.now();
-        session.expire(now);
         if let Some(reply) = session.poll_output() {
             transport.write(&reply)?;
             session.sent(reply.len(), now);
@@ -76,7 +75,8 @@ pub(crate) fn serve<T: Transport>(transport: &mut T) -> Result<(), T::Error> {
                 let reads = params.get(b"REQUEST_URI") == Some(b"/temperature");
                 running = Some((request, if reads { READING } else { INDEX }));
             }
-            Some(_) => {} // what is posted is not wanted here
+            Some(_) => {}                     // what is posted is not wanted here
+            None if session.expire(now) => {} // what came in time was taken in before
             None => {
                 let next = session.next(now);
                 if next.close {

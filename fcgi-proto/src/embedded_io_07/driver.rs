@@ -79,7 +79,6 @@ impl<'m> Driver<'m> {
 
     /// Takes in what came up to the start of a request; whether there is one.
     pub(crate) fn starts<S: Parameters>(&mut self, params: &mut S, roles: &[Role], now: Duration) -> bool {
-        self.session.expire(now);
         loop {
             let (session, event) = self.receive(usize::MAX, now);
             match event {
@@ -96,6 +95,7 @@ impl<'m> Driver<'m> {
                     return true;
                 }
                 Some(_) => {}
+                None if session.expire(now) => {}
                 None => return false,
             }
         }
@@ -136,11 +136,13 @@ impl<'m> Driver<'m> {
     /// Puts what is posted into `buffer`, and returns how many bytes that were: none at the end. `None`: it has to come
     /// first.
     pub(crate) fn read(&mut self, buffer: &mut [u8], now: Duration) -> Result<Option<usize>, Stopped> {
-        self.session.expire(now);
         if buffer.is_empty() {
             return Ok(Some(0));
         }
-        let posted = self.posted(buffer.len(), now)?;
+        let posted = match self.posted(buffer.len(), now)? {
+            None if self.session.expire(now) => self.posted(buffer.len(), now)?,
+            posted => posted,
+        };
         Ok(posted.map(|posted| copy(buffer, self.input.get(posted).unwrap_or_default())))
     }
 

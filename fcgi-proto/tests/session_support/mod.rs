@@ -110,7 +110,7 @@ calls! {
     next(now: Duration) -> Next;
     deadline() -> Option<Duration>;
     shut(now: Duration) -> ();
-    expire(now: Duration) -> ();
+    expire(now: Duration) -> bool;
     leave(why: Leave, now: Duration) -> ();
     waiting() -> Option<Waiting>;
     poll_report() -> Option<Report>;
@@ -439,7 +439,7 @@ impl<const N: usize> Line<N> {
     /// The time has come.
     fn expire(&mut self) {
         self.wakes += 1;
-        self.session.expire(self.now);
+        assert!(self.session.expire(self.now), "it told this time: {:?}", self.session);
         let at = self.session.next(self.now).at;
         assert!(at.is_none_or(|at| at > self.now), "it waits for what has passed: {:?}", self.session);
     }

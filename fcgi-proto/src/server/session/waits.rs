@@ -132,12 +132,13 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         self.is_due(self.due);
     }
 
-    /// The time has come that [`Next::at`] told.
-    pub fn expire(&mut self, now: Duration) {
+    /// The time has come that [`Next::at`] told; whether it has, so that [`receive`](Self::receive) and
+    /// [`next`](Self::next) may tell something else than before. Hand in first what came in time.
+    pub fn expire(&mut self, now: Duration) -> bool {
         let now = Time::new(now);
         self.now = now;
         if now < self.earliest {
-            return;
+            return false;
         }
         self.earliest = Time::NEVER;
         if self.write_due <= now {
@@ -162,6 +163,7 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
             }
         }
         self.is_due(self.due.min(self.write_due).min(self.leave_due));
+        true
     }
 
     /// Gives the connection up: it closes once nothing is asked and all is answered; a request that may be under

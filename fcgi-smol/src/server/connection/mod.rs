@@ -228,11 +228,11 @@ impl State {
         self.again = false;
         let mut reads = 0;
         let now = self.now;
-        self.session.expire(now);
         while !self.again {
             // What is offered is kept when its reader had its turn and did not take it.
             self.again = self.take_in(false);
             if !self.starts.is_empty() {
+                self.session.expire(now);
                 return true;
             }
             let next = self.session.next(now);
@@ -245,22 +245,23 @@ impl State {
                 continue;
             }
             if next.shutdown {
-                let Poll::Ready(result) = self.transport.poll_shutdown(&mut Context::from_waker(&self.task))
-                else {
-                    return true;
-                };
-                self.session.shut(now);
-                if result.is_err() {
-                    self.session.end_of_input();
+                let cx = &mut Context::from_waker(&self.task);
+                if let Poll::Ready(result) = self.transport.poll_shutdown(cx) {
+                    self.session.shut(now);
+                    if result.is_err() {
+                        self.session.end_of_input();
+                    }
+                    continue;
                 }
+            }
+            let reads_on = next.read && self.readable && self.unread.is_empty();
+            self.again |= reads_on && reads == input::READS;
+            reads += 1;
+            if reads_on && !self.again && self.fill().is_ready() {
                 continue;
             }
-            if !next.read || !self.readable || !self.unread.is_empty() {
-                return true;
-            }
-            self.again = reads == input::READS;
-            reads += 1;
-            if !self.again && self.fill().is_pending() {
+            // What came in time is taken in by now.
+            if !self.session.expire(now) {
                 return true;
             }
         }
