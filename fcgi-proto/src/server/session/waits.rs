@@ -162,7 +162,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 (Linger::No, State::Busy) => {}
             }
         }
-        self.is_due(self.due.min(self.write_due).min(self.leave_due));
+        self.is_due(self.due);
+        self.is_due(self.write_due);
+        self.is_due(self.leave_due);
         true
     }
 
@@ -178,13 +180,9 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         }
         (self.leaving, self.given_up) = (true, true);
         if let Some(waiting) = self.waiting() {
-            let until = match why {
-                // A request has begun just as its connection had been idle for long enough.
-                Leave::Idle if waiting.begun => waiting.may_close_at(Leave::Crowded, now),
-                Leave::Idle => now,
-                Leave::Shutdown | Leave::Crowded => waiting.may_close_at(why, now),
-            };
-            self.due = self.due.min(Time::new(until));
+            // A request may have begun just as its connection had been idle for long enough.
+            let why = if why == Leave::Idle { Leave::Crowded } else { why };
+            self.due = self.due.min(Time::new(waiting.may_close_at(why, now)));
             self.is_due(self.due);
         }
         for slot in 0..self.lives().len() {
@@ -308,22 +306,18 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
         let leaving = self.leave_due != Time::NEVER;
         let Some(life) = self.lives_mut().get_mut(slot) else { return };
         let passed = life.due <= now;
-        match life.phase {
-            Phase::Params if passed && leaving => {
-                self.refuse_unstarted();
-            }
+        let due = match life.phase {
+            Phase::Params if passed && leaving => return self.refuse_unstarted(),
             // Nothing of this client is waited for any more.
-            Phase::Params if passed => {
-                self.stop_input(Ended::Late(Wait::Params));
-            }
+            Phase::Params if passed => return self.stop_input(Ended::Late(Wait::Params)),
             // It has waited for long enough, and goes on without.
             Phase::Running if passed && life.has(Life::HOLDING) && life.wire.stage.may_write() => {
                 life.clear(Life::HOLDING);
                 life.set(Life::FLUSHED);
                 life.due = Time::NEVER;
-                self.look(slot);
+                return self.look(slot);
             }
-            Phase::Running if passed => self.stop(slot, Stop::Late),
+            Phase::Running if passed => return self.stop(slot, Stop::Late),
             Phase::Draining => {
                 if blocked {
                     // The client is not to blame.
@@ -334,20 +328,17 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
                 let due = pause.min(life.due);
                 if due <= now {
                     (life.phase, life.due) = (Phase::Ending, Time::NEVER);
-                    self.look(slot);
-                } else {
-                    self.is_due(due);
+                    return self.look(slot);
                 }
+                due
             }
             Phase::Free
             | Phase::Params
             | Phase::Refusing(_)
             | Phase::Running
             | Phase::Ending
-            | Phase::Over => {
-                let due = life.due;
-                self.is_due(due);
-            }
-        }
+            | Phase::Over => life.due,
+        };
+        self.is_due(due);
     }
 }
