@@ -113,7 +113,6 @@ impl Connection {
     /// Takes in what came; else does what the session wants first. `None`: the connection is over. Else perhaps a
     /// request whose parameters are there.
     async fn turn(&mut self) -> Option<Option<Request>> {
-        self.session.expire(now());
         let mut rest = &self.buffer[self.unread.clone()];
         let came = self.session.take_in(&mut self.exchange, &mut rest, now());
         let mut left = rest.len();
@@ -129,7 +128,7 @@ impl Connection {
         }
         let is_some = came.is_some();
         self.unread.start = self.unread.end - left;
-        if is_some {
+        if is_some || self.session.expire(now()) {
             return Some(start);
         }
         self.session.output_into(&mut self.out);

@@ -117,7 +117,6 @@ impl Connection {
     fn go_on(&mut self, buffer: &mut [u8]) -> Next {
         let mut next = Next::default();
         for _ in 0..16 {
-            self.session.expire(now());
             let unread = mem::take(&mut self.unread);
             self.unread = self.take_in(&unread).to_vec();
             self.session.output_into(&mut self.out);
@@ -138,10 +137,11 @@ impl Connection {
                 Some(Ok(0)) => self.session.end_of_input(),
                 Some(Ok(count)) => self.unread = self.take_in(&buffer[..count]).to_vec(),
                 Some(Err(_)) => self.session.broken(),
-                None if moved => {}
+                None if moved || self.session.expire(now()) => {}
                 None => return next,
             }
         }
+        self.session.expire(now());
         next.at = Some(now()); // it is others' turn
         next
     }

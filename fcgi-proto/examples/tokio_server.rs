@@ -132,9 +132,14 @@ async fn serve(stream: impl AsyncRead + AsyncWrite, mut stop: watch::Receiver<bo
     let (mut exchanges, (mut reader, mut writer)) = (Vec::<Option<Exchange>>::new(), split(stream));
     let (mut buffer, mut unread, mut sending) = (vec![0; ROOM], 0..0, Vec::new());
     while let Some(next) = shared.with(|State { session, out, bodies }| {
-        session.expire(now());
         let mut rest = &buffer[unread.clone()];
-        while let Some(input) = session.take_in(&mut exchanges, &mut rest, now()) {
+        loop {
+            let Some(input) = session.take_in(&mut exchanges, &mut rest, now()) else {
+                if session.expire(now()) {
+                    continue;
+                }
+                break;
+            };
             let (key, slot) = (input.request(), input.request().slot());
             if let Input::Body { data, spool, .. } = input {
                 let over = session.keep_into(data, &mut bodies[slot], if spool { SPOOL } else { ROOM });

@@ -161,8 +161,8 @@
 //! can be a peer's fault has a limit in [`Patience`](crate::server::session::Patience), and `Next::at` is the earliest of
 //! them. You need one timer for a connection, or one for all with a sorted set. There is no other wait that needs one:
 //! not the drain, not the write, not a handler that waits for a body. Calling `expire` too early or too often costs a
-//! comparison. Calling it late makes a limit longer, if you read and hand in first what came meanwhile: then a client
-//! is not to blame for a thread that was busy.
+//! comparison. Calling it late makes a limit longer. So read and hand in first what came meanwhile: else a client pays
+//! for a thread that was busy. Only the least rate of a body counts that time all the same.
 //!
 //! A session has no limit for how long a handler takes. That is yours.
 //!

@@ -114,10 +114,15 @@ impl Stream {
         Ok(rustix::net::send(self, bytes, SEND | SendFlags::DONTWAIT)?)
     }
 
-    /// Whether something came that was not read yet, or the end did.
-    pub(crate) fn has_input(&self) -> bool {
+    /// Ends its input, unless something came that was not read yet; whether it did.
+    pub(crate) fn end_input(&self) -> bool {
         let now = clock::wait(Duration::ZERO);
-        poll(&mut [PollFd::new(self, PollFlags::IN)], now.as_ref()).is_ok_and(|ready| ready > 0)
+        if poll(&mut [PollFd::new(self, PollFlags::IN)], now.as_ref()).is_ok_and(|ready| ready > 0) {
+            return false;
+        }
+        // What comes at this moment is still read. One that is gone is read as the end just the same.
+        let _ = self.shutdown(Shutdown::Read);
+        true
     }
 
     /// Makes a second handle to the same connection; its limits and its mode

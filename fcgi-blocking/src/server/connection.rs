@@ -237,12 +237,8 @@ impl<'t> Connection<'t> {
 
     /// Does what the session wants of the transport first; `false` once the connection is over.
     fn turn(&mut self) -> bool {
-        let now = self.now;
-        // What came in time was taken in before.
-        if self.session.expire(now) {
-            return true;
-        }
         self.report();
+        let now = self.now;
         let next = self.session.next(now);
         if next.close {
             return false;
@@ -258,6 +254,8 @@ impl<'t> Connection<'t> {
             if self.transport.shutdown_write().is_err() {
                 self.session.end_of_input();
             }
+        } else if self.session.expire(now) {
+            // What came in time was taken in before.
         } else if next.read {
             self.fill(now, next.at.map(|at| at.saturating_sub(now)));
         } else {
@@ -289,7 +287,7 @@ impl<'t> Connection<'t> {
             Ok(None) => {}
             Ok(Some(0)) => {
                 if let Some(why) = place.and_then(|(place, _)| place.leaves()) {
-                    self.session.leave(why, now);
+                    self.session.leave(why, clock::now());
                 }
                 self.session.end_of_input();
             }
@@ -361,7 +359,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::server::places::Places;
+    use crate::server::places::{Place, Places};
 
     /// A request with the parameter `A`, in two parts.
     const HALF: &[u8] = &[1, 1, 0, 1];
@@ -395,24 +393,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_connection_that_is_closed_as_something_comes_reads_on_to_the_end() {
-        let settings = Settings { idle_timeout: Duration::ZERO, ..Settings::default() };
-        let (places, ends) = (&Places::new(1), Ends::new(None, None, || {}));
+    /// What a connection at a place ends with that reads this.
+    fn ends_with<'r>(
+        settings: &Settings,
+        places: &Places,
+        read: impl FnMut(&Place<'_>) -> &'r [u8] + Send,
+    ) -> Option<(Level, io::Error)> {
+        let ends = Ends::new(None, None, || {});
         let (stream, _peer) = UnixStream::pair().unwrap();
         let place = Arc::new(places.take(Arc::new(stream.into()), || false).unwrap());
         let serve: Serve<'_> = Arc::new(|_| unreachable!("no handler goes on"));
-        let context =
-            Context { settings: &settings, peer: Peer(None), ends: &ends, place: Some((place, serve)) };
-        let mut reads = [HALF, b""].into_iter();
-        let transport = Reads(move || {
+        let (here, mut read) = (Arc::clone(&place), read);
+        let context = Context { settings, peer: Peer(None), ends: &ends, place: Some((place, serve)) };
+        let mut connection = Connection::new(Box::new(Reads(move || read(&here))), context);
+        assert!(connection.next_request().is_none());
+        connection.failure
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_as_something_comes_reads_on_to_the_end() {
+        let settings = Settings { idle_timeout: Duration::from_millis(1), ..Settings::default() };
+        let (places, mut reads) = (Places::new(1), [HALF, b""].into_iter());
+        let failure = ends_with(&settings, &places, |_| {
+            thread::sleep(settings.idle_timeout * 2);
             places.close_idle(Duration::MAX);
             reads.next().unwrap_or_default()
         });
-        let mut connection = Connection::new(Box::new(transport), context);
-        assert!(connection.next_request().is_none());
-        let (level, error) = connection.failure.unwrap();
+        let (level, error) = failure.unwrap();
         assert_eq!((level, error.kind()), (Level::Debug, io::ErrorKind::UnexpectedEof), "{error}");
+    }
+
+    #[test]
+    fn a_connection_that_was_idle_for_longer_than_a_shutdown_may_last_is_not_late() {
+        let settings = Settings { shutdown_timeout: Duration::from_millis(1), ..Settings::default() };
+        let places = Places::new(1);
+        thread::scope(|scope| {
+            let failure = ends_with(&settings, &places, |place| {
+                if place.leaves().is_none() {
+                    thread::sleep(settings.shutdown_timeout * 2);
+                    scope.spawn(|| places.stop(Duration::MAX));
+                }
+                while place.leaves().is_none() {
+                    thread::yield_now();
+                }
+                b""
+            });
+            assert!(failure.is_none(), "{failure:?}");
+        });
     }
 
     #[test]

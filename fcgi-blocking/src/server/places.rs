@@ -129,11 +129,9 @@ impl Taken {
         let mut presence = lock(&self.presence);
         let waiting = presence.waiting.filter(|_| presence.leaves.is_none())?;
         let left = waiting.may_close_at(why, since).saturating_sub(clock::now());
-        // One to which something has come is about to read it, and waits no longer.
-        if left.is_zero() && !self.stream.has_input() {
-            presence.leaves = Some(why);
-            // What comes at this moment is still read. One that is gone is read as the end just the same.
-            let _ = self.stream.shutdown(Shutdown::Read);
+        if left.is_zero() {
+            // One that has something to read is told when it waits next, and has not been idle for too long.
+            presence.leaves = Some(why).filter(|why| self.stream.end_input() || *why != Leave::Idle);
         }
         Some(left).filter(|left| !left.is_zero())
     }
@@ -176,7 +174,7 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{ErrorKind, Read, Write};
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc::{self, Receiver};
     use std::thread;
@@ -222,17 +220,27 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_to_which_something_came_reads_it_before_it_is_closed() {
+    fn a_connection_to_which_something_came_is_told_when_it_waits_next_unless_it_is_not_idle_any_more() {
         for why in [Leave::Idle, Leave::Crowded, Leave::Shutdown] {
             let (_, place, mut peer) = taken();
             let mut stream = &*place.taken.stream;
+            stream.set_nonblocking(true).unwrap();
             let since = clock::now();
-            place.waits(Some(Waiting { comes: false, ..fresh(Some(since)) }));
+            let waiting = Some(Waiting { comes: false, ..fresh(Some(since)) });
+            place.waits(waiting);
             peer.write_all(b"a request").unwrap();
-            assert_eq!((place.taken.close(why, since), place.leaves()), (None, None));
+            assert_eq!(place.taken.close(why, since), None);
             assert_eq!(stream.read(&mut [0; 100]).unwrap(), 9);
-            assert_eq!((place.taken.close(why, since), place.leaves()), (None, Some(why)));
-            assert_eq!(stream.read(&mut [0; 100]).unwrap(), 0);
+            assert_eq!(
+                stream.read(&mut [0]).unwrap_err().kind(),
+                ErrorKind::WouldBlock,
+                "what follows comes too"
+            );
+            assert_eq!(place.waits(waiting), Some(why).filter(|why| *why != Leave::Idle));
+            assert_eq!(
+                (place.taken.close(Leave::Idle, since), stream.read(&mut [0]).ok()),
+                (None, (why == Leave::Idle).then_some(0))
+            );
         }
     }
 

@@ -123,13 +123,16 @@ fn turn<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S>(
             stream.flush()?;
             driver.flushed(true, platform.now());
         }
-        Turn::Read(at) => match stream.read_ready()? {
-            true => {
+        Turn::Read(at) => {
+            if !stream.read_ready()? {
+                platform.wait(at);
+            }
+            // What came in time is read before it is late.
+            if stream.read_ready()? {
                 let count = stream.read(driver.room())?;
                 driver.came(count);
             }
-            false => platform.wait(at),
-        },
+        }
         Turn::Wait(at) => platform.wait(Some(at)),
     }
     Ok(true)

@@ -16,8 +16,9 @@
 //!    [`shut`](Session::shut); or read, and hand what came to [`receive`](Session::receive), or say
 //!    [`end_of_input`](Session::end_of_input). A read that fails is [`broken`](Session::broken), a write that does
 //!    [`unwritable`](Session::unwritable). Wait for what
-//!    is wanted, and no longer than until [`Next::at`](crate::Next::at); then call [`expire`](Session::expire).
-//! 2. Call `receive` until there is `None`. Each [`Input`] is for one request, and says what it is to be told.
+//!    is wanted, and no longer than until [`Next::at`](crate::Next::at).
+//! 2. Call `receive` until there is `None`. Each [`Input`] is for one request, and says what it is to be told. Then call
+//!    [`expire`](Session::expire), and if the time had come, `receive` again.
 //! 3. A handler calls [`read`](Session::read), [`stdout`](Session::stdout) or, with an
 //!    [`Answer`](crate::cgi::Answer), [`write`](Session::write) and [`flush`](Session::flush). When one of these
 //!    says that it has to wait, it waits until there is a [`Look`](Input::Look) for it, or bytes of a body.

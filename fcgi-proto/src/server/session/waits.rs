@@ -137,9 +137,11 @@ impl<const N: usize, S: Slots<Entry = Life>> Session<N, S> {
     pub fn expire(&mut self, now: Duration) -> bool {
         let now = Time::new(now);
         self.now = now;
-        if now < self.earliest {
+        if now < self.earliest || self.earliest == Time::NEVER {
             return false;
         }
+        // What was handed in since `next` was asked may have ended a wait.
+        self.settle(now);
         self.earliest = Time::NEVER;
         if self.write_due <= now {
             self.cut_off(Ended::Late(Wait::Write));

@@ -255,7 +255,7 @@ impl State {
                 }
             }
             let reads_on = next.read && self.readable && self.unread.is_empty();
-            self.again |= reads_on && reads == input::READS;
+            self.again |= reads_on && reads >= input::READS;
             reads += 1;
             if reads_on && !self.again && self.fill().is_ready() {
                 continue;
