@@ -612,3 +612,36 @@ fn between_requests_the_time_to_come_back_is_that_of_this_wait_and_of_none_befor
         }
     });
 }
+
+#[test]
+fn the_rest_of_a_record_that_is_handed_in_as_its_time_has_come_is_in_time() {
+    let record = Client::new().get_values(VALUES);
+    let (half, rest) = record.split_at(5);
+    let mut session = Session::<1>::new(Limits::new(), &Patience::new());
+    assert!(session.receive(&mut &half[..], secs(1)).is_none());
+    let due = session.next(secs(1)).at.unwrap();
+    assert!(session.receive(&mut &rest[..], due).is_none());
+    session.expire(due);
+    let next = session.next(due);
+    assert!(next.write && !next.close && session.poll_report().is_none(), "{next:?}");
+}
+
+#[test]
+fn a_client_that_left_as_its_time_has_come_was_not_late() {
+    let mut session = Session::<1>::new(Limits::new(), &Patience::new());
+    assert!(session.receive(&mut &[1, BEGIN, 0][..], secs(1)).is_none());
+    let due = session.next(secs(1)).at.unwrap();
+    session.end_of_input();
+    session.expire(due);
+    session.next(due);
+    let report = session.poll_report().unwrap();
+    assert_eq!(report.to_string(), fcgi_proto::ConnectionError::UnexpectedEof { missing: 5 }.to_string());
+}
+
+#[test]
+fn a_time_that_is_later_than_any_comes_once() {
+    let mut session = Session::<1>::new(Limits::new(), &Patience::new());
+    session.next(secs(1));
+    assert!(session.expire(Duration::MAX));
+    assert!(!session.expire(Duration::MAX), "nothing is due any more");
+}

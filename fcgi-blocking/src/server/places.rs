@@ -130,8 +130,8 @@ impl Taken {
         let waiting = presence.waiting.filter(|_| presence.leaves.is_none())?;
         let left = waiting.may_close_at(why, since).saturating_sub(clock::now());
         if left.is_zero() {
-            // One that has something to read is told when it waits next, and has not been idle for too long.
-            presence.leaves = Some(why).filter(|why| self.stream.end_input() || *why != Leave::Idle);
+            // One that has something to read waits no longer; that the server is shut down it is told when it does.
+            presence.leaves = Some(why).filter(|why| self.stream.end_input() || *why == Leave::Shutdown);
         }
         Some(left).filter(|left| !left.is_zero())
     }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_to_which_something_came_is_told_when_it_waits_next_unless_it_is_not_idle_any_more() {
+    fn a_connection_to_which_something_came_stays_and_is_told_of_a_shutdown_when_it_waits_next() {
         for why in [Leave::Idle, Leave::Crowded, Leave::Shutdown] {
             let (_, place, mut peer) = taken();
             let mut stream = &*place.taken.stream;
@@ -236,10 +236,10 @@ mod tests {
                 ErrorKind::WouldBlock,
                 "what follows comes too"
             );
-            assert_eq!(place.waits(waiting), Some(why).filter(|why| *why != Leave::Idle));
+            assert_eq!(place.waits(waiting), Some(why).filter(|why| *why == Leave::Shutdown));
             assert_eq!(
                 (place.taken.close(Leave::Idle, since), stream.read(&mut [0]).ok()),
-                (None, (why == Leave::Idle).then_some(0))
+                (None, (why != Leave::Shutdown).then_some(0))
             );
         }
     }

@@ -232,7 +232,7 @@ impl State {
             // What is offered is kept when its reader had its turn and did not take it.
             self.again = self.take_in(false);
             if !self.starts.is_empty() {
-                self.session.expire(now);
+                _ = self.unread.is_empty() && self.session.expire(now);
                 return true;
             }
             let next = self.session.next(now);
