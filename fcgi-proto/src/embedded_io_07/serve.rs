@@ -124,11 +124,13 @@ fn turn<T: Read + ReadReady + Write + WriteReady, P: Platform<T>, S>(
             driver.flushed(true, platform.now());
         }
         Turn::Read(at) => {
-            if !stream.read_ready()? {
+            let mut ready = stream.read_ready()?;
+            if !ready {
                 platform.wait(at);
+                // What came in time is read before it is late.
+                ready = stream.read_ready()?;
             }
-            // What came in time is read before it is late.
-            if stream.read_ready()? {
+            if ready {
                 let count = stream.read(driver.room())?;
                 driver.came(count);
             }
